@@ -1,0 +1,52 @@
+# `make` lists the targets. `make demo` and `make test` need nothing before them: set-up is their first step.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+DATA_DIR ?= .data/local
+STORAGE_PORT ?= 9000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint types architecture unit wheel clean
+
+help: ## what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## the whole system on this machine: upload, judge, run, merge, archive, and a check of every row
+	$(PY) -m infra.local.demo
+
+test: setup lint types architecture unit ## all checks and tests
+
+up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
+	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
+
+setup: $(READY) ## virtual environment, Java, Spark's jars and the job's own environment
+	@sh infra/local/ensure-java.sh
+
+lint: $(READY) ## ruff: lint and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	$(VENV)/bin/mypy main.py functions spark_jobs infra
+
+architecture: $(READY) ## import-linter: which package may import which
+	$(VENV)/bin/lint-imports
+
+unit: $(READY) ## the tests, end to end included
+	$(PY) -m pytest
+
+wheel: $(READY) ## build the job's wheel into spark_jobs/dist
+	rm -rf spark_jobs/dist
+	$(PY) -m build --wheel --outdir spark_jobs/dist spark_jobs
+
+clean: ## remove environments, caches and local data
+	rm -rf $(VENV) .cache .data
+
+$(READY): requirements.txt requirements-dev.txt spark_jobs/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s; name another one with: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing; install it, for instance with: apt-get install python3-venv" >&2; exit 1; }
+	@sh infra/local/ensure-java.sh
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,87 @@
+"""The one place where adapters are chosen; and how an entry point answers its caller."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+
+from functions.config import Config, ConfigError
+from functions.events import CloudEvent, NotOurs, finalized_file, tick_id
+from functions.handler import handle_upload
+from functions.ports import JobLauncher
+from functions.reporting import configure_logging
+from functions.sweep import sweep
+from functions.world import World
+from spark_jobs.cloud.ports import Announcer, WorldTrouble
+
+_log = logging.getLogger(__name__)
+
+
+def answer_upload(event: CloudEvent) -> None:
+    """Entry point of the upload's function."""
+    _answer(lambda: handle_upload(finalized_file(event), world()))
+
+
+def answer_tick(event: CloudEvent) -> None:
+    """Entry point of the scheduler's function."""
+
+    def tick() -> None:
+        identity = tick_id(event)
+        if not world().config.source_bucket:
+            raise ConfigError("The setting SOURCE_BUCKET is missing; the sweep needs the name of the bucket to go through.")
+        sweep(identity, world())
+
+    _answer(tick)
+
+
+@cache
+def world() -> World:
+    """Built at the first event and kept while the instance lives. Raises ConfigError, each time until it is mended."""
+    from spark_jobs.cloud.gcs import GcsFileStore
+
+    config = Config.read(os.environ)
+    return World(
+        config=config,
+        store=GcsFileStore.connect(),
+        launcher=_launcher(config),
+        announcer=_announcer(config),
+        now=lambda: datetime.now(UTC),
+        elapsed=time.monotonic,
+    )
+
+
+def _launcher(config: Config) -> JobLauncher:
+    from functions.databricks_jobs import DatabricksJobLauncher
+    from functions.databricks_login import connect
+
+    host = os.environ.get("DATABRICKS_HOST")
+    return DatabricksJobLauncher(lambda: connect(host, config.federation_audience or None), config.job_id)
+
+
+def _announcer(config: Config) -> Announcer:
+    from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
+
+    return PubSubAnnouncer(config.outcome_topic) if config.outcome_topic else LogAnnouncer()
+
+
+def _answer(work: Callable[[], object]) -> None:
+    """Returning acknowledges the event; a 503 has it delivered again. Known trouble is one line, not a traceback."""
+    from werkzeug.exceptions import ServiceUnavailable
+
+    _prepare_logging()
+    try:
+        work()
+    except NotOurs as reason:
+        _log.warning("acknowledged, not ours: %s", reason)
+    except (ConfigError, WorldTrouble) as trouble:
+        _log.error("%s", trouble)
+        raise ServiceUnavailable(str(trouble)) from None
+
+
+@cache
+def _prepare_logging() -> None:
+    configure_logging()

@@ -1,0 +1,52 @@
+"""CloudEvents in, domain words out. An event that isn't ours is an answer, not an error: it is acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from spark_jobs.contract.file_ids import FileId
+
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
+
+
+class CloudEvent(Protocol):
+    """What this module reads of ``cloudevents.http.CloudEvent``."""
+
+    data: object
+
+    def get_attributes(self) -> Mapping[str, object]: ...
+
+
+class NotOurs(Exception):
+    """Nothing to do for this event; the message says why."""
+
+
+def finalized_file(event: CloudEvent) -> FileId:
+    """The generation that an upload created. Raises NotOurs."""
+    _expect_type(event, FINALIZED)
+    if not isinstance(event.data, Mapping):
+        # functions-framework hands over bytes as they are where the body isn't JSON
+        raise NotOurs(f"the event's body is not a JSON object but {type(event.data).__name__}")
+    bucket, name, generation = (event.data.get(key) for key in ("bucket", "name", "generation"))
+    if not (isinstance(bucket, str) and bucket and isinstance(name, str) and name):
+        raise NotOurs("the event's body names no bucket and object")
+    if not str(generation).isascii() or not str(generation).isdigit():
+        raise NotOurs("the event's body has no generation")
+    return FileId(bucket, name, int(str(generation)))
+
+
+def tick_id(event: CloudEvent) -> str:
+    """What tells one tick of the scheduler from another, the same when it is delivered again. Raises NotOurs."""
+    _expect_type(event, PUBLISHED)
+    attributes = event.get_attributes()
+    message = event.data.get("message") if isinstance(event.data, Mapping) else None
+    message_id = message.get("messageId") or message.get("message_id") if isinstance(message, Mapping) else None
+    return str(message_id or attributes.get("id"))
+
+
+def _expect_type(event: CloudEvent, expected: str) -> None:
+    kind = event.get_attributes().get("type")
+    if kind != expected:
+        raise NotOurs(f"the event is of type {str(kind)[:200]!r}, expected {expected!r}")

@@ -1,0 +1,47 @@
+"""One run per window. Tokens are made from time, never from a file.
+
+A token whose run failed returns that dead run for ever: a file's own token would lock it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from functions.config import Config
+from functions.ports import JobLauncher
+from spark_jobs.contract.parameters import RunParameters
+
+MARGIN_SECONDS = 2
+"""Clocks differ a little: the run lists this long after the window's end, so that it sees every mark made within it."""
+
+
+def launch_for_window(launcher: JobLauncher, config: Config, bucket: str, now: datetime) -> int:
+    """Have a run for the window that holds ``now`` (aware; taken *after* the mark was written); its run id."""
+    length = config.launch_window_seconds
+    window = int(now.timestamp()) // length
+    end = datetime.fromtimestamp((window + 1) * length + MARGIN_SECONDS, UTC)
+    token = _token("window", bucket, config.source_prefix, str(length), str(window))
+    return launcher.launch(token, _parameters(config, bucket, end))
+
+
+def launch_for_tick(launcher: JobLauncher, config: Config, bucket: str, tick: str) -> int:
+    """Have a run at once for this tick of the sweep, the same one if the tick is delivered again; its run id."""
+    return launcher.launch(_token("tick", bucket, config.source_prefix, tick), _parameters(config, bucket, None))
+
+
+def _token(kind: str, *parts: str) -> str:
+    """At most 64 characters, which is what Databricks takes; hashed, since names are other people's."""
+    return f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:48]}"
+
+
+def _parameters(config: Config, bucket: str, not_before: datetime | None) -> RunParameters:
+    return RunParameters(
+        bucket=bucket,
+        source_prefix=config.source_prefix,
+        archive_prefix=config.archive_prefix,
+        rejected_prefix=config.rejected_prefix,
+        outcome_topic=config.outcome_topic,
+        max_bad_row_ratio=config.max_bad_row_ratio,
+        not_before=not_before,
+    )

@@ -1,0 +1,160 @@
+"""Cloud Storage, the one place where its SDK is used. Function and job share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+from google.api_core.exceptions import (
+    BadRequest,
+    GoogleAPICallError,
+    NotFound,
+    PreconditionFailed,
+    RetryError,
+)
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.exceptions import RequestException
+
+from spark_jobs.cloud.ports import FileGone, FileUnacceptable, StoredFile, WorldTrouble
+from spark_jobs.contract.file_ids import FileId
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+PATIENCE_SECONDS = 45.0
+"""How long one call is retried: well inside the function's timeout even where several calls follow each other."""
+TIMEOUT = (5.0, 30.0)  # connect, read; seconds
+READ_CHUNK_BYTES = 8 * 1024 * 1024
+_RETRY = DEFAULT_RETRY.with_timeout(PATIENCE_SECONDS)
+_CALL: dict[str, Any] = {"retry": _RETRY, "timeout": TIMEOUT}
+
+T = TypeVar("T")
+
+
+class GcsFileStore:
+    """FileStore over google-cloud-storage. ``STORAGE_EMULATOR_HOST`` is honoured by the client itself."""
+
+    def __init__(self, client: storage.Client) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, credentials: Credentials | None = None, connections: int = 10) -> GcsFileStore:
+        """``connections``: how many threads will call at the same time (urllib3 drops what exceeds its pool)."""
+        client = storage.Client(credentials=credentials) if credentials else storage.Client()
+        if connections > 10:
+            from requests.adapters import HTTPAdapter
+
+            adapter = HTTPAdapter(pool_maxsize=connections)
+            client._http.mount("https://", adapter)
+            client._http.mount("http://", adapter)
+        return cls(client)
+
+    def look(self, bucket: str, name: str) -> StoredFile | None:
+        blob = self._ask(lambda: self._client.bucket(bucket).get_blob(name, **_CALL))
+        return _stored(bucket, blob) if blob else None
+
+    def listing(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
+        fields = "items(name,generation,metageneration,size,timeCreated,metadata),nextPageToken"
+        blobs = self._ask(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **_CALL)))
+        while (blob := self._ask(lambda: next(blobs, None))) is not None:
+            yield _stored(bucket, blob)
+
+    @contextmanager
+    def reading(self, file: FileId) -> Iterator[BinaryIO | None]:
+        blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
+        # Without the size the reader could not stop at the end; it also tells whether the generation is still there.
+        if self._change(lambda: blob.reload(**_CALL)) is None:
+            yield None
+            return
+        with blob.open("rb", chunk_size=READ_CHUNK_BYTES, **_CALL) as stream:
+            yield cast("BinaryIO", _TranslatedReader(stream, self._ask))
+
+    def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
+        blob = self._blob(stored.file)
+        blob.metadata = dict(metadata)  # a patch: keys that aren't named stay as they are
+        conditions = {
+            "if_generation_match": stored.file.generation,
+            "if_metageneration_match": stored.metageneration,
+        }
+        if self._change(lambda: blob.patch(**conditions, **_CALL)) is not None:
+            return True
+        # The answer of a patch that worked may have been lost, and the client's retry of it was then refused.
+        now = self.look(stored.file.bucket, stored.file.name)
+        return bool(now and now.file == stored.file and dict(metadata).items() <= now.metadata.items())
+
+    def write(self, bucket: str, name: str, content: bytes, content_type: str) -> None:
+        blob = self._client.bucket(bucket).blob(name)
+        self._ask(lambda: blob.upload_from_string(content, content_type=content_type, **_CALL))
+
+    def move(self, file: FileId, to: str) -> bool:
+        bucket = self._client.bucket(file.bucket)
+        moved = self._change(
+            lambda: bucket.move_blob(self._blob(file), to, if_source_generation_match=file.generation, **_CALL)
+        )
+        # Gone: by an earlier attempt of ours (then it lies at ``to``), or overwritten or deleted by somebody else.
+        return moved is not None or self.look(file.bucket, to) is not None
+
+    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> bool:
+        bucket = self._client.bucket(file.bucket)
+        source = bucket.blob(file.name, generation=file.generation)
+        target = bucket.blob(to)
+        target.metadata = dict(metadata)
+        return self._change(lambda: _rewrite(source, target)) is not None
+
+    def _blob(self, file: FileId) -> storage.Blob:
+        return self._client.bucket(file.bucket).blob(file.name)
+
+    def _change(self, call: Callable[[], T]) -> T | bool | None:
+        """Run a conditional call: its answer (True where it has none), or None where the generation is gone or changed."""
+        try:
+            answer = self._ask(call)
+        except _Gone:
+            return None
+        return True if answer is None else answer
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """Run a call, its failures put in the words of the ports."""
+        try:
+            return call()
+        except (NotFound, PreconditionFailed) as error:
+            raise _Gone(error.message) from error
+        except BadRequest as error:
+            raise FileUnacceptable(error.message) from error
+        except (GoogleAPICallError, GoogleAuthError, RetryError, RequestException, ConnectionError, TimeoutError) as error:
+            raise WorldTrouble(f"Cloud Storage: {type(error).__name__}: {error}") from error
+
+
+class _Gone(WorldTrouble):
+    """404 or 412. Outside a conditional call it is trouble with the world: a bucket that isn't there, say."""
+
+
+class _TranslatedReader:
+    """A stream whose errors are the ports' own."""
+
+    def __init__(self, stream: BinaryIO, ask: Callable[[Callable[[], Any]], Any]) -> None:
+        self._stream = stream
+        self._ask = ask
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return cast("bytes", self._ask(lambda: self._stream.read(size)))
+        except _Gone as gone:
+            raise FileGone(str(gone)) from gone
+
+
+def _rewrite(source: storage.Blob, target: storage.Blob) -> None:
+    token: str | None = None
+    while True:
+        token, _done, _total = target.rewrite(
+            source, token=token, if_generation_match=0, if_source_generation_match=source.generation, **_CALL
+        )
+        if token is None:
+            return
+
+
+def _stored(bucket: str, blob: storage.Blob) -> StoredFile:
+    file = FileId(bucket, blob.name, int(blob.generation))
+    return StoredFile(file, int(blob.metageneration), int(blob.size), blob.time_created, blob.metadata or {})

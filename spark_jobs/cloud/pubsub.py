@@ -1,0 +1,62 @@
+"""Pub/Sub, the one place where its SDK is used; and the announcer for those who have no topic."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import TYPE_CHECKING
+
+from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.contract.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+    from google.cloud import pubsub_v1
+
+PATIENCE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+class PubSubAnnouncer:
+    """Announcer over google-cloud-pubsub. ``PUBSUB_EMULATOR_HOST`` is honoured by the client itself.
+
+    Connects at the first outcome: most events and many runs have none.
+    """
+
+    def __init__(self, topic: str, credentials: Credentials | None = None) -> None:
+        self._topic = topic
+        self._credentials = credentials
+        self._publisher: pubsub_v1.PublisherClient | None = None
+
+    def _connected(self) -> pubsub_v1.PublisherClient:
+        from google.cloud import pubsub_v1
+
+        if self._publisher is None:
+            chosen = {"credentials": self._credentials} if self._credentials else {}
+            self._publisher = pubsub_v1.PublisherClient(**chosen)
+        return self._publisher
+
+    def announce(self, outcomes: list[Outcome]) -> None:
+        from google.api_core.exceptions import GoogleAPICallError, RetryError
+        from google.api_core.retry import Retry
+        from google.auth.exceptions import GoogleAuthError
+
+        retry = Retry(timeout=PATIENCE_SECONDS)
+        try:
+            publisher = self._connected()
+            futures = [
+                publisher.publish(self._topic, o.as_message(), retry=retry, timeout=10.0, **o.attributes())
+                for o in outcomes
+            ]
+            for future in futures:
+                future.result(timeout=PATIENCE_SECONDS + 5)
+        except (GoogleAPICallError, GoogleAuthError, RetryError, FutureTimeout) as error:
+            raise WorldTrouble(f"Pub/Sub topic {self._topic}: {type(error).__name__}: {error}") from error
+
+
+class LogAnnouncer:
+    """Outcomes go to the log only: no topic is configured."""
+
+    def announce(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            _log.info("outcome %s of %s", outcome.kind, outcome.file, extra={"outcome": outcome.kind})

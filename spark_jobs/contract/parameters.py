@@ -1,0 +1,34 @@
+"""What the function tells a run. Names and defaults are declared once more in the bundle; a test holds them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from spark_jobs.contract import CONTRACT_VERSION
+
+
+@dataclass(frozen=True)
+class RunParameters:
+    """Sent with every launch. ``not_before`` (aware) is the end of the launch window plus a margin; None: at once."""
+
+    bucket: str
+    source_prefix: str
+    archive_prefix: str
+    rejected_prefix: str
+    outcome_topic: str
+    max_bad_row_ratio: float
+    not_before: datetime | None
+
+    def as_job_parameters(self) -> dict[str, str]:
+        """Databricks job parameters are strings; empty means not set."""
+        return {
+            "bucket": self.bucket,
+            "source_prefix": self.source_prefix,
+            "archive_prefix": self.archive_prefix,
+            "rejected_prefix": self.rejected_prefix,
+            "outcome_topic": self.outcome_topic,
+            "max_bad_row_ratio": repr(self.max_bad_row_ratio),
+            "not_before": self.not_before.astimezone(UTC).isoformat() if self.not_before else "",
+            "contract_version": str(CONTRACT_VERSION),
+        }
