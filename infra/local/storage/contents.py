@@ -1,0 +1,119 @@
+"""The bytes of objects: one file per generation, and one per upload in progress.
+
+Order matters for kill -9: a file is complete and fsynced in `uploads/`, then appears under its generation in
+`objects/`, then the row is committed. So a row always has its whole file; a file without a row is an orphan and
+removed at the next start. Appearing is a hard link, not a rename, so that a resumable upload whose commit did not
+happen still has its bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A complete, fsynced file that isn't an object yet."""
+
+    path: Path
+    size: int
+    crc32c: str
+    md5: str | None
+    component_count: int | None = None
+
+
+class Writer:
+    """Appends to an upload's file and keeps the checksums. Blocking: call it in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Goes on at the end of what is there already, reading it again for the checksums."""
+        self.path = path
+        self.size = 0
+        self._crc32c = google_crc32c.Checksum()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._file = path.open("ab", buffering=0)
+        if self._file.tell():
+            with path.open("rb") as present:
+                while chunk := present.read(CHUNK):
+                    self._count(chunk)
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._count(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def finish(self, component_count: int | None = None) -> Staged:
+        """Everything is on the disk when this returns. A composite object has no md5, as in the real service."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+        crc32c = base64.b64encode(self._crc32c.digest()).decode()
+        md5 = base64.b64encode(self._md5.digest()).decode() if component_count is None else None
+        return Staged(self.path, self.size, crc32c, md5, component_count)
+
+    def _count(self, data: bytes) -> None:
+        self._crc32c.update(data)
+        self._md5.update(data)
+        self.size += len(data)
+
+
+class Contents:
+    def __init__(self, data_dir: Path) -> None:
+        self._objects = data_dir / "objects"
+        self._uploads = data_dir / "uploads"
+        for folder in (self._objects, self._uploads):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def upload_path(self, upload_id: str | None = None) -> Path:
+        return self._uploads / (upload_id or secrets.token_hex(16))
+
+    def open(self, generation: int) -> BinaryIO:
+        return (self._objects / str(generation)).open("rb", buffering=0)
+
+    def publish(self, staged: Path, generation: int) -> None:
+        """The file appears under its generation; after this the row may be committed."""
+        os.link(staged, self._objects / str(generation))
+        self._sync_folder()
+
+    def share(self, source_generation: int, generation: int) -> None:
+        """A copy of an object: contents never change, so the two may share the bytes."""
+        self.publish(self._objects / str(source_generation), generation)
+
+    def remove(self, generation: int) -> None:
+        (self._objects / str(generation)).unlink(missing_ok=True)
+
+    def concatenate(self, sources: Iterable[BinaryIO], component_count: int) -> Staged:
+        writer = Writer(self.upload_path())
+        for source in sources:
+            while chunk := source.read(CHUNK):
+                writer.write(chunk)
+        return writer.finish(component_count)
+
+    def remove_orphans(self, generations: Collection[int], upload_ids: Collection[str]) -> int:
+        """At start-up: what a killed server had begun and not committed. Returns how many files."""
+        known = {self._objects: {str(number) for number in generations}, self._uploads: set(upload_ids)}
+        orphans = [path for folder, names in known.items() for path in folder.iterdir() if path.name not in names]
+        for path in orphans:
+            path.unlink()
+        return len(orphans)
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._objects, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

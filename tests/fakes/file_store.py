@@ -1,0 +1,166 @@
+"""FileStore in memory: generations, metagenerations, custom metadata and fences as Cloud Storage has them."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO, cast
+
+from spark_jobs.cloud.ports import FileGone, StoredFile
+from spark_jobs.contract.file_ids import FileId
+
+
+@dataclass(frozen=True)
+class FakeObject:
+    """One live object."""
+
+    stored: StoredFile
+    content: bytes
+    content_type: str = "text/csv"
+
+
+@dataclass
+class FakeFileStore:
+    """Put objects in with ``upload``; read ``objects`` or ``names`` to see where they ended.
+
+    ``trouble`` is called with (method, object name) before each call of the port and may raise what the port may raise,
+    or change the store, so that a test can let something happen at exactly that moment.
+    """
+
+    now: Callable[[], datetime] = lambda: datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+    trouble: Callable[[str, str], None] = lambda method, name: None
+    objects: dict[tuple[str, str], FakeObject] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    _generation: int = 1_000
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # What a test does to the bucket.
+
+    def upload(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        bucket: str = "orders-data",
+        metadata: Mapping[str, str] | None = None,
+        created: datetime | None = None,
+        content_type: str = "text/csv",
+    ) -> StoredFile:
+        """Create or overwrite: a new generation, first metageneration."""
+        with self._lock:
+            self._generation += 1
+            file = FileId(bucket, name, self._generation)
+            stored = StoredFile(file, 1, len(content), created or self.now(), dict(metadata or {}))
+            self.objects[bucket, name] = FakeObject(stored, content, content_type)
+            return stored
+
+    def delete(self, name: str, bucket: str = "orders-data") -> None:
+        with self._lock:
+            self.objects.pop((bucket, name), None)
+
+    def names(self, prefix: str = "", bucket: str = "orders-data") -> list[str]:
+        with self._lock:
+            return sorted(name for held, name in self.objects if held == bucket and name.startswith(prefix))
+
+    def content(self, name: str, bucket: str = "orders-data") -> bytes:
+        return self.objects[bucket, name].content
+
+    # The port.
+
+    def look(self, bucket: str, name: str) -> StoredFile | None:
+        self._called("look", name)
+        with self._lock:
+            held = self.objects.get((bucket, name))
+            return held.stored if held else None
+
+    def listing(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
+        self._called("listing", prefix)
+        for name in self.names(prefix, bucket):
+            held = self.objects.get((bucket, name))
+            if held:
+                yield held.stored
+
+    @contextmanager
+    def reading(self, file: FileId) -> Iterator[BinaryIO | None]:
+        self._called("reading", file.name)
+        held = self._live(file)
+        yield cast("BinaryIO", _FencedReader(self, held)) if held else None
+
+    def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
+        self._called("annotate", stored.file.name)
+        with self._lock:
+            held = self._live(stored.file)
+            if held is None or held.stored.metageneration != stored.metageneration:
+                return False
+            changed = replace(
+                held.stored,
+                metageneration=held.stored.metageneration + 1,
+                metadata={**held.stored.metadata, **metadata},
+            )
+            self.objects[stored.file.bucket, stored.file.name] = replace(held, stored=changed)
+            return True
+
+    def write(self, bucket: str, name: str, content: bytes, content_type: str) -> None:
+        self._called("write", name)
+        self.upload(name, content, bucket=bucket, content_type=content_type)
+
+    def move(self, file: FileId, to: str) -> bool:
+        self._called("move", file.name)
+        with self._lock:
+            held = self._live(file)
+            if held is None:
+                return (file.bucket, to) in self.objects
+            self.upload(to, held.content, bucket=file.bucket, metadata=held.stored.metadata, content_type=held.content_type)
+            del self.objects[file.bucket, file.name]
+            return True
+
+    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> bool:
+        self._called("copy", file.name)
+        with self._lock:
+            held = self._live(file)
+            if held is None or (file.bucket, to) in self.objects:
+                return False
+            self.upload(to, held.content, bucket=file.bucket, metadata=metadata, content_type=held.content_type)
+            return True
+
+    def _live(self, file: FileId) -> FakeObject | None:
+        with self._lock:
+            held = self.objects.get((file.bucket, file.name))
+            return held if held and held.stored.file == file else None
+
+    def _called(self, method: str, name: str) -> None:
+        with self._lock:
+            self.calls.append((method, name))
+        self.trouble(method, name)
+
+
+class _FencedReader:
+    """Bytes of one generation; raises FileGone once that generation isn't live any more."""
+
+    def __init__(self, store: FakeFileStore, held: FakeObject) -> None:
+        self._store = store
+        self._held = held
+        self._stream = io.BytesIO(held.content)
+
+    def read(self, size: int = -1) -> bytes:
+        self._store._called("read", self._held.stored.file.name)
+        if self._store._live(self._held.stored.file) is None:
+            raise FileGone(str(self._held.stored.file))
+        return self._stream.read(size)
+
+
+@dataclass
+class FakeClock:
+    """A clock that a test moves. Call it for the time (aware, UTC)."""
+
+    at: datetime = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)

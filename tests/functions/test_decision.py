@@ -1,0 +1,79 @@
+"""The table "what the function does with an event", line by line, without a world."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from functions.decision import Accept, Ignore, Judge, Launch, Reject, first_look, is_ours, verdict
+from spark_jobs.cloud.ports import StoredFile
+from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.judgements import Judgement
+from spark_jobs.contract.marks import AcceptedMark
+from spark_jobs.contract.violations import Violation
+
+NOW = datetime(2026, 2, 1, 6, 0, tzinfo=UTC)
+FILE = FileId("orders-data", "source/order_tracking_2026_01_31.csv", 17)
+STORED = StoredFile(FILE, metageneration=1, size=418, created=NOW)
+MARK = AcceptedMark(17, CONTRACT_VERSION, rows=3, bad_rows=0, partial=False, splittable=True)
+
+
+@pytest.mark.parametrize("name", ["archive/order_tracking_2026_01_31.csv", "sourcefile.csv", "x/source/a.csv"])
+def test_an_object_outside_source_is_foreign(name: str) -> None:
+    assert is_ours(replace(FILE, name=name), "source/") == Ignore("foreign")
+
+
+@pytest.mark.parametrize("name", ["source/", "source/2026/"])
+def test_a_folder_placeholder_is_left_alone(name: str) -> None:
+    assert is_ours(replace(FILE, name=name), "source/") == Ignore("placeholder")
+
+
+def test_a_file_below_source_is_ours() -> None:
+    assert is_ours(FILE, "source/") is None
+
+
+def test_an_object_that_is_gone_needs_nothing() -> None:
+    assert first_look(FILE, None, NOW) == Ignore("gone")
+
+
+@pytest.mark.parametrize("live", [18, 16])
+def test_another_generation_has_an_event_of_its_own(live: int) -> None:
+    assert first_look(FILE, replace(STORED, file=replace(FILE, generation=live)), NOW) == Ignore("overwritten")
+
+
+def test_an_empty_object_is_left_to_its_writer_and_shown_as_stale_after_a_day() -> None:
+    empty = replace(STORED, size=0)
+    assert first_look(FILE, empty, NOW + timedelta(hours=23)) == Ignore("empty")
+    assert first_look(FILE, empty, NOW + timedelta(hours=25)) == Ignore("stale_empty")
+
+
+def test_a_valid_mark_means_that_only_a_run_is_wanted() -> None:
+    assert first_look(FILE, replace(STORED, metadata=MARK.as_metadata()), NOW) == Launch(MARK)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        replace(MARK, generation=16).as_metadata(),
+        replace(MARK, contract_version=CONTRACT_VERSION + 1).as_metadata(),
+        {"order-tracking-accepted": "yes"},
+        {"order-tracking-accepted": '{"generation":17}'},
+        {
+            "order-tracking-accepted": '{"generation":17,"contract_version":1,"rows":-1,"bad_rows":0,"partial":false,"splittable":true}'
+        },
+        {},
+    ],
+    ids=["another generation's", "another contract's", "not JSON", "cut", "nonsense", "none"],
+)
+def test_a_mark_that_is_not_valid_here_means_that_the_file_is_judged(mark: dict[str, str]) -> None:
+    stored = replace(STORED, metadata=mark)
+    assert first_look(FILE, stored, NOW) == Judge(stored)
+
+
+def test_a_violation_of_the_file_rejects_it_and_bad_rows_alone_do_not() -> None:
+    header = Violation("missing_column", "the header has no column status", column="status")
+    row = Violation("unknown_status", "status must be …", row=2, column="status")
+    assert verdict(Judgement(violations=(header, row)), 17) == Reject(header)
+    judged = Judgement(rows=30, bad_rows=1, violations=(row,), splittable=True)
+    assert verdict(judged, 17) == Accept(AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True))

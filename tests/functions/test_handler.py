@@ -1,0 +1,218 @@
+"""What becomes of one upload: which object lies where, what was told to whom, which runs were launched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from functions.handler import handle_upload
+from spark_jobs.cloud.ports import FileUnacceptable, WorldTrouble
+from spark_jobs.contract.marks import AcceptedMark
+from tests.fakes.world import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
+
+
+@pytest.fixture
+def fake() -> FakeWorld:
+    return FakeWorld()
+
+
+def mark_of(fake: FakeWorld, name: str = NAME) -> AcceptedMark | None:
+    stored = fake.store.objects[BUCKET, name].stored
+    return AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+
+
+def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake: FakeWorld) -> None:
+    upload = fake.store.upload(NAME, GOOD)
+    handle_upload(upload.file, fake.world)
+    mark = mark_of(fake)
+    assert mark is not None
+    assert (mark.rows, mark.bad_rows, mark.partial, mark.splittable) == (1, 0, False, True)
+    assert len(fake.launcher.runs) == 1
+    assert fake.announcer.outcomes == []
+
+
+def test_the_same_event_again_launches_without_reading_the_file_again(fake: FakeWorld) -> None:
+    upload = fake.store.upload(NAME, GOOD)
+    handle_upload(upload.file, fake.world)
+    fake.store.calls.clear()
+    handle_upload(upload.file, fake.world)
+    assert fake.store.calls == [("look", NAME)]
+    assert len(fake.launcher.runs) == 1, "the same window, the same run"
+
+
+def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_name(fake: FakeWorld) -> None:
+    upload = fake.store.upload(NAME, BAD_HEADER)
+    handle_upload(upload.file, fake.world)
+    moved = f"rejected/order_tracking_2026_01_31.csv.{upload.file.generation}"
+    assert fake.store.names() == [moved, moved + ".report.json"]
+    assert fake.store.content(moved) == BAD_HEADER
+    report = json.loads(fake.store.content(moved + ".report.json"))
+    assert report["verdict"] == "rejected"
+    assert report["violations"][0]["code"] == "missing_column"
+    assert report["summary"]
+    (outcome,) = fake.announcer.outcomes
+    assert (outcome.kind, outcome.file, outcome.report) == ("rejected", upload.file, moved + ".report.json")
+    assert fake.launcher.runs == {}
+
+
+@pytest.mark.parametrize("broken", ["write", "announce", "move"])
+def test_a_rejection_that_breaks_off_anywhere_is_completed_by_the_next_delivery(fake: FakeWorld, broken: str) -> None:
+    upload = fake.store.upload(NAME, BAD_HEADER)
+    fail_once(fake, broken)
+    with pytest.raises(WorldTrouble):
+        handle_upload(upload.file, fake.world)
+    assert NAME in fake.store.names(), "it leaves source/ in the very last step"
+    handle_upload(upload.file, fake.world)
+    assert [name for name in fake.store.names() if name.startswith("source/")] == []
+    assert len(fake.store.names("rejected/")) == 2
+    assert {outcome.file for outcome in fake.announcer.outcomes} == {upload.file}
+
+
+@pytest.mark.parametrize("broken", ["look", "reading", "read", "annotate", "launch"])
+def test_trouble_with_the_world_raises_so_that_the_event_comes_again_and_the_file_waits(
+    fake: FakeWorld, broken: str
+) -> None:
+    upload = fake.store.upload(NAME, GOOD)
+    fail_once(fake, broken)
+    with pytest.raises(WorldTrouble):
+        handle_upload(upload.file, fake.world)
+    assert fake.store.names() == [NAME]
+    handle_upload(upload.file, fake.world)
+    assert mark_of(fake)
+    assert len(fake.launcher.runs) == 1
+
+
+def test_an_object_that_the_service_refuses_for_good_is_acknowledged_and_left(fake: FakeWorld) -> None:
+    upload = fake.store.upload(NAME, GOOD)
+
+    def refuse(method: str, _name: str) -> None:
+        if method == "look":
+            raise FileUnacceptable("Invalid argument.")
+
+    fake.store.trouble = refuse
+    handle_upload(upload.file, fake.world)
+    assert fake.launcher.runs == {}
+
+
+@pytest.mark.parametrize("moment", ["look", "reading", "read", "annotate"])
+@pytest.mark.parametrize("content", [GOOD, BAD_HEADER], ids=["good", "bad"])
+def test_an_overwrite_at_any_moment_leaves_the_newer_generation_unmarked_and_in_place(
+    fake: FakeWorld, moment: str, content: bytes
+) -> None:
+    """Each generation is judged on its own: the older event must neither mark nor move what came after it."""
+    upload = fake.store.upload(NAME, content)
+    happen_once(fake, moment, lambda: fake.store.upload(NAME, GOOD + GOOD.splitlines()[1]))
+    handle_upload(upload.file, fake.world)
+    if moment == "annotate" and content is BAD_HEADER:
+        assert NAME not in fake.store.names(), "the rejected one was never annotated, so nothing happened meanwhile"
+        return
+    assert mark_of(fake) is None
+    assert NAME in fake.store.names()
+    assert fake.launcher.runs == {}
+
+
+def test_an_overwrite_just_before_the_move_leaves_the_newer_generation_where_it_is(fake: FakeWorld) -> None:
+    upload = fake.store.upload(NAME, BAD_HEADER)
+    happen_once(fake, "move", lambda: fake.store.upload(NAME, GOOD))
+    handle_upload(upload.file, fake.world)
+    assert fake.store.content(NAME) == GOOD
+
+
+def test_a_mark_carried_along_by_an_overwrite_is_void(fake: FakeWorld) -> None:
+    first = fake.store.upload(NAME, GOOD)
+    handle_upload(first.file, fake.world)
+    carried = fake.store.objects[BUCKET, NAME].stored.metadata
+    second = fake.store.upload(NAME, BAD_HEADER, metadata=carried)
+    handle_upload(second.file, fake.world)
+    assert fake.store.names("source/") == []
+    assert fake.store.content(f"rejected/order_tracking_2026_01_31.csv.{second.file.generation}") == BAD_HEADER
+
+
+def test_somebody_patching_metadata_meanwhile_costs_another_look_and_no_more(fake: FakeWorld) -> None:
+    upload = fake.store.upload(NAME, GOOD)
+
+    def patch() -> None:
+        stored = fake.store.objects[BUCKET, NAME].stored
+        fake.store.annotate(stored, {"carrier": "dhl"})
+
+    happen_once(fake, "annotate", patch)
+    handle_upload(upload.file, fake.world)
+    assert mark_of(fake)
+    assert fake.store.objects[BUCKET, NAME].stored.metadata["carrier"] == "dhl"
+
+
+def test_an_empty_object_and_objects_that_are_not_ours_are_left_alone(fake: FakeWorld) -> None:
+    for name in (NAME, "archive/x.csv", "source/folder/"):
+        handle_upload(fake.store.upload(name, b"").file, fake.world)
+    assert fake.store.names() == sorted([NAME, "archive/x.csv", "source/folder/"])
+    assert fake.launcher.runs == {}
+
+
+@pytest.mark.parametrize(
+    "relative",
+    [
+        "orders.csv",
+        "order_tracking_2026_02_30.csv",
+        "a b/#?/..\\x.csv",
+        "é" * 500 + ".csv",
+        "x" * 1017,
+        "../order_tracking_2026_01_31.csv",
+    ],
+)
+def test_any_other_name_is_rejected_unread_under_a_name_that_fits(fake: FakeWorld, relative: str) -> None:
+    upload = fake.store.upload("source/" + relative, GOOD)
+    handle_upload(upload.file, fake.world)
+    assert fake.store.names("source/") == []
+    assert all(len(name.encode()) <= 1024 for name in fake.store.names("rejected/"))
+    (report,) = (json.loads(fake.store.content(n)) for n in fake.store.names("rejected/") if n.endswith(".report.json"))
+    assert report["file"] == str(upload.file), "the report has the full name"
+    assert ("reading", upload.file.name) not in fake.store.calls
+
+
+def test_a_file_that_takes_too_long_is_accepted_on_what_was_seen(fake: FakeWorld) -> None:
+    rows = b"".join(b"A1,T%d,,,shipped,,2026-01-31 10:00:00\n" % n for n in range(20_000))
+    upload = fake.store.upload(NAME, GOOD + rows)
+    fake.store.trouble = lambda method, _name: fake.age(seconds=301) if method == "read" else None
+    handle_upload(upload.file, fake.world)
+    mark = mark_of(fake)
+    assert mark is not None
+    assert mark.partial
+    assert len(fake.launcher.runs) == 1
+
+
+def happen_once(fake: FakeWorld, moment: str, what: Callable[[], object]) -> None:
+    """Let something happen just before the store's method of that name is carried out."""
+
+    def trouble(method: str, _name: str) -> None:
+        if method == moment:
+            fake.store.trouble = lambda *_: None
+            what()
+
+    fake.store.trouble = trouble
+
+
+def fail_once(fake: FakeWorld, where: str) -> None:
+    """Let one call fail as the world does."""
+
+    def fail() -> None:
+        raise WorldTrouble("503")
+
+    if where == "launch":
+        original = fake.launcher.launch
+
+        def launch(token: str, parameters: object) -> int:
+            fake.launcher.launch = original  # type: ignore[method-assign]
+            raise WorldTrouble("503")
+
+        fake.launcher.launch = launch  # type: ignore[method-assign]
+    elif where == "announce":
+
+        def once() -> None:
+            fake.announcer.trouble = lambda: None
+            fail()
+
+        fake.announcer.trouble = once
+    else:
+        happen_once(fake, where, fail)

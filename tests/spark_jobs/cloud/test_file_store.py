@@ -1,0 +1,259 @@
+"""One suite for the FileStore port: the fake in memory, and the real adapter with Google's client on the storage server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import httpx
+import pytest
+from google.cloud import storage
+
+from infra.local.process import ServerProcess
+from spark_jobs.cloud import gcs
+from spark_jobs.cloud.gcs import GcsFileStore
+from spark_jobs.cloud.ports import FileStore, FileUnacceptable, StoredFile, WorldTrouble
+from spark_jobs.contract.file_ids import FileId
+from tests.fakes.file_store import FakeFileStore
+
+NAME = "source/order_tracking_2026_01_31.csv"
+ODD = "source/a b/%2F#?é'\"&=+;.csv"
+
+
+class Bucket(Protocol):
+    """A bucket to test on: the port, and what others do to the bucket."""
+
+    name: str
+    store: FileStore
+
+    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None) -> FileId: ...
+    def delete(self, name: str) -> None: ...
+    def content(self, name: str) -> bytes: ...
+
+
+@dataclass
+class FakeBucket:
+    fake: FakeFileStore
+    name: str = "orders-data"
+
+    @property
+    def store(self) -> FileStore:
+        return self.fake
+
+    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None) -> FileId:
+        return self.fake.upload(name, content, metadata=metadata).file
+
+    def delete(self, name: str) -> None:
+        self.fake.delete(name)
+
+    def content(self, name: str) -> bytes:
+        return self.fake.content(name)
+
+
+@dataclass
+class RealBucket:
+    bucket: storage.Bucket
+    store: FileStore
+
+    @property
+    def name(self) -> str:
+        return str(self.bucket.name)
+
+    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None) -> FileId:
+        blob = self.bucket.blob(name)
+        blob.metadata = metadata or {}
+        blob.upload_from_string(content, content_type="text/csv")
+        return FileId(self.name, name, int(blob.generation))
+
+    def delete(self, name: str) -> None:
+        self.bucket.blob(name).delete()
+
+    def content(self, name: str) -> bytes:
+        return bytes(self.bucket.blob(name).download_as_bytes())
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
+def place(request: pytest.FixtureRequest) -> Bucket:
+    if request.param == "fake":
+        return FakeBucket(FakeFileStore(now=lambda: datetime.now(UTC)))
+    bucket = request.getfixturevalue("bucket")
+    return RealBucket(bucket, GcsFileStore(bucket.client))
+
+
+def looked(place: Bucket, name: str = NAME) -> StoredFile:
+    stored = place.store.look(place.name, name)
+    assert stored is not None
+    return stored
+
+
+@pytest.mark.parametrize("name", [NAME, ODD])
+def test_look_sees_the_live_generation_with_its_size_creation_and_metadata(place: Bucket, name: str) -> None:
+    file = place.upload(name, b"abc", {"carrier": "dhl"})
+    stored = looked(place, name)
+    assert (stored.file, stored.metageneration, stored.size) == (file, 1, 3)
+    assert dict(stored.metadata) == {"carrier": "dhl"}
+    assert abs(datetime.now(UTC) - stored.created) < timedelta(minutes=1)
+
+
+def test_look_says_none_where_nothing_is(place: Bucket) -> None:
+    assert place.store.look(place.name, NAME) is None
+
+
+def test_listing_gives_what_is_below_a_prefix_in_the_order_of_names(place: Bucket) -> None:
+    for name in ("source/b", "source/a", "archive/c", "source/c/d"):
+        place.upload(name, b"x")
+    assert [s.file.name for s in place.store.listing(place.name, "source/")] == ["source/a", "source/b", "source/c/d"]
+    assert list(place.store.listing(place.name, "nothing/")) == []
+
+
+@pytest.mark.parametrize("name", [NAME, ODD])
+def test_reading_gives_exactly_the_generation_asked_for(place: Bucket, name: str) -> None:
+    first = place.upload(name, b"first")
+    with place.store.reading(first) as stream:
+        assert stream is not None
+        assert stream.read(2) + stream.read(100) + stream.read(100) == b"first"
+    second = place.upload(name, b"second")
+    with place.store.reading(first) as stream:
+        assert stream is None
+    with place.store.reading(second) as stream:
+        assert stream is not None
+        assert stream.read() == b"second"
+
+
+def test_annotate_adds_to_the_metadata_and_counts_a_metageneration(place: Bucket) -> None:
+    place.upload(NAME, b"x", {"carrier": "dhl"})
+    before = looked(place)
+    assert place.store.annotate(before, {"mark": "1"})
+    after = looked(place)
+    assert dict(after.metadata) == {"carrier": "dhl", "mark": "1"}
+    assert after.metageneration == before.metageneration + 1
+    assert after.file == before.file
+
+
+def test_annotate_refuses_when_the_metadata_changed_meanwhile(place: Bucket) -> None:
+    place.upload(NAME, b"x")
+    before = looked(place)
+    assert place.store.annotate(before, {"other": "1"})
+    assert not place.store.annotate(before, {"mark": "1"})
+    assert "mark" not in looked(place).metadata
+
+
+def test_annotate_refuses_another_generation_and_what_is_gone(place: Bucket) -> None:
+    place.upload(NAME, b"x")
+    before = looked(place)
+    place.upload(NAME, b"y")
+    assert not place.store.annotate(before, {"mark": "1"})
+    assert dict(looked(place).metadata) == {}
+    place.delete(NAME)
+    assert not place.store.annotate(before, {"mark": "1"})
+
+
+def test_write_creates_and_replaces(place: Bucket) -> None:
+    place.store.write(place.name, "rejected/r.json", b"{}", "application/json")
+    place.store.write(place.name, "rejected/r.json", b"[]", "application/json")
+    assert place.content("rejected/r.json") == b"[]"
+
+
+@pytest.mark.parametrize("name", [NAME, ODD])
+def test_move_takes_the_content_and_metadata_along_and_leaves_nothing(place: Bucket, name: str) -> None:
+    file = place.upload(name, b"abc", {"carrier": "dhl"})
+    assert place.store.move(file, "archive/x.1.csv")
+    assert place.store.look(place.name, name) is None
+    moved = looked(place, "archive/x.1.csv")
+    assert dict(moved.metadata) == {"carrier": "dhl"}
+    assert moved.file.generation != file.generation
+    assert place.content("archive/x.1.csv") == b"abc"
+
+
+def test_a_move_that_was_done_already_counts_as_done(place: Bucket) -> None:
+    file = place.upload(NAME, b"abc")
+    assert place.store.move(file, "archive/x.1.csv")
+    assert place.store.move(file, "archive/x.1.csv")
+
+
+def test_move_never_takes_a_newer_generation(place: Bucket) -> None:
+    first = place.upload(NAME, b"first")
+    place.upload(NAME, b"second")
+    assert not place.store.move(first, "archive/x.1.csv")
+    assert place.content(NAME) == b"second"
+    assert place.store.look(place.name, "archive/x.1.csv") is None
+
+
+def test_copy_makes_a_new_object_with_only_the_metadata_given(place: Bucket) -> None:
+    file = place.upload("archive/x.1.csv", b"abc", {"mark": "old"})
+    assert place.store.copy(file, NAME, {"arrival": "2026"})
+    assert dict(looked(place).metadata) == {"arrival": "2026"}
+    assert place.content(NAME) == place.content("archive/x.1.csv") == b"abc"
+
+
+def test_copy_never_replaces_anything(place: Bucket) -> None:
+    file = place.upload("archive/x.1.csv", b"old")
+    place.upload(NAME, b"new")
+    assert not place.store.copy(file, NAME, {})
+    assert place.content(NAME) == b"new"
+
+
+def test_copy_of_a_generation_that_is_gone_does_nothing(place: Bucket) -> None:
+    file = place.upload("archive/x.1.csv", b"old")
+    place.upload("archive/x.1.csv", b"newer")
+    assert not place.store.copy(file, NAME, {})
+    assert place.store.look(place.name, NAME) is None
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adapter's patience cut to what a test can wait for."""
+    monkeypatch.setitem(gcs._CALL, "retry", gcs.DEFAULT_RETRY.with_timeout(2.0).with_delay(0.05, 0.2, 2.0))
+    monkeypatch.setitem(gcs._CALL, "timeout", (1.0, 1.0))
+
+
+def fault(server: ServerProcess, **order: Any) -> None:
+    httpx.post(f"{server.url}/_local/faults", json=order).raise_for_status()
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("impatient")
+class TestOutages:
+    """The real adapter against a real server that misbehaves."""
+
+    @pytest.fixture
+    def real(self, bucket: storage.Bucket, storage_server: ServerProcess) -> Any:
+        yield RealBucket(bucket, GcsFileStore(bucket.client))
+        httpx.delete(f"{storage_server.url}/_local/faults").raise_for_status()
+
+    @pytest.mark.parametrize(
+        "order", [{"action": "status", "status": 503}, {"action": "status", "status": 429}, {"action": "reset"}]
+    )
+    def test_a_short_outage_is_waited_out(self, real: RealBucket, storage_server: ServerProcess, order: Any) -> None:
+        file = real.upload(NAME, b"abc")
+        fault(storage_server, times=2, path_regex=".*/o.*", **order)
+        assert looked(real).file == file
+
+    @pytest.mark.parametrize(
+        "order", [{"action": "status", "status": 503}, {"action": "reset"}, {"action": "hang", "seconds": 30}]
+    )
+    def test_a_long_one_is_trouble_with_the_world(
+        self, real: RealBucket, storage_server: ServerProcess, order: Any
+    ) -> None:
+        real.upload(NAME, b"abc")
+        fault(storage_server, times=1000, path_regex=".*/o.*", **order)
+        with pytest.raises(WorldTrouble):
+            real.store.look(real.name, NAME)
+
+    def test_a_move_whose_answer_was_lost_is_known_to_be_done(
+        self, real: RealBucket, storage_server: ServerProcess
+    ) -> None:
+        file = real.upload(NAME, b"abc")
+        real.store.move(file, "archive/x.1.csv")
+        fault(storage_server, times=1, method="POST", path_regex=".*moveTo.*", action="status", status=503)
+        assert real.store.move(file, "archive/x.1.csv")
+
+    def test_a_bucket_that_is_not_there_is_trouble_with_the_world_when_listed(self, real: RealBucket) -> None:
+        with pytest.raises(WorldTrouble):
+            list(real.store.listing("no-such-bucket", "source/"))
+
+    def test_a_name_that_the_service_refuses_is_the_file_s_own_trouble(self, real: RealBucket) -> None:
+        file = real.upload(NAME, b"abc")
+        with pytest.raises(FileUnacceptable):
+            real.store.move(file, "rejected/" + "x" * 1100)
