@@ -162,7 +162,7 @@ class Watched(dict):
 def no_socket(*a, **k): raise AssertionError("socket opened")
 class Unimportable:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("pyspark", "delta", "databricks") or name.startswith(("google.cloud.storage", "google.cloud.pubsub")):
+        if name.startswith(("pyspark", "delta", "databricks", "google.cloud.storage", "google.cloud.pubsub")):
             raise AssertionError(f"{name} imported")
 os.environ, socket.socket = Watched(), no_socket
 sys.meta_path.insert(0, Unimportable())
