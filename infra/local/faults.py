@@ -67,9 +67,7 @@ def parse_fault(order: Any) -> Fault:
         raise BadFault("a fault is a JSON object")
     unknown = set(order) - set(Fault.__dataclass_fields__)
     if unknown:
-        raise BadFault(
-            f"unknown field {sorted(unknown)[0]!r}; known: {', '.join(Fault.__dataclass_fields__)}"
-        )
+        raise BadFault(f"unknown field {sorted(unknown)[0]!r}; known: {', '.join(Fault.__dataclass_fields__)}")
     if order.get("action") not in ACTIONS:
         raise BadFault(f"action must be one of {', '.join(ACTIONS)}")
     if order.get("phase", "before") not in PHASES:
@@ -147,9 +145,7 @@ def fault_routes(faults: Faults) -> list[BaseRoute]:
 class FaultMiddleware:
     """Must be the outermost application: it reaches through uvicorn's `send` for the connection to break."""
 
-    def __init__(
-        self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]] | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]] | None = None) -> None:
         self._app = app
         self._faults = faults
         self._error_body = error_body or (lambda status: {"error": f"fault: {status}"})

@@ -25,6 +25,11 @@ def answer_error(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error_code": error.error_code, "message": error.message}, error.status)
 
 
+def answer_unknown_path(request: Request, _error: Exception) -> Response:
+    message = f"No API found for '{request.method} {request.url.path}'"
+    return JSONResponse({"error_code": "ENDPOINT_NOT_FOUND", "message": message}, 404)
+
+
 FAULT_CODES = {
     429: ("REQUEST_LIMIT_EXCEEDED", "Too many requests (a fault that was ordered)"),
     500: ("INTERNAL_ERROR", "Internal error (a fault that was ordered)"),

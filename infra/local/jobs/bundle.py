@@ -6,7 +6,6 @@ job's parameters need it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from infra.local.jobs.substitution import dynamic_references, substitute, unresolved
+from infra.local.jobs.job import BundleError, Job, read_job
+from infra.local.jobs.substitution import substitute
 
 # How the CLI merges lists of a target's override into the resource: by this field, not by position.
 LIST_KEYS = {
@@ -23,39 +23,6 @@ LIST_KEYS = {
     "environments": "environment_key",
     "job_clusters": "job_cluster_key",
 }
-
-
-class BundleError(ValueError):
-    """The bundle cannot be used; the message says which file or field, and what to do."""
-
-
-@dataclass(frozen=True)
-class WheelTask:
-    task_key: str
-    package_name: str
-    entry_point: str
-    parameters: tuple[str, ...]
-    depends_on: tuple[str, ...]
-    max_retries: int
-    min_retry_interval_ms: int
-    retry_on_timeout: bool
-    timeout_seconds: float
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of the bundle. `settings` is the resource as the API shows it, all references filled in."""
-
-    job_id: int
-    key: str
-    name: str
-    parameters: Mapping[str, str]
-    tasks: tuple[WheelTask, ...]
-    unsupported_tasks: tuple[str, ...]
-    max_concurrent_runs: int
-    queue: bool
-    timeout_seconds: float
-    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,7 +49,7 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
     return Bundle(
         name=name,
         target=target,
-        jobs=tuple(_job(name, key, raw) for key, raw in raw_jobs.items()),
+        jobs=tuple(read_job(name, key, raw) for key, raw in raw_jobs.items()),
         wheel_sources=tuple(path.resolve() for path in sources),
     )
 
@@ -155,80 +122,3 @@ def _merge(base: Any, over: Any, key: str = "") -> Any:
             by_key[item.get(field)] = _merge(by_key.get(item.get(field), {}), item)
         return list(by_key.values())
     return over
-
-
-def stable_id(*names: str) -> int:
-    """The same id for the same names on every machine, and small enough for a JSON number in any language."""
-    return int.from_bytes(hashlib.sha256("/".join(names).encode()).digest()[:6], "big")
-
-
-def _job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
-    parameters = {}
-    for item in raw.get("parameters") or []:
-        missing = unresolved(item.get("default"))
-        if missing:
-            raise BundleError(
-                f"job {key}, parameter {item['name']}: nothing given for ${{{missing[0]}}}"
-                f" (give it with --var {missing[0].removeprefix('var.')}=VALUE)"
-            )
-        parameters[str(item["name"])] = _text(item.get("default"))
-    tasks = [task for task in raw.get("tasks") or [] if "python_wheel_task" in task]
-    others = [task.get("task_key", "?") for task in raw.get("tasks") or [] if "python_wheel_task" not in task]
-    return Job(
-        job_id=stable_id(bundle, key),
-        key=key,
-        name=str(raw.get("name", key)),
-        parameters=parameters,
-        tasks=tuple(_in_order(key, [_task(key, task, parameters) for task in tasks], set(others))),
-        unsupported_tasks=tuple(others),
-        max_concurrent_runs=int(raw.get("max_concurrent_runs", 1)),
-        queue=bool((raw.get("queue") or {}).get("enabled", False)),
-        timeout_seconds=float(raw.get("timeout_seconds") or 0),
-        settings={**raw, "format": "MULTI_TASK"},
-    )
-
-
-def _task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> WheelTask:
-    wheel = raw["python_wheel_task"]
-    where = f"job {job}, task {raw.get('task_key')}"
-    if wheel.get("named_parameters"):
-        raise BundleError(f"{where}: named_parameters are not run here, use parameters")
-    parameters = [_text(value) for value in wheel.get("parameters") or []]
-    for value in parameters:
-        if unresolved(value):
-            raise BundleError(f"{where}: nothing given for ${{{unresolved(value)[0]}}}")
-        for name in dynamic_references(value):
-            if name.startswith("job.parameters.") and name.removeprefix("job.parameters.") not in declared:
-                raise BundleError(f"{where}: {{{{{name}}}}} is not among the job's parameters")
-    return WheelTask(
-        task_key=str(raw["task_key"]),
-        package_name=str(wheel["package_name"]),
-        entry_point=str(wheel["entry_point"]),
-        parameters=tuple(parameters),
-        depends_on=tuple(str(item["task_key"]) for item in raw.get("depends_on") or []),
-        max_retries=int(raw.get("max_retries") or 0),
-        min_retry_interval_ms=int(raw.get("min_retry_interval_millis") or 0),
-        retry_on_timeout=bool(raw.get("retry_on_timeout", False)),
-        timeout_seconds=float(raw.get("timeout_seconds") or 0),
-    )
-
-
-def _in_order(job: str, tasks: list[WheelTask], not_run: set[str]) -> list[WheelTask]:
-    """Tasks so that each comes after those it depends on."""
-    ordered: list[WheelTask] = []
-    waiting = list(tasks)
-    while waiting:
-        done = not_run | {task.task_key for task in ordered}
-        ready = [task for task in waiting if done.issuperset(task.depends_on)]
-        if not ready:
-            raise BundleError(f"job {job}: the tasks wait for each other, or for a task that there isn't")
-        ordered += ready
-        waiting = [task for task in waiting if task not in ready]
-    return ordered
-
-
-def _text(value: Any) -> str:
-    """As the API has it, where every parameter is a string."""
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import click
 
-from infra.local.jobs.bundle import Bundle, BundleError, load_bundle
+from infra.local.jobs.bundle import Bundle, load_bundle
+from infra.local.jobs.job import BundleError
 from infra.local.jobs.locking import locked
 from infra.local.jobs.wheel import Wheel, WheelError, build_wheel, read_wheel, run_tool
 
@@ -34,6 +35,8 @@ DEFAULT_CACHE = ROOT / ".cache" / "job-env"
 # What the Databricks runtime brings by itself is an extra of the wheel.
 EXTRAS = ("local",)
 COMPLETE = "complete"
+# Changes when environments are made differently, so that older ones are not taken for new.
+LAYOUT = "2"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Environment:
 def prepare_environment(wheel: Wheel, cache: Path) -> Environment:
     """The environment holding this wheel, made now if it isn't there. Raises WheelError with pip's last lines."""
     requirements = wheel.requirements(EXTRAS)
-    deps_key = _key(sys.version, sysconfig.get_platform(), *requirements)
+    deps_key = _key(LAYOUT, sys.version, sysconfig.get_platform(), *requirements)
     dependencies = cache / "deps" / deps_key
     _complete_once(dependencies, lambda: _install_dependencies(dependencies, requirements))
     folder = cache / "envs" / _key(deps_key, wheel.digest)
@@ -72,24 +75,32 @@ def _complete_once(folder: Path, make: Callable[[], None]) -> None:
 
 
 def _install_dependencies(folder: Path, requirements: tuple[str, ...]) -> None:
+    _make_venv(folder)
     if not requirements:
-        run_tool([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         return
-    run_tool([sys.executable, "-m", "venv", str(folder)])
     started = time.monotonic()
     print(f"installing {len(requirements)} requirements of the wheel into {folder}", file=sys.stderr, flush=True)
-    _pip_with_progress([str(folder / "bin" / "python"), "-m", "pip", "install", *requirements])
+    _pip_with_progress([*_pip_for(folder), "install", *requirements])
     print(f"installed in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
 def _install_wheel(folder: Path, wheel: Wheel, dependencies: Path) -> None:
-    run_tool([sys.executable, "-m", "venv", "--without-pip", str(folder)])
-    python = str(folder / "bin" / "python")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
-    run_tool([*pip, "install", "--no-deps", "--force-reinstall", str(wheel.path)])
+    _make_venv(folder)
+    run_tool([*_pip_for(folder), "install", "--no-deps", "--force-reinstall", str(wheel.path)])
     site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     others = dependencies / site.relative_to(folder)
     (site / "dependencies.pth").write_text(f"{others}\n")
+
+
+def _make_venv(folder: Path) -> None:
+    """Without pip and setuptools, which a wheel could otherwise lean on without saying so."""
+    run_tool([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+
+
+def _pip_for(folder: Path) -> list[str]:
+    """Our own pip, working on that environment, with its ordinary configuration and cache."""
+    python = str(folder / "bin" / "python")
+    return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
 
 
 def _pip_with_progress(command: list[str]) -> None:
@@ -99,7 +110,11 @@ def _pip_with_progress(command: list[str]) -> None:
         lines: list[str] = []
         reader = threading.Thread(target=_tell, args=(process.stdout, lines), daemon=True)
         reader.start()
-        status = process.wait()
+        try:
+            status = process.wait()
+        except BaseException:  # Ctrl-C, SIGTERM: pip must not go on unseen
+            process.kill()
+            raise
         reader.join(5)
     if status:
         raise WheelError("pip install failed:\n" + "\n".join(lines[-15:]))

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -137,7 +138,7 @@ def login_routes(login: Login, workspace_id: str, audiences: tuple[str, ...]) ->
         )
 
     async def token(request: Request) -> Response:
-        form = {name: str(value) for name, value in (await request.form()).items()}
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
         try:
             return JSONResponse(login.exchange(form, _basic(request)))
         except LoginRefused as refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.local.jobs.bundle import Job
+from infra.local.jobs.job import Job
 from infra.local.jobs.runs import Attempt, Run, now_ms
 
 CREATOR = "local"
@@ -57,7 +57,7 @@ def run_json(run: Run, attempts: list[Attempt], job: Job | None, page_url: str, 
 def task_json(attempt: Attempt, job: Job | None, page_url: str) -> dict[str, Any]:
     """One attempt, as an item of `tasks`."""
     declared = (job.settings.get("tasks") if job else None) or []
-    settings = next((task for task in declared if task.get("task_key") == attempt.task_key), {})
+    settings: dict[str, Any] = next((task for task in declared if task.get("task_key") == attempt.task_key), {})
     now = now_ms()
     return {
         **settings,
@@ -113,12 +113,5 @@ def _status(state: str, message: str, code: str | None) -> dict[str, Any]:
 
 
 def _parameters(run: Run, job: Job | None) -> list[dict[str, str]]:
-    """Each effective value, and beside it the default where the run has another."""
     defaults = job.parameters if job else {}
-    answer = []
-    for name, value in run.parameters.items():
-        item = {"name": name, "default": defaults.get(name, "")}
-        if name in run.overriding:
-            item["value"] = value
-        answer.append(item)
-    return answer
+    return [{"name": name, "default": defaults.get(name, ""), "value": value} for name, value in run.parameters.items()]

@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from infra.local.jobs.bundle import Job, WheelTask
 from infra.local.jobs.execution import Execution, Order, Outcome
+from infra.local.jobs.job import Job, WheelTask
 from infra.local.jobs.runs import Attempt, Run, RunFilter, now_ms
 from infra.local.jobs.sessions import end_left_behind
 from infra.local.jobs.store import Store
 from infra.local.jobs.substitution import fill_dynamic
+from infra.local.jobs.task_values import dynamic_values
 
 # In the words of the real API, as far as they are known.
 WORKLOAD_FAILED = "Workload failed, see run output for details"
@@ -175,7 +175,7 @@ class Scheduler:
             return Outcome("CANCELED", "Run cancelled.")
 
     async def _run_attempt(self, run: Run, job: Job, task: WheelTask, attempt: Attempt, deadline: float | None) -> Outcome:
-        known = _dynamic_values(run, job, task, attempt)
+        known = dynamic_values(run, job, task, attempt)
         parameters = tuple(fill_dynamic(value, known) for value in task.parameters)
         limits = [task.timeout_seconds] if task.timeout_seconds else []
         limits += [max(0.0, deadline - time.monotonic())] if deadline is not None else []
@@ -232,20 +232,3 @@ def _run_message(failed_task: str, outcome: Outcome) -> str:
         why = WORKLOAD_FAILED if outcome.error_trace or not outcome.error else outcome.error
         return f"Task {failed_task} failed with message: {why.rstrip('.')}."
     return outcome.error
-
-
-def _dynamic_values(run: Run, job: Job, task: WheelTask, attempt: Attempt) -> dict[str, str]:
-    """What `{{name}}` stands for in the parameters of a task."""
-    started = datetime.fromtimestamp(run.created / 1000, UTC)
-    return {
-        "job.id": str(job.job_id),
-        "job.name": job.name,
-        "job.run_id": str(run.run_id),
-        "job.start_time.iso_date": started.date().isoformat(),
-        "job.start_time.iso_datetime": started.isoformat(timespec="milliseconds"),
-        "job.start_time.timestamp_ms": str(run.created),
-        "task.name": task.task_key,
-        "task.run_id": str(attempt.attempt_id),
-        "task.execution_count": str(attempt.number + 1),
-        **{f"job.parameters.{name}": value for name, value in run.parameters.items()},
-    }

@@ -1,0 +1,241 @@
+"""Fixtures that start the local jobs server as a process, with a tiny bundle and wheel of their own: no pyspark.
+
+`jobs_server` is one server for the module; `start_jobs_server` starts as many as a test needs, with any options.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config
+from databricks.sdk.service.jobs import Run
+
+from infra.local.process import ServerProcess
+
+ROOT = Path(__file__).resolve().parents[1]
+DEADLINE = 20.0
+
+PROBE = """
+import json, os, signal, subprocess, sys, time
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+def run():
+    mode, value, run_id = sys.argv[1:4]
+    print("mode", mode, "run", run_id)
+    if mode == "fail":
+        raise ValueError(f"it went wrong: {value}")
+    if mode == "exit":
+        sys.exit(0)
+    if mode == "wait":
+        wait_for(value)
+    if mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen(["sleep", "600"], start_new_session=False)
+        with open(value + ".part", "w") as out:
+            out.write(f"{os.getpid()} {child.pid}")
+        os.rename(value + ".part", value)
+        time.sleep(600)
+    if mode == "flaky" and not os.path.exists(value):
+        open(value, "w").close()
+        raise RuntimeError("not yet")
+    if mode == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "missing":
+        import a_module_that_is_nowhere
+    if mode == "describe":
+        print(json.dumps({"argv": sys.argv, "env": dict(os.environ), "path": sys.path, "cwd": os.getcwd()}))
+    return 1  # ignored
+"""
+
+BUNDLE = """
+bundle: {name: probe-bundle}
+include: [resources/*.yml]
+variables:
+  mode: {description: what to do, default: ok}
+targets:
+  dev: {default: true}
+  local:
+    variables: {mode: print}
+"""
+
+JOB = """
+resources:
+  jobs:
+    %(key)s:
+      name: %(key)s
+      %(settings)s
+      parameters:
+        - {name: mode, default: "${var.mode}"}
+        - {name: value, default: ""}
+      tasks:
+        - task_key: probe
+          %(task)s
+          python_wheel_task:
+            package_name: job_probe
+            entry_point: job-probe
+            parameters: ["{{job.parameters.mode}}", "{{job.parameters.value}}", "{{job.run_id}}"]
+"""
+
+JOBS = {
+    "queued": ("queue: {enabled: true}", "max_retries: 0"),
+    "unqueued": ("max_concurrent_runs: 1", "max_retries: 0"),
+    "short": ("timeout_seconds: 1", "max_retries: 0"),
+    "retried": ("max_concurrent_runs: 1", "max_retries: 1"),
+}
+
+
+def make_wheel(folder: Path, name: str, source: str, requires: tuple[str, ...] = ()) -> Path:
+    """A wheel of one module with the console script `job-probe` calling its run()."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": source,
+        f"{info}/METADATA": "\n".join(
+            ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {r}" for r in requires)]
+        ),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\njob-probe = {name}:run\n",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+        record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+        archive.writestr(f"{info}/RECORD", record)
+    return path
+
+
+def until(what: Callable[[], Any], describe: str, deadline: float = DEADLINE) -> Any:
+    """The first true answer; fails the test when there is none in time."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    pytest.fail(f"not in {deadline:g} s: {describe}")
+
+
+class RunningJobsServer:
+    """A started server: its address, its jobs, the SDK's client on it, its admin pages."""
+
+    def __init__(self, process: ServerProcess) -> None:
+        self.process = process
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    @property
+    def job_ids(self) -> dict[str, int]:
+        words = [word.partition("=") for word in self.process.ready_line.split() if word.startswith("job.")]
+        return {name.removeprefix("job."): int(value) for name, _, value in words}
+
+    def client(self, token: str = "local", **settings: Any) -> WorkspaceClient:
+        settings.setdefault("retry_timeout_seconds", 20)
+        return WorkspaceClient(config=Config(host=self.url, token=token, auth_type="pat", **settings))
+
+    def run_now(self, job: str, **fields: Any) -> int:
+        run_id = self.client().jobs.run_now(job_id=self.job_ids[job], **fields).run_id
+        assert run_id is not None
+        return run_id
+
+    def start_mode(self, job: str, mode: str, value: str | Path = "", **fields: Any) -> int:
+        return self.run_now(job, job_parameters={"mode": mode, "value": str(value)}, **fields)
+
+    def run(self, run_id: int) -> Run:
+        return self.client().jobs.get_run(run_id)
+
+    def state(self, run_id: int) -> str:
+        """The result where there is one, the life cycle state otherwise."""
+        state = self.run(run_id).state
+        assert state is not None
+        best = state.result_state or state.life_cycle_state
+        assert best is not None
+        return str(best.value)
+
+    def wait_state(self, run_id: int, *wanted: str) -> str:
+        return str(until(lambda: next((s for s in [self.state(run_id)] if s in wanted), None), f"run is {wanted}"))
+
+    def stats(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self.url}/_local/stats").json())
+
+    def fault(self, **order: Any) -> None:
+        httpx.post(f"{self.url}/_local/faults", json=order).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def job_env_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("job-env")
+
+
+@pytest.fixture(scope="session")
+def probe_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_wheel(tmp_path_factory.mktemp("wheel"), "job_probe", PROBE)
+
+
+@pytest.fixture(scope="session")
+def probe_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "resources").mkdir()
+    (folder / "databricks.yml").write_text(BUNDLE)
+    for key, (settings, task) in JOBS.items():
+        (folder / "resources" / f"{key}.yml").write_text(JOB % {"key": key, "settings": settings, "task": task})
+    return folder
+
+
+StartJobsServer = Callable[..., RunningJobsServer]
+
+
+@pytest.fixture(scope="session")
+def jobs_server_args(probe_wheel: Path, probe_bundle: Path, job_env_cache: Path) -> Callable[[Path], list[str | Path]]:
+    """The command line for a data folder."""
+
+    def args(data_dir: Path) -> list[str | Path]:
+        command: list[str | Path] = [sys.executable, "-m", "infra.local.jobs", "--port", "0"]
+        command += ["--data-dir", data_dir, "--bundle", probe_bundle, "--wheel", probe_wheel]
+        return [*command, "--env-cache", job_env_cache]
+
+    return args
+
+
+@pytest.fixture
+def start_jobs_server(
+    jobs_server_args: Callable[[Path], list[str | Path]],
+) -> Iterator[StartJobsServer]:
+    """Starts a server on a data folder, with more options; all are stopped at the end of the test."""
+    started: list[ServerProcess] = []
+
+    def start(data_dir: Path, *options: str | Path) -> RunningJobsServer:
+        process = ServerProcess([*jobs_server_args(data_dir), *options], cwd=ROOT, env=_clean_environment())
+        started.append(process)
+        return RunningJobsServer(process.start())
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def jobs_server(
+    jobs_server_args: Callable[[Path], list[str | Path]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningJobsServer]:
+    args = jobs_server_args(tmp_path_factory.mktemp("jobs-data"))
+    with ServerProcess([*args, "--run-env", "GIVEN=yes"], cwd=ROOT, env=_clean_environment()) as process:
+        yield RunningJobsServer(process)
+
+
+def _clean_environment() -> dict[str, str]:
+    """What a developer's shell may hold must not decide a test; PYTHONPATH shows that runs don't inherit it."""
+    return {"PYTHONPATH": str(ROOT), "DATABRICKS_HOST": "https://elsewhere", "HOME": os.environ.get("HOME", "/")}
