@@ -78,8 +78,8 @@ def first_look(file: FileId, live: StoredFile | None, now: datetime) -> Ignore |
     return Judge(live)
 
 
-def verdict(judgement: Judgement, generation: int) -> Accept | Reject:
+def verdict(judgement: Judgement, generation: int, arrival: datetime) -> Accept | Reject:
     """What a judged file deserves."""
     if judgement.rejecting:
         return Reject(judgement.rejecting)
-    return Accept(AcceptedMark.of(judgement, generation))
+    return Accept(AcceptedMark.of(judgement, generation, arrival))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Literal
 
 from functions.decision import Accept, Ignore, Judge, Launch, Reject, first_look, is_ours, verdict
-from functions.launch import launch_for_window
+from functions.launch import launch_for_window, window_of
 from functions.reporting import log_fields, rejection
 from functions.world import World
 from spark_jobs.cloud.ports import FileGone, FileUnacceptable, WorldTrouble
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.judgements import Judgement
 from spark_jobs.contract.marks import arrival_of
@@ -26,9 +26,14 @@ _log = logging.getLogger(__name__)
 
 def handle_upload(file: FileId, world: World) -> None:
     """Answer the event of a finalized file. Raises WorldTrouble where it should be delivered again."""
+    if world.launched.covers(file, window_of(world.config, world.now())):
+        _log.info("ignored: repeated, its run was launched", extra=log_fields(file))
+        return
     if settle(file, world) == "accepted":
-        # The window is computed after the mark was written: a run that lists after its end must see the mark.
-        run_id = launch_for_window(world.launcher, world.config, file.bucket, world.now())
+        # The time is taken after the mark was written: a run that lists after its window's end must see the mark.
+        now = world.now()
+        run_id = launch_for_window(world.launcher, world.config, file.bucket, now)
+        world.launched.remember(file, window_of(world.config, now))
         _log.info("run %d takes the files of this window", run_id, extra=log_fields(file, run_id=run_id))
 
 
@@ -67,11 +72,13 @@ def _judge_and_act(todo: Judge, world: World, judging_seconds: float) -> Done | 
     """None where somebody changed the object's metadata meanwhile: look again."""
     file = todo.stored.file
     started = world.elapsed()
-    judgement = _judge(todo, world, judging_seconds)
+    stored, prefix = todo.stored, world.config.source_prefix
+    arrival = arrival_of(file.name, prefix, stored.created, stored.metadata)
+    judgement = _judge(todo, arrival, world, judging_seconds)
     seconds = world.elapsed() - started
-    match verdict(judgement, file.generation):
+    match verdict(judgement, file.generation, arrival):
         case Reject():
-            _reject(todo, judgement, seconds, world)
+            _reject(todo, arrival, judgement, seconds, world)
             return "rejected"
         case Accept(mark):
             if not world.store.annotate(todo.stored, mark.as_metadata()):
@@ -81,7 +88,7 @@ def _judge_and_act(todo: Judge, world: World, judging_seconds: float) -> Done | 
             return "accepted"
 
 
-def _judge(todo: Judge, world: World, judging_seconds: float) -> Judgement:
+def _judge(todo: Judge, arrival: datetime, world: World, judging_seconds: float) -> Judgement:
     from functions.validation import judge
 
     config, stored = world.config, todo.stored
@@ -92,16 +99,16 @@ def _judge(todo: Judge, world: World, judging_seconds: float) -> Judgement:
         return judge(
             stream,
             name=stored.file.name.removeprefix(config.source_prefix),
-            arrival=arrival_of(stored.file.name, config.source_prefix, stored.created, stored.metadata),
+            arrival=arrival,
             max_bad_row_ratio=config.max_bad_row_ratio,
             out_of_time=lambda: world.elapsed() > deadline,
         )
 
 
-def _reject(todo: Judge, judgement: Judgement, seconds: float, world: World) -> None:
+def _reject(todo: Judge, arrival: datetime, judgement: Judgement, seconds: float, world: World) -> None:
     """Report, message, move: in this order, so that a file is only gone from source/ when the rest is done."""
     file = todo.stored.file
-    aside = rejection(todo.stored, judgement, seconds, world.config, world.now(), ORDER_TRACKING)
+    aside = rejection(todo.stored, arrival, judgement, seconds, world.config, world.now())
     world.store.write(file.bucket, aside.report_name, aside.report, "application/json")
     world.announcer.announce([aside.outcome])
     moved = world.store.move(file, aside.name)

@@ -7,19 +7,49 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from threading import Lock
 
 from functions.config import Config
 from functions.ports import JobLauncher
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
 
 MARGIN_SECONDS = 2
 """Clocks differ a little: the run lists this long after the window's end, so that it sees every mark made within it."""
 
 
+class LaunchedLately:
+    """Files for which this instance launched the run of the current window.
+
+    Eventarc repeats itself. Asking again within the window would find the same mark and, by its token, the same run,
+    so it may as well not be asked. Forgetting costs two calls and changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._window = -1
+        self._files: set[FileId] = set()
+
+    def remember(self, file: FileId, window: int) -> None:
+        with self._lock:
+            if window != self._window:
+                self._window, self._files = window, set()
+            self._files.add(file)
+
+    def covers(self, file: FileId, window: int) -> bool:
+        with self._lock:
+            return window == self._window and file in self._files
+
+
+def window_of(config: Config, moment: datetime) -> int:
+    """Number of the launch window that holds a moment (aware)."""
+    return int(moment.timestamp()) // config.launch_window_seconds
+
+
 def launch_for_window(launcher: JobLauncher, config: Config, bucket: str, now: datetime) -> int:
     """Have a run for the window that holds ``now`` (aware; taken *after* the mark was written); its run id."""
     length = config.launch_window_seconds
-    window = int(now.timestamp()) // length
+    window = window_of(config, now)
     end = datetime.fromtimestamp((window + 1) * length + MARGIN_SECONDS, UTC)
     token = _token("window", bucket, config.source_prefix, str(length), str(window))
     return launcher.launch(token, _parameters(config, bucket, end))

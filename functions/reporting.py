@@ -12,7 +12,7 @@ from typing import Any
 
 from functions.config import Config
 from spark_jobs.cloud.ports import StoredFile
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.judgements import Judgement
 from spark_jobs.contract.outcomes import Outcome
@@ -34,18 +34,19 @@ class Rejection:
 
 
 def rejection(
-    stored: StoredFile, judgement: Judgement, seconds: float, config: Config, now: datetime, feed: Feed
+    stored: StoredFile, arrival: datetime, judgement: Judgement, seconds: float, config: Config, now: datetime
 ) -> Rejection:
     """Names and texts for a file whose judgement rejects it."""
     violation = judgement.rejecting
     if violation is None:
         raise ValueError(f"{stored.file} has no violation of the whole file")
     name = rejected_name(stored.file, config.source_prefix, config.rejected_prefix)
-    report = build_report(str(stored.file), judgement, seconds=seconds)
+    # A replay takes the arrival from here.
+    report = build_report(str(stored.file), judgement, seconds=seconds, arrival=arrival)
     outcome = Outcome(
         stored.file,
         "rejected",
-        feed.name,
+        ORDER_TRACKING.name,
         now,
         rows=judgement.rows,
         rejected_rows=judgement.bad_rows,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.config import Config
+from functions.launch import LaunchedLately
 from functions.ports import JobLauncher
 from spark_jobs.cloud.ports import Announcer, FileStore
 
@@ -21,3 +22,4 @@ class World:
     announcer: Announcer
     now: Callable[[], datetime]
     elapsed: Callable[[], float]
+    launched: LaunchedLately = field(default_factory=LaunchedLately)

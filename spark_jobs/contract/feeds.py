@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Literal
 
 Kind = Literal["text", "date", "status", "timestamp"]
@@ -41,13 +42,17 @@ class Feed:
     future_allowance: timedelta = timedelta(hours=24)
     """How far a timestamp may lie after the file's arrival: a far-future stamp would pin its row for ever."""
 
-    @property
+    @cached_property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
     def position(self, column: str) -> int:
         """Index of a column in a typed row."""
-        return self.column_names.index(column)
+        return self._positions[column]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.column_names)}
 
     def file_date(self, base_name: str) -> date | None:
         """The date in a file's base name, or None where the name isn't this feed's or the date isn't in the calendar."""

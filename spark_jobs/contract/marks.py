@@ -21,7 +21,8 @@ class AcceptedMark:
     """Names its generation: copied, moved or carried along by an overwrite, it is void.
 
     ``rows`` and ``bad_rows`` are what the function counted; with ``partial`` only so far as it got in its time.
-    ``splittable`` is a hint (the job checks it): every record is one line.
+    ``splittable`` is a hint (the job checks it): every record is one line. ``arrival`` (ISO, aware) stays readable after
+    the file was archived, for a replay.
     """
 
     generation: int
@@ -30,9 +31,10 @@ class AcceptedMark:
     bad_rows: int
     partial: bool
     splittable: bool
+    arrival: str = ""
 
     @classmethod
-    def of(cls, judgement: Judgement, generation: int) -> AcceptedMark:
+    def of(cls, judgement: Judgement, generation: int, arrival: datetime | None = None) -> AcceptedMark:
         return cls(
             generation,
             CONTRACT_VERSION,
@@ -40,6 +42,7 @@ class AcceptedMark:
             judgement.bad_rows,
             judgement.partial,
             judgement.splittable,
+            arrival.isoformat() if arrival else "",
         )
 
     def as_metadata(self) -> dict[str, str]:
@@ -55,6 +58,7 @@ class AcceptedMark:
             return None
         numbers = (mark.generation, mark.contract_version, mark.rows, mark.bad_rows)
         whole = all(type(n) is int and n >= 0 for n in numbers) and type(mark.partial) is type(mark.splittable) is bool
+        whole = whole and type(mark.arrival) is str
         return mark if whole and mark.generation == generation else None
 
 
@@ -64,10 +68,14 @@ def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mappi
     Only copies in the replay folder are believed: elsewhere the key may have come along from another object.
     """
     if name.startswith(source_prefix + REPLAY_FOLDER):
-        try:
-            carried = datetime.fromisoformat((metadata or {})[ARRIVAL_KEY])
-        except (KeyError, ValueError):
-            return created
-        if carried.tzinfo is not None and carried < created:
-            return carried
+        return carried_arrival((metadata or {}).get(ARRIVAL_KEY), created)
     return created
+
+
+def carried_arrival(text: str | None, created: datetime) -> datetime:
+    """An arrival noted in metadata or a report, where it can be one: aware and before ``created``; else ``created``."""
+    try:
+        carried = datetime.fromisoformat(text or "")
+    except ValueError:
+        return created
+    return carried if carried.tzinfo is not None and carried < created else created

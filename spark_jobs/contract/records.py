@@ -1,6 +1,6 @@
 """RFC 4180 as the contract reads it: bytes in, records out. The one statement of quoting, line ends and row numbers.
 
-Plain Python, one record at a time. The function clears clean stretches faster (`functions.validation`) and the job
+Plain Python, one record at a time. The function clears clean stretches faster (`functions.plain_rows`) and the job
 splits clean files in parallel (`spark_jobs.staging`); both fall back to this for anything that isn't plainly clean.
 """
 
@@ -14,12 +14,15 @@ from spark_jobs.contract.feeds import MAX_RECORD_BYTES
 
 BOM = b"\xef\xbb\xbf"
 
+_QUOTE_OR_END = re.compile(rb'["\r\n]')
 _UNQUOTED_END = re.compile(rb"[,\r\n]")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+# A CR that ends the data is left alone: it may be half of a line end.
+_EMPTY_LINES = re.compile(rb"(?:\n|\r\n|\r(?=[^\n]))++")
 _COMMA = ord(",")
+_CR = ord("\r")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record that isn't an empty line.
 
@@ -43,42 +46,112 @@ class RecordError(Exception):
         self.line = line
 
 
+def line_ends(data: bytes) -> int:
+    """How many physical lines end in ``data``: LF, CRLF and a lone CR each end one, in quotes or not."""
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+
+
 def split_records(chunks: Iterable[bytes]) -> Iterator[Record]:
     """Cut a file, given as any sequence of byte chunks and without its BOM, into records.
 
     Raises RecordError with code ``record_too_long`` or ``unclosed_quote``. Memory: one record and one chunk.
     """
-    pending = b""
-    line = 1
-    for chunk, final in _with_last(chunks):
-        pending += chunk
-        start = 0
-        while start < len(pending) and (cut := _cut(pending, start, final=final)) is not None:
-            (raw, fields, stray), start, lines = cut
+    cutter = RecordCutter()
+    for chunk in chunks:
+        cutter.feed(chunk)
+        while (record := cutter.next()) is not None:
+            yield record
+    cutter.end()
+    while (record := cutter.next()) is not None:
+        yield record
+
+
+class RecordCutter:
+    """Cuts what it is fed, one record at a time. ``data[at:]`` is not cut yet and begins on physical line ``line``.
+
+    Feed it in large chunks: a record that isn't whole yet is looked at again after every chunk.
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.at = 0
+        self.line = 1
+        self.splittable = True
+        """So far every record and every empty line is one line ended by LF or CRLF."""
+        self._ended = False
+
+    def feed(self, chunk: bytes) -> None:
+        self.data = self.data[self.at :] + chunk
+        self.at = 0
+
+    def end(self) -> None:
+        """Nothing follows: what is left is the last record, with or without a line end."""
+        self._ended = True
+
+    def next(self) -> Record | None:
+        """The next record; None where more must be fed first, or at the end. Raises RecordError."""
+        while self.at < len(self.data):
+            begin = self.at
+            cut = _cut(self.data, begin, final=self._ended)
+            if cut is None:
+                self._complain()
+                return None
+            fields, stray, end, self.at = cut
+            line, raw = self.line, self.data[begin:end]
+            self.line += 1
+            if self.data[self.at - 1] == _CR:
+                self.splittable = False
             if len(raw) > MAX_RECORD_BYTES:
                 raise RecordError("record_too_long", line)
             if raw:
-                yield Record(raw, line, fields, stray)
-            line += lines
-        pending = pending[start:]
+                if b'"' in raw and (breaks := line_ends(raw)):
+                    self.line += breaks
+                    self.splittable = False
+                return Record(raw, line, fields, stray)
+            self._skip_empty_lines()
+        return None
+
+    def skip(self, end: int, records: int, lines: int) -> None:
+        """Leave out ``data[at:end]``: so many whole records, ended by LF or CRLF, which somebody else has judged."""
+        self.at = end
+        self.line += lines
+        if lines > records:
+            self.splittable = False
+
+    def _skip_empty_lines(self) -> None:
+        """All of them at once: a file may have millions."""
+        if found := _EMPTY_LINES.match(self.data, self.at):
+            self.at = found.end()
+            self.line += line_ends(found.group())
+            if found.group().count(b"\r") > found.group().count(b"\r\n"):
+                self.splittable = False
+
+    def _complain(self) -> None:
+        rest = len(self.data) - self.at
         # One byte of grace: a CR at the end may be half of a line end, which is not part of the record.
-        if len(pending) > MAX_RECORD_BYTES + 1:
-            raise RecordError("record_too_long", line)
-    if pending:
-        raise RecordError("unclosed_quote", line)
+        if rest > MAX_RECORD_BYTES + 1:
+            raise RecordError("record_too_long", self.line)
+        if self._ended:
+            raise RecordError("unclosed_quote", self.line)
 
 
-def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    for chunk in chunks:
-        yield chunk, False
-    yield b"", True
-
-
-_Cut = tuple[tuple[bytes, tuple[bytes, ...], int | None], int, int]
+_Cut = tuple[tuple[bytes, ...], int | None, int, int]
 
 
 def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
-    """Cut one record at ``start``: ((raw, fields, stray quote), next start, physical lines), or None for want of bytes."""
+    """Cut one record at ``start``: (fields, stray quote, its end, next start), or None for want of bytes."""
+    found = _QUOTE_OR_END.search(data, start)
+    if found and found.group() == b'"':
+        return _cut_quoted(data, start, final=final)
+    if found is None and not final:
+        return None
+    end = found.start() if found else len(data)
+    following = _after_line_end(data, end, final=final)
+    return None if following is None else (tuple(data[start:end].split(b",")), None, end, following)
+
+
+def _cut_quoted(data: bytes, start: int, *, final: bool) -> _Cut | None:
+    """As ``_cut``, where a quote stands somewhere in the record."""
     fields: list[bytes] = []
     stray: int | None = None
     at = start
@@ -103,10 +176,7 @@ def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
             break
         at += 1
     following = _after_line_end(data, at, final=final)
-    if following is None:
-        return None
-    raw = data[start:at]
-    return (raw, tuple(fields), stray), following, len(_LINE_END.findall(raw)) + 1
+    return None if following is None else (tuple(fields), stray, at, following)
 
 
 def _closing_quote(data: bytes, at: int, *, final: bool) -> int | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.records import Record
@@ -15,9 +16,10 @@ WHITE_SPACE = " \t\n\r\v\f"
 Value = str | date | datetime | None
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _TIMESTAMP = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?(?:(Z)|([+-])(\d{2}):(\d{2}))?",
+    r"(\d{4}-\d{2}-\d{2}[ T](?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,6}))?(?:Z|([+-])(\d{2}):(\d{2}))?",
     re.ASCII,
 )
 _STATUS_GAP = re.compile(r"[ \t\n\r\v\f_-]+")
@@ -25,7 +27,7 @@ _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _MAX_OFFSET = timedelta(hours=18)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JudgedRow:
     """A good row has ``values`` (in the feed's column order; timestamps aware, in UTC), a bad one ``violations``."""
 
@@ -102,6 +104,7 @@ def latest_allowed(feed: Feed, arrival: datetime) -> datetime:
     return arrival.astimezone(UTC) + feed.future_allowance
 
 
+@lru_cache(maxsize=4096)
 def parse_date(text: str) -> date | None:
     """``YYYY-MM-DD`` of the calendar, years 0001-9999; None for anything else."""
     found = _DATE.fullmatch(text)
@@ -116,32 +119,25 @@ def parse_timestamp(text: str) -> datetime | None:
     found = _TIMESTAMP.fullmatch(text)
     if not found:
         return None
-    year, month, day, hour, minute, second, fraction, _zulu, sign, off_hours, off_minutes = found.groups()
-    offset = timedelta()
-    if sign:
-        offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
-        if int(off_minutes) > 59 or offset > _MAX_OFFSET:
-            return None
-        offset = -offset if sign == "-" else offset
-    micro = int((fraction or "0").ljust(6, "0"))
+    clock, fraction, sign, hours, minutes = found.groups()
     try:
-        stamp = datetime(
-            int(year),
-            int(month),
-            int(day),
-            int(hour),
-            int(minute),
-            int(second),
-            micro,
-            tzinfo=timezone(offset),
-        )
-        return stamp.astimezone(UTC)
+        stamp = datetime.fromisoformat(clock).replace(tzinfo=UTC)
+        if fraction:
+            stamp = stamp.replace(microsecond=int(fraction.ljust(6, "0")))
+        if sign:
+            offset = timedelta(hours=int(hours), minutes=int(minutes))
+            if int(minutes) > 59 or offset > _MAX_OFFSET:
+                return None
+            stamp = stamp + offset if sign == "-" else stamp - offset
     except (ValueError, OverflowError):
         return None
+    return stamp
 
 
 def parse_status(feed: Feed, text: str) -> str | None:
     """The status as the lifecycle spells it; None where it isn't one."""
+    if text in feed.statuses:
+        return text
     spelled = _STATUS_GAP.sub(" ", text.translate(_ASCII_LOWER))
     spelled = feed.status_synonyms.get(spelled, spelled)
     return spelled if spelled in feed.statuses else None
@@ -162,7 +158,7 @@ def _comparable(feed: Feed, name: str, value: Value) -> tuple[bool, str | int | 
 
 def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Sequence[str], row: int) -> list[Violation]:
     """Faults that make the fields themselves doubtful; where there is one, no field is judged."""
-    violations = []
+    violations: list[Violation] = []
     if record.stray_quote is not None:
         message = "a quote stands in or behind a field; quote the whole field and double the quotes in it"
         value = shorten(raws[record.stray_quote])
@@ -170,6 +166,8 @@ def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Seque
     if len(raws) != len(feed.columns):
         message = f"the row has {len(raws)} fields, expected {len(feed.columns)}"
         violations.append(Violation("field_count", message, row, None, None, record.line))
+        return violations
+    if not _CONTROL_BYTE.search(record.raw):
         return violations
     for column, position in zip(feed.columns, positions, strict=True):
         if found := _CONTROL.search(raws[position]):

@@ -33,6 +33,7 @@ class FakeWorld:
 
     @property
     def world(self) -> World:
+        """A new one each time, as a new instance of the function has."""
         return World(
             config=self.config,
             store=self.store,

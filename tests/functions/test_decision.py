@@ -72,6 +72,8 @@ def test_a_mark_that_is_not_valid_here_means_that_the_file_is_judged(mark: dict[
 def test_a_violation_of_the_file_rejects_it_and_bad_rows_alone_do_not() -> None:
     header = Violation("missing_column", "the header has no column status", column="status")
     row = Violation("unknown_status", "status must be …", row=2, column="status")
-    assert verdict(Judgement(violations=(header, row)), 17) == Reject(header)
+    assert verdict(Judgement(violations=(header, row)), 17, NOW) == Reject(header)
     judged = Judgement(rows=30, bad_rows=1, violations=(row,), splittable=True)
-    assert verdict(judged, 17) == Accept(AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True))
+    assert verdict(judged, 17, NOW) == Accept(
+        AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True, arrival=NOW.isoformat())
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,16 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     fake = FakeWorld()
     monkeypatch.setattr(bootstrap, "world", lambda: fake.world)
     return fake
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """Each test has a stdout of its own; the function keeps the one it found at its first request."""
+    bootstrap._prepare_logging.cache_clear()
+    yield
+    for package in ("functions", "spark_jobs"):
+        logging.getLogger(package).handlers.clear()
+        logging.getLogger(package).propagate = True
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +93,6 @@ def test_log_lines_carry_severity_trace_and_file_and_an_odd_name_cannot_forge_on
 ) -> None:
     name = 'archive/x\n{"severity":"CRITICAL"}'
     fake.store.upload(name, GOOD)
-    bootstrap._prepare_logging.cache_clear()
     upload.post("/", **binary(name=name))
     (line,) = lines(capsys)
     assert line["severity"] == "INFO"
@@ -107,7 +117,6 @@ def test_log_lines_carry_severity_trace_and_file_and_an_odd_name_cannot_forge_on
 def test_an_event_that_is_not_ours_gets_a_log_line_and_is_acknowledged(
     fake: FakeWorld, upload: Any, capsys: pytest.CaptureFixture[str], request_: dict[str, Any]
 ) -> None:
-    bootstrap._prepare_logging.cache_clear()
     assert upload.post("/", **request_).status_code == 200
     (line,) = lines(capsys)
     assert line["severity"] == "WARNING"
@@ -122,7 +131,6 @@ def test_trouble_with_the_world_is_an_error_answer_so_that_eventarc_delivers_aga
         raise WorldTrouble("Cloud Storage: ServiceUnavailable: 503 down")
 
     fake.store.trouble = trouble
-    bootstrap._prepare_logging.cache_clear()
     assert upload.post("/", **binary()).status_code == 503
     captured = capsys.readouterr()
     assert "503 down" in captured.out
@@ -134,7 +142,6 @@ def test_a_missing_setting_is_one_sentence_and_an_error_answer(
 ) -> None:
     monkeypatch.delenv("DATABRICKS_JOB_ID", raising=False)
     bootstrap.world.cache_clear()
-    bootstrap._prepare_logging.cache_clear()
     assert upload.post("/", **binary()).status_code == 503
     captured = capsys.readouterr()
     (line,) = [json.loads(line) for line in captured.out.splitlines()]

@@ -42,6 +42,28 @@ def test_the_same_event_again_launches_without_reading_the_file_again(fake: Fake
     assert len(fake.launcher.runs) == 1, "the same window, the same run"
 
 
+def test_within_a_window_one_instance_asks_the_world_only_once_about_a_file(fake: FakeWorld) -> None:
+    upload, instance = fake.store.upload(NAME, GOOD), fake.world
+    handle_upload(upload.file, instance)
+    fake.store.calls.clear()
+    handle_upload(upload.file, instance)
+    assert fake.store.calls == []
+    fake.age(seconds=30)
+    handle_upload(upload.file, instance)
+    assert fake.store.calls == [("look", NAME)]
+    assert len(fake.launcher.runs) == 2
+
+
+def test_an_event_whose_launch_failed_is_not_taken_for_a_repeated_one(fake: FakeWorld) -> None:
+    upload, instance = fake.store.upload(NAME, GOOD), fake.world
+    fake.launcher.trouble = "503"
+    with pytest.raises(WorldTrouble):
+        handle_upload(upload.file, instance)
+    fake.launcher.trouble = None
+    handle_upload(upload.file, instance)
+    assert len(fake.launcher.runs) == 1
+
+
 def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_name(fake: FakeWorld) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     handle_upload(upload.file, fake.world)
@@ -168,7 +190,7 @@ def test_any_other_name_is_rejected_unread_under_a_name_that_fits(fake: FakeWorl
     assert all(len(name.encode()) <= 1024 for name in fake.store.names("rejected/"))
     (report,) = (json.loads(fake.store.content(n)) for n in fake.store.names("rejected/") if n.endswith(".report.json"))
     assert report["file"] == str(upload.file), "the report has the full name"
-    assert ("reading", upload.file.name) not in fake.store.calls
+    assert ("read", upload.file.name) not in fake.store.calls, "not a byte was read"
 
 
 def test_a_file_that_takes_too_long_is_accepted_on_what_was_seen(fake: FakeWorld) -> None:

@@ -1,0 +1,85 @@
+"""Dates as regular expressions (RE2's dialect): the calendar, days up to a day, and two dates in the right order.
+
+A regular expression can't compare two dates in general, but it can list, day by day, what may follow each day.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date
+from functools import lru_cache
+
+_ANY_YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
+_TWENTY_FOURTHS = "0[48]|[2468][048]|[13579][26]"  # multiples of four below a hundred, but zero
+_LEAP_YEAR = f"(?:[0-9]{{2}}(?:{_TWENTY_FOURTHS})|(?:{_TWENTY_FOURTHS})00)"
+# Any day of a year that isn't a leap year.
+_COMMON_DAY = "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+
+ANY_DAY = f"(?:{_ANY_YEAR}-{_COMMON_DAY}|{_LEAP_YEAR}-02-29)"
+"""``YYYY-MM-DD``, every day of the calendar from 0001-01-01 to 9999-12-31 and nothing else."""
+
+
+def numbers(low: int, high: int, width: int) -> str:
+    """The whole numbers from ``low`` to ``high`` (both included), padded with zeros to ``width`` digits."""
+    return _between(f"{low:0{width}}", f"{high:0{width}}")
+
+
+def _between(low: str, high: str) -> str:
+    if not low:
+        return ""
+    if low[0] == high[0]:
+        return low[0] + _between(low[1:], high[1:])
+    nines, zeros = "9" * len(low[1:]), "0" * len(low[1:])
+    first, last = int(low[0]), int(high[0])
+    choices = []
+    if low[1:] != zeros:
+        choices.append(low[0] + _between(low[1:], nines))
+        first += 1
+    if high[1:] != nines:
+        choices.append(high[0] + _between(zeros, high[1:]))
+        last -= 1
+    if first <= last:
+        choices.append(f"[{first}-{last}]" + "[0-9]" * len(zeros))
+    return f"(?:{'|'.join(choices)})"
+
+
+def days_until(last: date) -> str:
+    """The days from 1000-01-01 until ``last``, which is included."""
+    choices = [f"{last.year:04}-{last.month:02}-{numbers(1, last.day, 2)}"]
+    if last.month > 1:
+        choices.append(f"{last.year:04}-{_months(last.year, 1, last.month - 1)}")
+    if last.year > 1000:
+        earlier = numbers(1000, last.year - 1, 4)
+        choices.append(f"{earlier}-{_COMMON_DAY}")
+        # The leap days of the last hundred years; older ones aren't worth their place in the pattern.
+        leaps = [f"{year:04}" for year in range(max(1000, last.year - 100), last.year) if monthrange(year, 2)[1] == 29]
+        choices.append(f"(?:{'|'.join(leaps)})-02-29")
+    return f"(?:{'|'.join(choices)})"
+
+
+@lru_cache(maxsize=4)
+def ordered_days(first_year: int, last_year: int, between: str) -> str:
+    """Two days with ``between`` between them: one in the years given, then one that isn't before it."""
+    return f"(?:{'|'.join(_from_year(year, between) for year in range(first_year, last_year + 1))})"
+
+
+def _from_year(year: int, between: str) -> str:
+    months = []
+    for month in range(1, 13):
+        length = monthrange(year, month)[1]
+        later = f"{numbers(year + 1, 9999, 4)}-{_COMMON_DAY}"
+        later_months = f"|{_months(year, month + 1, 12)}" if month < 12 else ""
+        days = [
+            f"{day:02}{between}(?:{year:04}-(?:{month:02}-{numbers(day, length, 2)}{later_months})|{later})"
+            for day in range(1, length + 1)
+        ]
+        months.append(f"{month:02}-(?:{'|'.join(days)})")
+    return f"{year:04}-(?:{'|'.join(months)})"
+
+
+def _months(year: int, first: int, last: int) -> str:
+    """``MM-DD`` for every day of some months of one year."""
+    by_length: dict[int, list[str]] = {}
+    for month in range(first, last + 1):
+        by_length.setdefault(monthrange(year, month)[1], []).append(f"{month:02}")
+    return "(?:" + "|".join(f"(?:{'|'.join(m)})-{numbers(1, n, 2)}" for n, m in by_length.items()) + ")"

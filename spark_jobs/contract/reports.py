@@ -1,0 +1,75 @@
+"""The report on a judged file: JSON for machines, with a summary for the sender. Its schema: docs/report.schema.json.
+
+The same report lies beside a rejected file and comes out of ``python -m functions.check --json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from spark_jobs.contract.judgements import Judgement
+from spark_jobs.contract.violations import RULES, Violation
+
+REPORT_VERSION = 1
+MAX_SUMMARY_RULES = 5
+
+
+def build_report(file: str, judgement: Judgement, *, seconds: float, arrival: datetime | None = None) -> dict[str, Any]:
+    """``file`` is a file id or a local path; ``seconds`` is what judging took. ``arrival`` (aware) is when the file came:
+    a replay of a rejected file takes it from here.
+    """
+    return {
+        "schema_version": REPORT_VERSION,
+        "verdict": "rejected" if judgement.rejecting else "accepted",
+        "file": file,
+        "arrival": arrival.astimezone(UTC).isoformat() if arrival else None,
+        "rows": judgement.rows,
+        "bad_rows": judgement.bad_rows,
+        "counts": {code: dict(columns) for code, columns in judgement.counts.items()},
+        "violations": [violation.as_dict() for violation in judgement.violations],
+        "truncated": judgement.truncated,
+        "partial": judgement.partial,
+        "seconds": round(seconds, 3),
+        "summary": " ".join(_sentences(judgement)),
+    }
+
+
+def _sentences(judgement: Judgement) -> Iterator[str]:
+    fault = judgement.rejecting
+    if fault:
+        yield f"The file was rejected, none of its rows was loaded: {fault.message}."
+        yield RULES[fault.code].remedy
+    elif not judgement.bad_rows:
+        yield f"No violation in {_rows(judgement.rows)}."
+    else:
+        yield f"{_rows(judgement.bad_rows)} of {judgement.rows:,} would be set aside; the others are good."
+    codes = [code for code in judgement.counts if not RULES[code].whole_file]
+    codes.sort(key=lambda code: -sum(judgement.counts[code].values()))
+    for code in codes[:MAX_SUMMARY_RULES]:
+        yield _about(code, judgement)
+    if len(codes) > MAX_SUMMARY_RULES:
+        yield f"{len(codes) - MAX_SUMMARY_RULES} more rules are broken; see counts."
+    if judgement.partial:
+        yield "Judging stopped early, so the counts cover the first part of the file only."
+
+
+def _about(code: str, judgement: Judgement) -> str:
+    rule, columns = RULES[code], judgement.counts[code]
+    named = ", ".join(f"{column} {count:,}" for column, count in columns.items() if column)
+    times = sum(columns.values())
+    first = next((v for v in judgement.violations if v.code == code), None)
+    often = f"{times:,} time" if times == 1 else f"{times:,} times"
+    return f"{rule.title}: {often}{f' ({named})' if named else ''}{_first(first)}. {rule.remedy}"
+
+
+def _first(violation: Violation | None) -> str:
+    if violation is None:  # every place in the list was taken before it came
+        return ""
+    where = f"row {violation.row or 0:,}" + (f" on line {violation.line:,}" if violation.line else "")
+    return f", first in {where}" + (f": {violation.value!r}" if violation.value is not None else "")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
