@@ -9,7 +9,7 @@ from typing import Any
 from infra.local.storage.database import Transaction, now_microseconds
 from infra.local.storage.errors import ApiError, NotModified, condition_not_met, no_such_bucket
 from infra.local.storage.names import check_bucket_name
-from infra.local.storage.preconditions import Preconditions
+from infra.local.storage.preconditions import UNCONDITIONAL, Preconditions
 from infra.local.storage.resources import rfc3339, version_tag
 
 _DECIDED_HERE = {
@@ -34,9 +34,7 @@ def ensure(tx: Transaction, name: str) -> None:
         insert(tx, {"name": name})
 
 
-def get(
-    tx: Transaction, name: str, preconditions: Preconditions = Preconditions(), reading: bool = True
-) -> dict[str, Any]:
+def get(tx: Transaction, name: str, preconditions: Preconditions = UNCONDITIONAL, reading: bool = True) -> dict[str, Any]:
     row = tx.one("SELECT name, metageneration, created, updated, attributes FROM buckets WHERE name = ?", name)
     if row is None:
         raise no_such_bucket()
@@ -63,9 +61,7 @@ def list_buckets(tx: Transaction, prefix: str, after: str, limit: int) -> tuple[
     return found, None
 
 
-def patch(
-    tx: Transaction, name: str, body: Mapping[str, Any], preconditions: Preconditions, whole: bool
-) -> dict[str, Any]:
+def patch(tx: Transaction, name: str, body: Mapping[str, Any], preconditions: Preconditions, whole: bool) -> dict[str, Any]:
     get(tx, name, preconditions, reading=False)
     row = tx.one("SELECT metageneration, created, attributes FROM buckets WHERE name = ?", name)
     if row is None:

@@ -40,7 +40,7 @@ class Writer:
         """Goes on at the end of what is there already, reading it again for the checksums."""
         self.path = path
         self.size = 0
-        self._crc32c = google_crc32c.Checksum()
+        self._crc32c = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._file = path.open("ab", buffering=0)
         if self._file.tell():
@@ -61,12 +61,12 @@ class Writer:
         """Everything is on the disk when this returns. A composite object has no md5, as in the real service."""
         os.fsync(self._file.fileno())
         self._file.close()
-        crc32c = base64.b64encode(self._crc32c.digest()).decode()
+        crc32c = base64.b64encode(self._crc32c.digest()).decode()  # type: ignore[no-untyped-call]
         md5 = base64.b64encode(self._md5.digest()).decode() if component_count is None else None
         return Staged(self.path, self.size, crc32c, md5, component_count)
 
     def _count(self, data: bytes) -> None:
-        self._crc32c.update(data)
+        self._crc32c.update(data)  # type: ignore[no-untyped-call]
         self._md5.update(data)
         self.size += len(data)
 

@@ -7,6 +7,7 @@ separated. Another owns a reading connection (WAL), so that a long listing doesn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -103,7 +104,9 @@ class Database:
                 undo()
             raise
         for done in transaction.on_commit:
-            done()
+            # It is committed: a file that can't be removed now is an orphan that the next start removes.
+            with contextlib.suppress(OSError):
+                done()
         return result
 
     def _read_now(self, work: Callable[[Transaction], T]) -> T:

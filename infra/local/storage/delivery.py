@@ -57,6 +57,7 @@ class Deliveries:
         self._changed = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._scheduler: asyncio.Task[None] | None = None
+        self._striking: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=5.0),
             limits=httpx.Limits(max_connections=CONCURRENCY),
@@ -138,8 +139,11 @@ class Deliveries:
 
     async def _deliver(self, due: _Due) -> None:
         event = await self._database.read(lambda tx: outbox.load(tx, due.row_id))
-        if event is None or self.settings.notify is None:
+        if event is None:
             self._copies.pop(due.row_id, None)
+            return
+        if self.settings.notify is None:  # switched off meanwhile: it waits
+            self._push(due.row_id, FIRST_RETRY, due.attempts)
             return
         self._counts.attempts += 1
         problem = await self._post(event, self.settings.notify)
@@ -160,7 +164,7 @@ class Deliveries:
         """None if the function took it, else what went wrong."""
         try:
             answer = await self._client.post(url, content=event.body, headers=event.headers())
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if answer.is_success:
             return None
@@ -177,7 +181,7 @@ class Deliveries:
             asyncio.get_running_loop().call_later(SETTLE_EVERY, self._strike_off_soon)
 
     def _strike_off_soon(self) -> None:
-        self._striking = asyncio.ensure_future(self._strike_off())
+        self._striking = asyncio.create_task(self._strike_off())
 
     async def _strike_off(self) -> None:
         row_ids, self._settled = self._settled, []

@@ -34,7 +34,7 @@ class ApiError(Exception):
         return {"error": {"code": self.status, "message": self.message, "errors": [detail]}}
 
 
-class NotModified(Exception):  # noqa: N818 - an answer (304), not an error
+class NotModified(Exception):
     """A NotMatch precondition of a read: the caller already has this version."""
 
 
@@ -43,9 +43,7 @@ def invalid(message: str, parameter: str | None = None) -> ApiError:
 
 
 def required(parameter: str) -> ApiError:
-    return ApiError(
-        400, "required", f"Required parameter: {parameter}", location_type="parameter", location=parameter
-    )
+    return ApiError(400, "required", f"Required parameter: {parameter}", location_type="parameter", location=parameter)
 
 
 def no_such_object(bucket: str, name: str) -> ApiError:

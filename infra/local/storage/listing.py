@@ -110,7 +110,7 @@ def _token(name: str) -> str:
 
 def _decode_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as error:
         raise invalid(f"Invalid page token: {token!r}", "pageToken") from error
 

@@ -12,12 +12,10 @@ from infra.local.storage.database import Transaction, now_microseconds
 from infra.local.storage.errors import invalid, no_such_bucket, no_such_object
 from infra.local.storage.names import check_object_name
 from infra.local.storage.outbox import Outbox
-from infra.local.storage.preconditions import Preconditions
+from infra.local.storage.preconditions import UNCONDITIONAL, Preconditions
 from infra.local.storage.resources import WRITABLE, StoredObject, given_attributes, patched_attributes
 
-_COLUMNS = (
-    "bucket, name, generation, metageneration, size, crc32c, md5, component_count, created, updated, attributes"
-)
+_COLUMNS = "bucket, name, generation, metageneration, size, crc32c, md5, component_count, created, updated, attributes"
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,11 @@ class Source:
     bucket: str
     name: str
     generation: int | None = None
-    preconditions: Preconditions = Preconditions()
+    preconditions: Preconditions = UNCONDITIONAL
 
 
 def from_row(row: tuple[Any, ...]) -> StoredObject:
-    return StoredObject(*row[:-1], attributes=json.loads(row[-1]))
+    return StoredObject(*(*row[:-1], json.loads(row[-1])))
 
 
 def select(where: str) -> str:
@@ -140,9 +138,7 @@ class Objects:
         self._write_row(tx, patched)
         return patched
 
-    def delete(
-        self, tx: Transaction, bucket: str, name: str, generation: int | None, preconditions: Preconditions
-    ) -> None:
+    def delete(self, tx: Transaction, bucket: str, name: str, generation: int | None, preconditions: Preconditions) -> None:
         current = get(tx, bucket, name, generation)
         preconditions.check_write(current)
         self._remove(tx, current)

@@ -63,6 +63,9 @@ class Preconditions:
         )
 
 
+UNCONDITIONAL = Preconditions()
+
+
 def check_etags(headers: Mapping[str, str], found: StoredObject) -> None:
     """If-Match and If-None-Match of a read."""
     current = etag(found)

@@ -57,10 +57,9 @@ def _resource(surface: str, rest: tuple[str, ...]) -> Route | None:
         return Route("buckets")
     if _matches(rest, "b", None):
         return Route("bucket", bucket=rest[1])
-    if _matches(rest, "b", None, "storageLayout"):
-        return Route("storageLayout", bucket=rest[1])
-    if _matches(rest, "b", None, "o"):
-        return Route("objects", bucket=rest[1])
+    for part, kind in (("o", "objects"), ("storageLayout", "storageLayout"), ("managedFolders", "managedFolders")):
+        if _matches(rest, "b", None, part):
+            return Route(kind, bucket=rest[1])
     return _object(rest) if len(rest) > 3 and rest[2] == "o" and rest[0] == "b" else None
 
 

@@ -1,0 +1,66 @@
+"""The server's own endpoints under /_local/: health, faults, and how events are delivered."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from infra.local.storage.answers import json_response, no_content
+from infra.local.storage.calls import Call
+from infra.local.storage.errors import invalid, not_implemented
+
+
+async def local(call: Call) -> ASGIApp:
+    match call.route.tail, call.method:
+        case ("health",), "GET":
+            return json_response({"status": "ok", "data_dir": str(call.service.data_dir.resolve())})
+        case ("faults",), "GET":
+            return json_response({"faults": call.service.faults.list()})
+        case ("faults",), "POST":
+            return json_response(call.service.faults.add(await call.json()))
+        case ("faults",), "DELETE":
+            call.service.faults.clear()
+            return no_content()
+        case ("events",), "GET":
+            return json_response(call.service.deliveries.status())
+        case ("events",), "PUT":
+            call.service.deliveries.change(event_changes(await call.json()))
+            return json_response(call.service.deliveries.status())
+    raise not_implemented(call.method, call.request.url.path)
+
+
+def event_changes(given: dict[str, Any]) -> dict[str, Any]:
+    """Checks what is to change; what isn't named stays as it is."""
+    changes: dict[str, Any] = {}
+    for key, value in given.items():
+        match key:
+            case "notify":
+                changes[key] = _address(value)
+            case "repeat":
+                changes[key] = int(_number(key, value, 1000))
+            case "delay_seconds":
+                changes[key] = _number(key, value, 24 * 3600)
+            case "drop":
+                changes[key] = _number(key, value, 1)
+            case "reorder":
+                changes[key] = bool(value)
+            case _:
+                raise invalid(f"Unknown event setting: {key!r}", key)
+    return changes
+
+
+def _number(key: str, value: object, most: float) -> float:
+    if not isinstance(value, int | float) or math.isnan(value) or not 0 <= value <= most:
+        raise invalid(f"{key} must be a number from 0 to {most:g}", key)
+    return float(value)
+
+
+def _address(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
+        raise invalid("notify must be an http address, or null for none", "notify")
+    return value

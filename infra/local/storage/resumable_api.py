@@ -1,0 +1,140 @@
+"""Resumable uploads: begin, send chunks, ask how far it got, cancel.
+
+https://cloud.google.com/storage/docs/performing-resumable-uploads
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from urllib.parse import quote
+
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from infra.local.storage import objects, ranges, sessions
+from infra.local.storage.calls import Call
+from infra.local.storage.contents import Writer
+from infra.local.storage.database import Transaction
+from infra.local.storage.errors import ApiError, invalid
+from infra.local.storage.intake import check_hashes, receive, stated_hashes
+from infra.local.storage.object_api import shown
+from infra.local.storage.ranges import ChunkRange
+from infra.local.storage.resources import StoredObject
+from infra.local.storage.sessions import Session, UploadRequest
+
+
+async def begin(call: Call, request: UploadRequest) -> ASGIApp:
+    session_id = await call.service.database.write(lambda tx: sessions.start(tx, request))
+    location = (
+        f"{call.base_url}/upload/storage/v1/b/{quote(request.bucket, safe='')}/o"
+        f"?uploadType=resumable&name={quote(request.name, safe='')}&upload_id={session_id}"
+    )
+    return Response(headers={"Location": location, "X-GUploader-UploadID": session_id, "Content-Length": "0"})
+
+
+async def resume(call: Call) -> ASGIApp:
+    """Any later request on the session's address."""
+    session_id = call.query["upload_id"]
+    async with call.service.sessions.lock(session_id):
+        session = await call.service.database.read(lambda tx: sessions.load(tx, session_id, call.route.bucket))
+        if session.state == "cancelled":
+            raise ApiError(410, "gone", "The upload session was cancelled.")
+        if session.state == "done":
+            return await _already_done(call, session)
+        if call.method == "DELETE":
+            return await _cancel(call, session)
+        if call.method not in {"PUT", "POST"}:
+            raise ApiError(405, "methodNotAllowed", f"{call.method} is not possible on an upload session")
+        return await _continue(call, session)
+
+
+async def _already_done(call: Call, session: Session) -> ASGIApp:
+    """The client didn't hear that it was done, and asks or sends the end again."""
+    if call.method != "DELETE":
+        name, bucket = session.request.name, session.request.bucket
+        found = await call.service.database.read(lambda tx: objects.find(tx, bucket, name))
+        if found is not None and found.generation == session.generation:
+            return shown(call, found)
+    raise ApiError(410, "gone", "The upload was finished, and its object has been replaced or deleted since.")
+
+
+async def _cancel(call: Call, session: Session) -> ASGIApp:
+    await call.service.database.write(lambda tx: sessions.close(tx, session.id, "cancelled"))
+    call.service.sessions.end(session.id)
+    return Response(status_code=499)
+
+
+async def _continue(call: Call, session: Session) -> ASGIApp:
+    header = call.header("content-range")
+    chunk = ranges.of_chunk(header) if header else None
+    writer = await call.service.sessions.writer(session.id)
+    try:
+        if chunk is None:
+            # No Content-Range: the whole object, in this one request.
+            await receive(call.request.stream(), writer, skip=writer.size)
+            return await _finish(call, session, writer)
+        if chunk.part is not None:
+            await _append(call, writer, chunk)
+    except OSError:
+        call.service.sessions.forget_writer(session.id)
+        raise
+    if chunk.total is not None and writer.size > chunk.total:
+        raise invalid(f"{writer.size} bytes have arrived, more than the {chunk.total} of Content-Range.")
+    return await _finish(call, session, writer) if chunk.total == writer.size else _go_on(call, session, writer.size)
+
+
+async def _append(call: Call, writer: Writer, chunk: ChunkRange) -> None:
+    """Bytes that are here already are skipped: the client may not have heard that they arrived."""
+    part = chunk.part
+    assert part is not None  # noqa: S101 - for mypy; the caller asked
+    if part.start > writer.size:
+        message = (
+            f"Invalid request. According to the Content-Range header, the upload offset is {part.start} byte(s), "
+            f"which exceeds already uploaded size of {writer.size} byte(s)."
+        )
+        raise ApiError(503, "backendError", message)
+    skip = writer.size - part.start
+    await receive(call.request.stream(), writer, skip=skip, limit=max(0, part.length - skip))
+
+
+def _go_on(call: Call, session: Session, size: int) -> Response:
+    headers = {"Content-Length": "0", "X-GUploader-UploadID": session.id}
+    if size:
+        headers["Range"] = f"bytes=0-{size - 1}"
+    if call.header("x-guploader-no-308") == "yes":
+        return Response(headers={**headers, "X-HTTP-Status-Code-Override": "308"})
+    return Response(status_code=308, headers=headers)
+
+
+async def _finish(call: Call, session: Session, writer: Writer) -> ASGIApp:
+    """The object comes to be and the session ends in one transaction: asked again, it says so."""
+    service, now_stated = call.service, stated_hashes(call.request.headers, {})
+    request = replace(
+        session.request,
+        md5=now_stated["md5"] or session.request.md5,
+        crc32c=now_stated["crc32c"] or session.request.crc32c,
+    )
+    staged = await asyncio.to_thread(writer.finish)
+    try:
+        check_hashes(request, staged)
+        stored: StoredObject = await service.database.write(
+            lambda tx: _ended(
+                tx,
+                session,
+                service.objects.create(tx, request.bucket, request.name, staged, request.attributes, request.preconditions),
+            )
+        )
+    except ApiError:
+        await service.database.write(lambda tx: sessions.close(tx, session.id, "cancelled"))
+        service.sessions.end(session.id)
+        raise
+    finally:
+        service.sessions.forget_writer(session.id)
+    service.sessions.end(session.id)
+    return shown(call, stored)
+
+
+def _ended(tx: Transaction, session: Session, stored: StoredObject) -> StoredObject:
+    sessions.close(tx, session.id, "done", stored.generation)
+    return stored

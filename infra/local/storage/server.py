@@ -1,0 +1,107 @@
+"""The listening side: the socket, uvicorn, the `ready` line, and a quick clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from infra.local.storage.app import make_app
+from infra.local.storage.service import Service
+
+GRACE_SECONDS = 0.5
+
+
+class PortUnavailable(RuntimeError):
+    """The address can't be listened on; the message says why, for the person who chose it."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio switches Nagle's delay off only where it is (40 ms an upload).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        reason = f"cannot listen on {host} port {port}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} on {host} is in use: stop what runs there or choose another --port"
+        raise PortUnavailable(reason) from error
+    return listener
+
+
+class _Connection(H11Protocol):
+    """Lets the application reach its connection (for resets, and to see that the client has gone)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app_state = {**self.app_state, "connection": self}
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, service: Service, url: str) -> None:
+        super().__init__(config)
+        self._service = service
+        self._url = url
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stopping on request is success: unlike uvicorn, don't raise the signal again afterwards."""
+        caught = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in caught}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        await self._service.deliveries.start()
+        print(f"ready {self._url}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        cutting = asyncio.create_task(self._cut_off())
+        await super().shutdown(sockets=sockets)
+        cutting.cancel()
+        await self._service.deliveries.stop()
+
+    async def _cut_off(self) -> None:
+        """Who is still talking after the grace is disconnected; else uvicorn cancels, and logs, in the middle of it."""
+        await asyncio.sleep(GRACE_SECONDS)
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+
+
+def serve(service: Service, listener: socket.socket) -> None:
+    """Until SIGTERM or SIGINT."""
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    config = uvicorn.Config(
+        make_app(service),
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config, service, url)
+    try:
+        asyncio.run(server.serve(sockets=[listener]))
+    finally:
+        service.close()

@@ -1,0 +1,184 @@
+"""The server as a program: start, stop, ports, folders, faults, and what it doesn't know."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from google.api_core.exceptions import Forbidden
+from google.cloud import storage
+
+from infra.local.process import ServerFailed, ServerProcess
+from tests.storage_fixtures import client_for, storage_process
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def faults(storage_server: ServerProcess, bucket: storage.Bucket) -> Iterator[Any]:
+    """Adds rules for this test's bucket only."""
+    url = f"{storage_server.url}/_local/faults"
+
+    def add(**rule: Any) -> httpx.Response:
+        return httpx.post(url, json={"path_regex": bucket.name, **rule})
+
+    yield add
+    httpx.delete(url).raise_for_status()
+
+
+def test_health(storage_server: ServerProcess) -> None:
+    assert httpx.get(f"{storage_server.url}/_local/health").json()["status"] == "ok"
+
+
+def test_a_used_port_and_a_used_folder_are_one_sentence_and_exit_2(storage_server: ServerProcess, tmp_path: Path) -> None:
+    port = int(storage_server.url.rsplit(":", 1)[1])
+    taken = httpx.get(f"{storage_server.url}/_local/health").json()["data_dir"]
+    for arguments, word in (((tmp_path, port), f"port {port}"), ((Path(taken), 0), "in use by another storage server")):
+        with pytest.raises(ServerFailed, match="status 2") as failed:
+            storage_process(arguments[0], port=arguments[1]).start()
+        message = str(failed.value).splitlines()
+        assert len(message) == 2
+        assert word in message[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_quickly_with_open_connections(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "infra.local.storage", "--port", "0", "--data-dir", str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    url = server.stdout.readline().split()[1]
+    httpx.post(f"{url}/_local/faults", json={"action": "hang"})
+    hanging = threading.Thread(target=_cut_off, args=(f"{url}/storage/v1/b",))
+    hanging.start()
+    with httpx.Client(base_url=url) as idle:
+        idle.get("/_local/health")
+        time.sleep(0.2)
+        began = time.monotonic()
+        server.send_signal(number)
+        _, complaints = server.communicate(timeout=5)
+    assert time.monotonic() - began < 2
+    assert server.returncode == 0
+    assert complaints == ""
+    hanging.join()
+
+
+def _cut_off(url: str) -> None:
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(url)
+
+
+def test_data_survives_a_restart_on_another_port(tmp_path: Path) -> None:
+    with storage_process(tmp_path, "--bucket", "kept-bucket") as server:
+        client_for(server.url).bucket("kept-bucket").blob("x").upload_from_string("kept")
+    with storage_process(tmp_path, "--bucket", "kept-bucket") as server:
+        blob = client_for(server.url).bucket("kept-bucket").get_blob("x")
+        assert blob.download_as_bytes() == b"kept"
+
+
+def test_an_answer_of_ones_own(bucket: storage.Bucket, faults: Any) -> None:
+    faults(action="status", status=403, times=1)
+    with pytest.raises(Forbidden):
+        bucket.get_blob("x")
+    assert bucket.get_blob("x") is None
+
+
+def test_retry_after_and_counting(storage_server: ServerProcess, bucket: storage.Bucket, faults: Any) -> None:
+    faults(action="status", status=429, retry_after=2, times=2, method="get")
+    url = f"{storage_server.url}/storage/v1/b/{bucket.name}"
+    answers = [httpx.get(url) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    assert answers[0].headers["retry-after"] == "2"
+    (rule,) = httpx.get(f"{storage_server.url}/_local/faults").json()["faults"]
+    assert (rule["times"], rule["hits"]) == (0, 2)
+
+
+@pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset"}])
+def test_the_client_gets_through(bucket: storage.Bucket, faults: Any, fault: dict[str, Any]) -> None:
+    faults(times=1, **fault)
+    bucket.blob("x").upload_from_string("x", if_generation_match=0)
+    faults(times=1, **fault)
+    assert bucket.blob("x").download_as_bytes() == b"x"
+
+
+def test_done_but_not_told(bucket: storage.Bucket, faults: Any) -> None:
+    """The trap that preconditions leave: the work was done, the retry of it is refused."""
+    faults(action="reset", after=True, method="POST")
+    with pytest.raises(Exception, match="pre-conditions"):
+        bucket.blob("x").upload_from_string("x", if_generation_match=0)
+    assert bucket.blob("x").download_as_bytes() == b"x"
+
+
+def test_hang_and_slow(bucket: storage.Bucket, faults: Any) -> None:
+    blob = bucket.blob("x")
+    blob.upload_from_string("x" * 1000)
+    faults(action="hang")
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(blob.media_link, timeout=0.2)
+    faults(action="slow", seconds=0.3)
+    began = time.monotonic()
+    assert len(httpx.get(blob.media_link).content) == 1000
+    assert time.monotonic() - began >= 0.3
+    faults(action="slow", seconds=5)
+    with pytest.raises(httpx.ReadTimeout), httpx.stream("GET", blob.media_link, timeout=0.3) as answer:
+        answer.read()
+
+
+def test_rules_that_make_no_sense_are_refused(faults: Any) -> None:
+    for wrong in ({"action": "explode"}, {"action": "hang", "path_regex": "("}, {"action": "hang", "colour": 1}):
+        assert faults(**wrong).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/storage/v2/b"),
+        ("GET", "/storage/v1/b/x-bucket/iam"),
+        ("POST", "/_local/health"),
+        ("PUT", "/batch"),
+    ],
+)
+def test_what_it_does_not_know_it_names(storage_server: ServerProcess, method: str, path: str) -> None:
+    answer = httpx.request(method, storage_server.url + path)
+    assert answer.status_code == 501
+    assert f"{method} {path}" in answer.json()["error"]["message"]
+
+
+def test_the_form_of_an_error(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+    answer = httpx.get(f"{storage_server.url}/storage/v1/b/{bucket.name}/o/absent")
+    message = f"No such object: {bucket.name}/absent"
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "error": {
+            "code": 404,
+            "message": message,
+            "errors": [{"message": message, "domain": "global", "reason": "notFound"}],
+        }
+    }
+    missing = httpx.get(f"{storage_server.url}/storage/v1/b/no-such-bucket/o")
+    assert missing.json()["error"]["message"] == "The specified bucket does not exist."
+
+
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    """200 MB up and down move the server's peak by far less (a 1 GB object behaves the same)."""
+    with storage_process(tmp_path, "--bucket", "large") as server:
+        url, before = f"{server.url}/upload/storage/v1/b/large/o", _peak(server.pid)
+        piece = bytes(1 << 20)
+        httpx.post(url, params={"uploadType": "media", "name": "x"}, content=(piece for _ in range(200)), timeout=60)
+        with httpx.stream("GET", f"{server.url}/storage/v1/b/large/o/x?alt=media", timeout=60) as answer:
+            assert sum(len(chunk) for chunk in answer.iter_raw(1 << 20)) == 200 << 20
+        assert _peak(server.pid) - before < 25_000
+
+
+def _peak(pid: int) -> int:
+    """In KiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
