@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit wheel clean
+.PHONY: help setup demo up test lint types architecture unit bench-import wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,8 @@ up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=90
 
 setup: $(READY) ## virtual environment, Java, Spark's jars and the job's own environment
 	@sh infra/local/ensure-java.sh
+	@$(PY) -m spark_jobs.session
+	@$(PY) -m infra.local.jobs.environment >/dev/null
 
 lint: $(READY) ## ruff: lint and format
 	$(VENV)/bin/ruff check .
@@ -35,6 +37,9 @@ architecture: $(READY) ## import-linter: which package may import which
 
 unit: $(READY) ## the tests, end to end included
 	$(PY) -m pytest
+
+bench-import: $(READY) ## cold start: importing main.py against a bare handler
+	$(PY) -m tests.bench.import_main
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist
 	rm -rf spark_jobs/dist

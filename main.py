@@ -5,11 +5,11 @@ import functions_framework
 from functions import bootstrap
 
 
-@functions_framework.cloud_event
-def on_object_finalized(event) -> None:  # type: ignore[no-untyped-def]
+@functions_framework.cloud_event  # type: ignore[untyped-decorator]
+def on_object_finalized(event: bootstrap.CloudEvent) -> None:
     bootstrap.answer_upload(event)
 
 
-@functions_framework.cloud_event
-def on_sweep(event) -> None:  # type: ignore[no-untyped-def]
+@functions_framework.cloud_event  # type: ignore[untyped-decorator]
+def on_sweep(event: bootstrap.CloudEvent) -> None:
     bootstrap.answer_tick(event)

@@ -1,4 +1,4 @@
-"""Bringing an archived or rejected file back on purpose: a copy below source/, where no upload goes, takes the usual way."""
+"""Bringing an archived or rejected file back on purpose: a copy in a folder of its own below source/ goes the usual way."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def _between(store: FileStore, feed: Feed, places: Places, first: date, last: da
     candidates += store.listing(places.bucket, places.rejected_prefix)
     for stored in candidates:
         replay = _replay_of(store, feed, places, stored)
-        day = feed.file_date(replay.to.rpartition("/")[2]) if replay else None
-        if replay and day and first <= day <= last:
+        named = feed.file_date(replay.to.rpartition("/")[2]) if replay else None
+        if replay and named and first <= named <= last:
             yield replay
 
 
