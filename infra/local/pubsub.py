@@ -1,9 +1,14 @@
-"""The official Pub/Sub emulator, as gcloud installs it. It keeps nothing on disk: each start makes topic and subscription anew."""
+"""The official Pub/Sub emulator, as gcloud installs it.
+
+It keeps nothing on disk: each start makes topic and subscription anew, and outcomes of earlier days are gone.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import grpc
+    import grpc  # type: ignore[import-untyped]
 
 PROJECT = "order-tracking-local"
 OUTCOME_TOPIC = f"projects/{PROJECT}/topics/order-tracking-outcomes"
@@ -52,8 +57,8 @@ def create_outcome_topic(address: str) -> None:
     """Topic and subscription for outcomes; those that are there already stay. ``address`` is host:port."""
     from google.api_core.exceptions import AlreadyExists
     from google.cloud import pubsub_v1
-    from google.cloud.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport as SubscriberTransport
     from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport as PublisherTransport
+    from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport as SubscriberTransport
 
     with _channel(address) as channel:
         publisher = pubsub_v1.PublisherClient(transport=PublisherTransport(channel=channel))
@@ -69,6 +74,32 @@ def create_outcome_topic(address: str) -> None:
                 create()
             except AlreadyExists:
                 continue
+
+
+def pull_outcomes(address: str, at_least: int = 1, patience: float = 5.0) -> list[dict[str, Any]]:
+    """The outcome messages waiting in the subscription, as JSON; they are acknowledged. ``address`` is host:port.
+
+    Returns once ``at_least`` came and no more are there, or after ``patience`` seconds.
+    """
+    from google.api_core.exceptions import DeadlineExceeded
+    from google.cloud import pubsub_v1
+    from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+    outcomes: list[dict[str, Any]] = []
+    end = time.monotonic() + patience
+    with _channel(address) as channel:
+        subscriber = pubsub_v1.SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+        while time.monotonic() < end:
+            try:
+                pulled = subscriber.pull(subscription=OUTCOME_SUBSCRIPTION, max_messages=1000, retry=None, timeout=1.0)
+            except DeadlineExceeded:  # the emulator holds an empty pull until something comes
+                if len(outcomes) >= at_least:
+                    break
+                continue
+            outcomes += [json.loads(one.message.data) for one in pulled.received_messages]
+            if handles := [one.ack_id for one in pulled.received_messages]:
+                subscriber.acknowledge(subscription=OUTCOME_SUBSCRIPTION, ack_ids=handles)
+    return outcomes
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def build_report(file: str, judgement: Judgement, *, seconds: float, arrival: da
 def _sentences(judgement: Judgement) -> Iterator[str]:
     fault = judgement.rejecting
     if fault:
-        yield f"The file was rejected, none of its rows was loaded: {fault.message}."
+        yield f"The file is rejected as a whole: {fault.message}."
         yield RULES[fault.code].remedy
     elif not judgement.bad_rows:
         yield f"No violation in {_rows(judgement.rows)}."
@@ -57,11 +57,12 @@ def _sentences(judgement: Judgement) -> Iterator[str]:
 
 def _about(code: str, judgement: Judgement) -> str:
     rule, columns = RULES[code], judgement.counts[code]
-    named = ", ".join(f"{column} {count:,}" for column, count in columns.items() if column)
     times = sum(columns.values())
-    first = next((v for v in judgement.violations if v.code == code), None)
     often = f"{times:,} time" if times == 1 else f"{times:,} times"
-    return f"{rule.title}: {often}{f' ({named})' if named else ''}{_first(first)}. {rule.remedy}"
+    named = [f"{column} ({count:,})" if len(columns) > 1 else column for column, count in columns.items() if column]
+    where = f" in {', '.join(named)}" if named else ""
+    first = next((v for v in judgement.violations if v.code == code), None)
+    return f"{rule.title}: {often}{where}{_first(first)}. {rule.remedy}"
 
 
 def _first(violation: Violation | None) -> str:
