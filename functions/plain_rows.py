@@ -21,6 +21,7 @@ from spark_jobs.contract.records import line_ends
 # Every character but controls, blank, quote and comma. Leaving the surrogates out makes RE2 compile exact UTF-8.
 _LETTER = r"!#-+\x2d-\x{D7FF}\x{E000}-\x{10FFFF}"
 _BLANK = r"[\t ]?"
+_MISSING = r'(?:""|[\t ])?'
 _LONGEST_REPEAT = 999  # RE2 counts no further than 1,000
 _YEARS_BACK = 2
 _MEMORY = 96 * 1024 * 1024  # bytes that one compiled pattern may take; it usually takes a third
@@ -87,9 +88,6 @@ def _row(feed: Feed, positions: Sequence[int], latest: datetime, day: date, brea
     return f"(?:{'|'.join(','.join(row[place] for place in sorted(row)) for row in rows)})"
 
 
-_MISSING = '(?:"")?'
-
-
 def _with_ordered_pair(row: dict[int, str], first: int, last: int, day: date) -> dict[int, str]:
     """The row with the fields of two dates, side by side, as one: either is missing, or they are in order."""
     years = (day.year - _YEARS_BACK, day.year)
@@ -104,7 +102,7 @@ def _field(feed: Feed, column: Column, latest: datetime, breaks: str) -> str:
     else:
         value = _BLANK + _value(feed, column, latest) + _BLANK
         field = f'{value}|"{value}"'
-    return f"(?:{field})" if column.required else f'(?:{field}|"")?'
+    return f"(?:{field})" if column.required else f"(?:{field}|{_MISSING})"
 
 
 def _value(feed: Feed, column: Column, latest: datetime) -> str:
@@ -117,7 +115,7 @@ def _text(longest: int, breaks: str) -> str:
     """A text that isn't all blanks; ``longest`` counts characters before trimming."""
     bare = f"[{_LETTER}][\t {_LETTER}]{{0,{longest - 1}}}"
     quoted = f'"(?:[,{_LETTER}]|"")(?:[\t ,{breaks}{_LETTER}]|""){{0,{longest - 1}}}"'
-    return f"{bare}|{quoted}"
+    return f"{_BLANK}{bare}|{quoted}"
 
 
 def _status(feed: Feed) -> str:
