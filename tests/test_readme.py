@@ -15,7 +15,11 @@ README = (ROOT / "README.md").read_text()
 
 
 def table_of_codes() -> str:
-    rows = [f"| `{r.code}` | {'file' if r.whole_file else 'row'} | {r.title} | {r.example} | {r.remedy} |" for r in RULES.values()]
+    def row(code: str) -> str:
+        rule = RULES[code]
+        return f"| `{code}` | {'file' if rule.whole_file else 'row'} | {rule.title} | {rule.example} | {rule.remedy} |"
+
+    rows = [row(code) for code in RULES]
     return "\n".join(["| code | of the | what is wrong | for example | remedy |", "|---|---|---|---|---|", *rows])
 
 
