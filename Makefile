@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit bench-import wheel clean
+.PHONY: help setup demo up test lint types architecture unit bench-import deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ unit: $(READY) ## the tests, end to end included
 
 bench-import: $(READY) ## cold start: importing main.py against a bare handler
 	$(PY) -m tests.bench.import_main
+
+deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
+	$(PY) -m infra.deploy check
+
+deploy: setup lint types architecture unit deploy-check ## checks, wheel, bundle, then function (docs/deploy.md)
+	$(PY) -m infra.deploy all
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist
 	rm -rf spark_jobs/dist

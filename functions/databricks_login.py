@@ -114,9 +114,10 @@ def google_identity_token(audience: str) -> str:
         return session_request(*args, **{"timeout": METADATA_TIMEOUT_SECONDS, **kwargs})
 
     try:
-        credentials = IDTokenCredentials(request, target_audience=audience, use_metadata_identity_endpoint=True)
+        # Without a request: with one it asks for the account's address first, for which there is no use here.
+        credentials = IDTokenCredentials(None, target_audience=audience, use_metadata_identity_endpoint=True)
         credentials.refresh(request)
-    except GoogleAuthError as error:
+    except (GoogleAuthError, ValueError) as error:
         raise ValueError(
             f"Google gives no identity token for the audience {audience} ({error});"
             " federation works where the code runs as a service account, as a Cloud Function does."

@@ -1,0 +1,128 @@
+"""The deployment's values: `infra/deploy/settings.env` in, one frozen and checked Settings out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+FILE = Path(os.environ.get("SETTINGS_FILE") or FOLDER / "settings.env")
+"""SETTINGS_FILE names another one where there is more than one installation."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """`pattern` must match the whole value."""
+
+    pattern: str
+    expected: str
+    required: bool = True
+
+
+FIELDS: Mapping[str, Field] = {
+    "PROJECT_ID": Field(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "the id of a Google Cloud project"),
+    "REGION": Field(r"[a-z]+-[a-z]+\d+", "a single region such as europe-west1"),
+    "BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket's name without gs://"),
+    "STATE_BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket's name without gs://"),
+    "UPLOADERS": Field(r"[^\s,]+:[^\s,]+(,[^\s,]+:[^\s,]+)*", "IAM members, comma-separated", required=False),
+    "DATABRICKS_HOST": Field(r"https://[^/\s]+", "the workspace's address, https:// and no slash at the end"),
+    "DATABRICKS_ACCOUNT_ID": Field(r"[0-9a-f-]{36}", "the account's id, a UUID"),
+    "DATABRICKS_WORKSPACE_ID": Field(r"\d+", "the workspace's number, the o= in its address"),
+    "CATALOG": Field(r"[^\s./]+", "the name of an existing catalog"),
+    "SCHEMA": Field(r"[^\s./]+", "the name of a schema"),
+    "BUNDLE_TARGET": Field(r"prod|prod_cluster", "prod or prod_cluster"),
+    "DATABRICKS_LOGIN": Field(r"federation|secret", "federation or secret"),
+    "MAINTENANCE": Field(r"PAUSED|UNPAUSED", "PAUSED or UNPAUSED"),
+    "DEPLOYERS": Field(r"(users|servicePrincipals|groups)/[^\s,]+(,(users|servicePrincipals|groups)/[^\s,]+)*",
+                       "users/NAME or servicePrincipals/ID, comma-separated", required=False),
+    "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one address", required=False),
+    "GITHUB_REPOSITORY": Field(r"[^/\s]+/[^/\s]+", "OWNER/NAME", required=False),
+}  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """`problems` has one sentence for each value that is missing or wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values by their names in the file; those that may be empty are there too."""
+
+    values: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    def listed(self, name: str) -> list[str]:
+        return [item for item in self.values[name].split(",") if item]
+
+    def foundation_variables(self) -> dict[str, Any]:
+        """Variables of infra/gcp/foundation; what isn't here keeps its default there."""
+        return {
+            "project_id": self["PROJECT_ID"],
+            "region": self["REGION"],
+            "bucket": self["BUCKET"],
+            "uploaders": self.listed("UPLOADERS"),
+            "databricks_host": self["DATABRICKS_HOST"],
+            "databricks_account_id": self["DATABRICKS_ACCOUNT_ID"],
+            "databricks_workspace_id": int(self["DATABRICKS_WORKSPACE_ID"]),
+            "databricks_login": self["DATABRICKS_LOGIN"],
+            "catalog": self["CATALOG"],
+            "deployers": self.listed("DEPLOYERS"),
+            "github_repository": self["GITHUB_REPOSITORY"],
+        }
+
+    def bundle_variables(self, foundation: Mapping[str, Any]) -> dict[str, Any]:
+        """Variables of infra/databricks, from these settings and what step 1 gave."""
+        return {
+            "bucket": foundation["bucket"],
+            "catalog": foundation["catalog"],
+            "schema": self["SCHEMA"],
+            "service_credential": foundation["service_credential"],
+            "job_principal": foundation["job_principal"],
+            "function_principal": foundation["databricks_client_id"],
+            "alert_emails": [self["ALERT_EMAIL"]] if self["ALERT_EMAIL"] else [],
+            "maintenance": self["MAINTENANCE"],
+        }
+
+    def function_variables(self, job_id: str, archive: Path) -> dict[str, Any]:
+        """Variables of infra/gcp/function."""
+        return {
+            "state_bucket": self["STATE_BUCKET"],
+            "job_id": job_id,
+            "source_archive": str(archive),
+            "alert_email": self["ALERT_EMAIL"],
+        }
+
+
+def read(file: Path = FILE) -> Settings:
+    """Raises SettingsError with every problem at once."""
+    if not file.is_file():
+        raise SettingsError([f"{file} is missing: copy settings.env.example to it and fill it in"])
+    problems: list[str] = []
+    given: dict[str, str] = {}
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or name.strip() not in FIELDS:
+            problems.append(f"{file.name}:{number}: {name.strip()!r} is no setting; the example file has them all")
+        given[name.strip()] = value.strip().strip("\"'")
+    for name, field in FIELDS.items():
+        value = given.setdefault(name, "")
+        if not value and field.required:
+            problems.append(f"{name} is missing: {field.expected}")
+        elif value and not re.fullmatch(field.pattern, value):
+            problems.append(f"{name} is {value!r}, expected {field.expected}")
+    if problems:
+        raise SettingsError(problems)
+    return Settings({name: given[name] for name in FIELDS})

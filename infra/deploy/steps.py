@@ -1,0 +1,99 @@
+"""The three steps. Each needs what the one before made, and may be repeated: what is there already stays as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from infra.deploy.settings import FOLDER, Settings
+from infra.deploy.shell import CommandFailed, Shell
+from infra.deploy.upload_set import ROOT, write_zip
+
+WORK = ROOT / ".data" / "deploy"
+"""Generated files: variables and the function's zip. Nothing in it is secret, nothing in it is needed again."""
+HANDED_OVER = FOLDER / "foundation.json"
+"""`terraform output -json` of step 1, where somebody else ran it and this machine may not read the state."""
+BUNDLE = ROOT / "infra" / "databricks"
+INGEST_JOB = "order_tracking_ingest"
+
+
+def foundation(settings: Settings, shell: Shell, yes: bool) -> None:
+    """Bucket, topics, identities, credentials."""
+    _terraform(settings, shell, "foundation", settings.foundation_variables(), yes)
+
+
+def bundle(settings: Settings, shell: Shell) -> None:
+    """The wheel (the bundle's own first step) and the jobs.
+
+    Variables go into the file that the CLI looks for, so that the CLI can be used by hand afterwards.
+    """
+    target = settings["BUNDLE_TARGET"]
+    overrides = BUNDLE / ".databricks" / "bundle" / target / "variable-overrides.json"
+    _write_json(overrides, settings.bundle_variables(foundation_outputs(settings, shell)))
+    for verb in ("validate", "deploy"):
+        shell.run("databricks", "bundle", verb, "--target", target, cwd=BUNDLE, env=workspace(settings))
+
+
+def function(settings: Settings, shell: Shell, yes: bool) -> None:
+    """Both functions, their triggers, metrics and alerts."""
+    archive = write_zip(WORK / "function.zip")
+    variables = settings.function_variables(deployed_job_id(settings, shell), archive)
+    _terraform(settings, shell, "function", variables, yes)
+
+
+def foundation_outputs(settings: Settings, shell: Shell) -> dict[str, Any]:
+    """What step 1 made, by name. Raises CommandFailed where it was not run."""
+    if HANDED_OVER.is_file():
+        outputs = json.loads(HANDED_OVER.read_text())
+    else:
+        shell.ask(*_init(settings, "foundation"))
+        outputs = shell.ask_json("terraform", f"-chdir={_folder('foundation')}", "output", "-json")
+    if not outputs:
+        raise CommandFailed("step 1 has no outputs yet; run it first: python -m infra.deploy foundation")
+    return {name: output["value"] for name, output in outputs.items()}
+
+
+def deployed_job_id(settings: Settings, shell: Shell) -> str:
+    """The id of the ingest job. Raises CommandFailed where the bundle is not deployed."""
+    target = settings["BUNDLE_TARGET"]
+    command = ("databricks", "bundle", "summary", "--target", target, "--output", "json")
+    summary = shell.ask_json(*command, cwd=BUNDLE, env=workspace(settings))
+    job_id = summary.get("resources", {}).get("jobs", {}).get(INGEST_JOB, {}).get("id")
+    if not job_id:
+        raise CommandFailed(
+            f"the bundle's target {target} is not deployed; run step 2 first: python -m infra.deploy bundle"
+        )
+    return str(job_id)
+
+
+def workspace(settings: Settings) -> dict[str, str]:
+    """Which workspace the Databricks CLI talks to: a bundle can't take it from a variable."""
+    return {"DATABRICKS_HOST": settings["DATABRICKS_HOST"]}
+
+
+def _terraform(settings: Settings, shell: Shell, step: str, variables: dict[str, Any], yes: bool) -> None:
+    folder = _folder(step)
+    file = WORK / f"{step}.tfvars.json"
+    _write_json(file, variables)
+    shell.run(*_init(settings, step))
+    shell.run(*("terraform", f"-chdir={folder}", "apply", f"-var-file={file}"), *(["-auto-approve"] if yes else []))
+
+
+def _init(settings: Settings, step: str) -> tuple[str, ...]:
+    return (
+        "terraform",
+        f"-chdir={_folder(step)}",
+        "init",
+        "-input=false",
+        f"-backend-config=bucket={settings['STATE_BUCKET']}",
+    )
+
+
+def _folder(step: str) -> str:
+    return f"infra/gcp/{step}"
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,74 @@
+# Who the job is, and what it may touch outside its own schema (that is the bundle's).
+
+resource "databricks_service_principal" "job" {
+  provider     = databricks.account
+  display_name = "${var.name}-job"
+}
+
+resource "databricks_mws_permission_assignment" "job" {
+  provider     = databricks.account
+  workspace_id = var.databricks_workspace_id
+  principal_id = databricks_service_principal.job.id
+  permissions  = ["USER"]
+}
+
+# A deployer sets run_as to the job's principal, which takes this role on it.
+resource "databricks_access_control_rule_set" "job" {
+  count = length(var.deployers) > 0 ? 1 : 0
+
+  provider = databricks.account
+  name     = "accounts/${var.databricks_account_id}/servicePrincipals/${databricks_service_principal.job.application_id}/ruleSets/default"
+  grant_rules {
+    role       = "roles/servicePrincipal.user"
+    principals = var.deployers
+  }
+}
+
+# Databricks makes a Google service account for each of these; what it may do is in object_rights.tf and outcomes.tf.
+resource "databricks_credential" "job" {
+  name         = "${var.name}-job"
+  purpose      = "SERVICE"
+  comment      = "The order tracking job's calls to Cloud Storage and Pub/Sub"
+  force_update = true
+  databricks_gcp_service_account {}
+}
+
+resource "databricks_storage_credential" "source" {
+  name    = "${var.name}-source"
+  comment = "Spark's reads below ${var.source_prefix}"
+  databricks_gcp_service_account {}
+}
+
+locals {
+  job_member   = "serviceAccount:${databricks_credential.job.databricks_gcp_service_account[0].email}"
+  spark_member = "serviceAccount:${databricks_storage_credential.source.databricks_gcp_service_account[0].email}"
+}
+
+resource "databricks_external_location" "source" {
+  name            = "${var.name}-source"
+  url             = "gs://${google_storage_bucket.files.name}/${var.source_prefix}"
+  credential_name = databricks_storage_credential.source.name
+  comment         = "Files that Spark parses; moving them is the service credential's work"
+  read_only       = true
+
+  # Creating a location reads from it: the grants must be there first.
+  depends_on = [google_storage_bucket_iam_member.spark_bucket, google_storage_bucket_iam_member.spark_read]
+}
+
+resource "databricks_grant" "job_reads_source" {
+  external_location = databricks_external_location.source.id
+  principal         = databricks_service_principal.job.application_id
+  privileges        = ["READ_FILES"]
+}
+
+resource "databricks_grant" "job_uses_credential" {
+  credential = databricks_credential.job.id
+  principal  = databricks_service_principal.job.application_id
+  privileges = ["ACCESS"]
+}
+
+resource "databricks_grant" "job_uses_catalog" {
+  catalog    = var.catalog
+  principal  = databricks_service_principal.job.application_id
+  privileges = ["USE_CATALOG"]
+}

@@ -1,0 +1,140 @@
+# What a person should get up for. Failed runs and a log that doesn't balance are seen by Databricks only: the bundle's
+# job notifies of those (infra/databricks/resources); here they show as a growing age of the oldest file.
+
+resource "google_monitoring_notification_channel" "email" {
+  count = var.alert_email == "" ? 0 : 1
+
+  project      = local.base.project_id
+  type         = "email"
+  display_name = "Order tracking"
+  labels = {
+    email_address = var.alert_email
+  }
+}
+
+locals {
+  channels = google_monitoring_notification_channel.email[*].id
+  on_run   = "resource.type = \"cloud_run_revision\""
+}
+
+resource "google_monitoring_alert_policy" "function_errors" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: the function reports errors"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "ERROR"
+  conditions {
+    display_name = "more than 5 in 10 minutes"
+    condition_threshold {
+      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.function_errors.name}\" AND ${local.on_run}"
+      comparison      = "COMPARISON_GT"
+      threshold_value = 5
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    content = "Each line says what is out of reach (Cloud Storage, Databricks, Pub/Sub) or which setting is wrong. Events are delivered again for 24 hours and the sweep goes on after that: no file is lost. docs/deploy.md, When something is wrong."
+  }
+}
+
+resource "google_monitoring_alert_policy" "rejected_files" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: files are rejected"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "WARNING"
+  conditions {
+    display_name = "any in 10 minutes"
+    condition_threshold {
+      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.rejected_files.name}\" AND ${local.on_run}"
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    content = "The report beside each file in rejected/ says which rows broke which rule; its sender mends it and uploads it again. docs/deploy.md, When something is wrong."
+  }
+}
+
+resource "google_monitoring_alert_policy" "oldest_in_source" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: a file has been waiting too long"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "ERROR"
+  conditions {
+    display_name = "oldest file in source/"
+    condition_threshold {
+      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.oldest_in_source.name}\" AND ${local.on_run}"
+      comparison      = "COMPARISON_GT"
+      threshold_value = var.waiting_alert_seconds
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "900s"
+        per_series_aligner   = "ALIGN_PERCENTILE_99"
+        cross_series_reducer = "REDUCE_MAX"
+      }
+    }
+  }
+  documentation {
+    content = "Runs fail or don't start, or a writer left an empty file behind. Look at the job's last runs first. docs/deploy.md, When something is wrong."
+  }
+}
+
+resource "google_monitoring_alert_policy" "no_sweep" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: the sweep has stopped"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "ERROR"
+  conditions {
+    display_name = "none for an hour"
+    condition_absent {
+      filter   = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.sweeps.name}\" AND ${local.on_run}"
+      duration = "3600s"
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    content = "Nothing looks after missed events and failed runs now. Is the Cloud Scheduler job paused, does the sweep's function start? docs/deploy.md, When something is wrong."
+  }
+}
+
+resource "google_monitoring_alert_policy" "outcomes_dead" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: a consumer can't digest outcomes"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "WARNING"
+  conditions {
+    display_name = "messages put aside"
+    condition_threshold {
+      filter          = "metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${local.base.dead_subscription}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period   = "600s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+  documentation {
+    content = "The messages are kept for a week in the dead-letter subscription. They only tell of outcomes; the tables are complete without them."
+  }
+}

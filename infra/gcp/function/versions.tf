@@ -1,0 +1,38 @@
+# Step 3 of 3: the function, its trigger, and what watches over it. Needs the job's id, so it comes after the bundle.
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 8.7"
+    }
+  }
+
+  backend "gcs" {
+    prefix = "order-tracking/function"
+  }
+}
+
+# Values made in step 1 are read from its state: there is no second place to keep them.
+data "terraform_remote_state" "foundation" {
+  backend = "gcs"
+  config = {
+    bucket = var.state_bucket
+    prefix = "order-tracking/foundation"
+  }
+}
+
+locals {
+  base   = data.terraform_remote_state.foundation.outputs
+  intake = "${local.base.name}-intake"
+  sweep  = "${local.base.name}-sweep"
+  labels = {
+    application = local.base.name
+  }
+}
+
+provider "google" {
+  project = local.base.project_id
+  region  = local.base.region
+}

@@ -1,0 +1,60 @@
+"""docs/deploy.md is pasted from: what its commands name must be there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from infra.deploy.__main__ import main
+from infra.deploy.settings import FIELDS
+from tests.infra.gcp.terraform_files import load
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
+COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda text: text.split("\n")[0][:40])
+def test_every_command_is_shell_that_parses(command: str) -> None:
+    done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_make_target_that_the_page_names_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"^make (\S+)", "\n".join(COMMANDS), re.MULTILINE)):
+        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), f"make {target} is not there"
+
+
+def test_every_step_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"-m infra\.deploy (\w+)", PAGE))
+    assert named
+    assert named <= set(main.commands)
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    made = {"infra/deploy/settings.env", "infra/deploy/foundation.json"}
+    named = set(re.findall(r"\b((?:infra|tests|functions|spark_jobs|\.github)/[\w./-]*\w)", PAGE)) - made
+    assert len(named) > 15
+    for name in named:
+        path = name.split(":")[0]
+        assert (ROOT / path).exists() or (ROOT / f".{path}").exists(), name
+
+
+def test_every_setting_and_output_that_the_page_uses_is_there() -> None:
+    text = "\n".join(COMMANDS)
+    used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)\b", text)) - {"PWD", "EDITOR"}
+    assert used <= set(FIELDS)
+    for output in re.findall(r"output -raw (\w+)", text):
+        assert output in load(ROOT / "infra/gcp/foundation").outputs
+
+
+def test_the_command_line_explains_itself() -> None:
+    answer = CliRunner().invoke(main, ["--help"])
+    assert answer.exit_code == 0
+    for name in ("check", "foundation", "bundle", "function", "all", "values"):
+        assert name in answer.output

@@ -1,0 +1,60 @@
+"""Terraform itself judges the variables: a folder with nothing but variables.tf needs no provider and no login."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.deploy.test_deploy import good
+
+ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+
+
+def plan(folder: Path, step: str, variables: dict[str, Any]) -> str:
+    """What `terraform plan` says: with no resources, only whether the variables are accepted."""
+    shutil.copy(ROOT / "infra/gcp" / step / "variables.tf", folder)
+    (folder / "given.tfvars.json").write_text(json.dumps(variables))
+    command = ["terraform", f"-chdir={folder}", "plan", "-input=false", "-no-color", "-var-file=given.tfvars.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return " ".join((done.stdout + done.stderr).replace("│", " ").split())
+
+
+def variables_of(step: str, folder: Path) -> dict[str, Any]:
+    ours = good(folder, DEPLOYERS="users/me@example.com", GITHUB_REPOSITORY="me/orders")
+    return ours.foundation_variables() if step == "foundation" else ours.function_variables("4711", folder / "x.zip")
+
+
+@pytest.mark.parametrize("step", ["foundation", "function"])
+def test_terraform_accepts_what_the_settings_give(tmp_path: Path, step: str) -> None:
+    assert "No changes." in plan(tmp_path, step, variables_of(step, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "value", "said"),
+    [
+        ("foundation", "project_id", "123456789012", "must be the id of a project"),
+        ("foundation", "region", "EU", "must be a single region"),
+        ("foundation", "bucket", "gs://files", "without gs://"),
+        ("foundation", "source_prefix", "source", "must end with /"),
+        ("foundation", "uploaders", ["allUsers"], "the public (allUsers) is not accepted"),
+        ("foundation", "archive_delete_days", 7, "at least 60"),
+        ("foundation", "databricks_host", "https://x.gcp.databricks.com/", "without a slash"),
+        ("foundation", "databricks_account_id", "mine", "must be a UUID"),
+        ("foundation", "databricks_login", "key", "federation or secret"),
+        ("foundation", "deployers", ["me@example.com"], "users/NAME"),
+        ("foundation", "name", "order-tracking-for-everybody", "so that the service accounts' names fit"),
+        ("function", "job_id", "order_tracking_ingest", "must be the job's number"),
+        ("function", "launch_window_seconds", 60, "from 1 to 55"),
+        ("function", "max_bad_row_ratio", 10, "from 0 to 1"),
+    ],
+)
+def test_terraform_refuses_what_can_not_work(tmp_path: Path, step: str, name: str, value: object, said: str) -> None:
+    answer = plan(tmp_path, step, {**variables_of(step, tmp_path), name: value})
+    assert "Invalid value for variable" in answer, answer
+    assert said in answer

@@ -1,0 +1,143 @@
+"""A folder of Terraform files as plain data, and the references in its expressions. Nothing here knows a provider."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hcl2
+
+Body = dict[str, Any]
+_NAME = re.compile(r"(?<![\w.\"-])([a-z][\w-]*)((?:\.[A-Za-z_][\w-]*|\[[^\[\]]*\])+)")
+_FOR_VARIABLES = re.compile(r"\bfor\s+(\w+)(?:\s*,\s*(\w+))?\s+in\b")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`root.parts[0].parts[1]…`; indices are parts in brackets."""
+
+    root: str
+    parts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.root + "".join(part if part.startswith("[") else f".{part}" for part in self.parts)
+
+
+@dataclass
+class Folder:
+    """`resources` and `data` by (type, name); everything else by name."""
+
+    path: Path
+    resources: dict[tuple[str, str], Body] = field(default_factory=dict)
+    data: dict[tuple[str, str], Body] = field(default_factory=dict)
+    providers: list[tuple[str, Body]] = field(default_factory=list)
+    variables: dict[str, Body] = field(default_factory=dict)
+    locals: Body = field(default_factory=dict)
+    outputs: dict[str, Body] = field(default_factory=dict)
+    terraform: Body = field(default_factory=dict)
+
+
+def load(path: Path) -> Folder:
+    folder = Folder(path)
+    for file in sorted(path.glob("*.tf")):
+        document = _cleaned(hcl2.loads(file.read_text()))
+        for section in document:
+            for block in document[section]:
+                _add(folder, section, block)
+    return folder
+
+
+def _add(folder: Folder, section: str, block: Body) -> None:
+    if section in {"resource", "data"}:
+        target = folder.resources if section == "resource" else folder.data
+        for kind, named in block.items():
+            for name, body in named.items():
+                assert (kind, name) not in target, f"{kind}.{name} is declared twice"
+                target[kind, name] = body
+    elif section == "provider":
+        folder.providers += block.items()
+    elif section == "variable":
+        folder.variables |= block
+    elif section == "output":
+        folder.outputs |= block
+    elif section == "locals":
+        folder.locals |= block
+    elif section == "terraform":
+        folder.terraform |= block
+    else:
+        raise AssertionError(f"{folder.path}: a block of kind {section} is new here; teach the checks about it")
+
+
+def _cleaned(value: Any) -> Any:
+    """Without the parser's notes, and with plain names as keys."""
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if not (k.startswith("__") and k.endswith("__"))}
+        return {key.strip('"'): _cleaned(item) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return value
+
+
+def literal(value: Any) -> str | None:
+    """The text of a plain string, None where it is computed."""
+    if isinstance(value, str) and value.startswith('"') and "${" not in value:
+        return value.strip('"')
+    return None
+
+
+def text(value: Any) -> str:
+    """A string expression as written, without its quotes."""
+    return value[1:-1].replace('\\"', '"') if isinstance(value, str) and value.startswith('"') else str(value)
+
+
+def references(value: Any) -> Iterator[Reference]:
+    """Every reference in a value, however deep; names that a `for` binds are left out."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+    elif isinstance(value, str):
+        code = " ".join(_code(value))
+        bound = {name for pair in _FOR_VARIABLES.findall(code) for name in pair if name}
+        for root, rest in _NAME.findall(code):
+            if root not in bound:
+                yield Reference(root, tuple(re.findall(r"\[[^\[\]]*\]|(?<=\.)[\w-]+", rest)))
+
+
+def _code(value: str) -> Iterator[str]:
+    """The parts of an expression that are not inside a string: strings are skipped, their `${…}` are not."""
+    modes, start, index = (["string"] if not value.startswith("${") else []), 0, 0
+    if value.startswith('"'):
+        index = 1
+    while index < len(value):
+        in_string = bool(modes) and modes[-1] == "string"
+        if in_string and value[index] == "\\":
+            index += 2
+        elif value.startswith("${", index):
+            modes.append("expression")
+            index += 2
+            start = index
+        elif in_string and value[index] == '"':
+            modes.pop()
+            index += 1
+            start = index
+        elif not in_string and value[index] == '"':
+            yield value[start:index]
+            modes.append("string")
+            index += 1
+        elif not in_string and value[index] == "{":
+            modes.append("brace")
+            index += 1
+        elif not in_string and value[index] == "}":
+            if modes and modes.pop() == "expression":
+                yield value[start:index]
+            index += 1
+            if not modes or modes[-1] == "string":
+                start = index
+        else:
+            index += 1

@@ -1,0 +1,119 @@
+"""Metrics are read off log lines, so they go silent when a line is reworded: here the two are held together."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+from werkzeug.exceptions import ServiceUnavailable
+
+from functions import bootstrap, reporting
+from functions.handler import handle_upload
+from functions.sweep import sweep
+from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.contract.violations import RULES
+from tests.fakes.world import BAD_HEADER, GOOD, NAME, FakeWorld
+from tests.infra.gcp.provider_schemas import ROOT
+from tests.infra.gcp.terraform_files import load, text
+
+METRICS = {
+    name: body
+    for (kind, name), body in load(ROOT / "infra/gcp/function").resources.items()
+    if kind == "google_logging_metric"
+}
+ALERTS = {
+    name: body
+    for (kind, name), body in load(ROOT / "infra/gcp/function").resources.items()
+    if kind == "google_monitoring_alert_policy"
+}
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the function prints, by its own formatter."""
+    stream = io.StringIO()
+    bootstrap._prepare_logging()  # once per process, and not again when the first request comes
+    reporting.configure_logging()
+    loggers = [logging.getLogger(name) for name in ("functions", "spark_jobs")]
+    (shown,) = loggers[0].handlers
+    assert isinstance(shown, logging.StreamHandler)
+    shown.setStream(stream)
+    yield stream
+    for logger in loggers:
+        logger.handlers, logger.propagate = [], True
+
+
+def matching(metric: str, entry: dict[str, object]) -> bool:
+    """Our subset of the logging query language, on one entry; service and resource are Cloud Run's to fill in."""
+    condition = text(METRICS[metric]["filter"]).removeprefix("${local.our_lines} AND ")
+    if condition == "severity>=ERROR":
+        return entry["severity"] in {"ERROR", "CRITICAL"}
+    if found := re.fullmatch(r'jsonPayload\.message=~"(.*)"', condition):
+        return bool(re.search(found[1], str(entry["message"])))
+    found = re.fullmatch(r'jsonPayload\.message="(.*)"', condition)
+    assert found, condition
+    return entry["message"] == found[1]
+
+
+def extracted(metric: str, label: str | None = None) -> str:
+    expression = METRICS[metric]["label_extractors"][label] if label else METRICS[metric]["value_extractor"]
+    found = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", text(expression))
+    assert found
+    return found[1]
+
+
+def printed(lines: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_a_rejected_file_is_counted_by_the_rule_that_it_broke(lines: io.StringIO) -> None:
+    fake = FakeWorld()
+    handle_upload(fake.store.upload(NAME, BAD_HEADER).file, fake.world)
+    (entry,) = [entry for entry in printed(lines) if matching("rejected_files", entry)]
+    assert entry[extracted("rejected_files", "code")] in RULES
+    assert [label["key"] for label in METRICS["rejected_files"]["metric_descriptor"][0]["labels"]] == ['"code"']
+
+
+def test_an_accepted_file_counts_nowhere(lines: io.StringIO) -> None:
+    fake = FakeWorld()
+    handle_upload(fake.store.upload(NAME, GOOD).file, fake.world)
+    assert printed(lines)
+    assert not [entry for entry in printed(lines) for metric in METRICS if matching(metric, entry)]
+
+
+def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
+    fake = FakeWorld()
+    fake.store.upload(NAME, GOOD)
+    fake.age(hours=2)
+    sweep("tick", fake.world)
+    (entry,) = [entry for entry in printed(lines) if matching("oldest_in_source", entry)]
+    assert matching("sweeps", entry)
+    age = entry[extracted("oldest_in_source")]
+    assert isinstance(age, int | float)
+    assert 7200 <= age < 7300
+
+
+def test_trouble_with_the_world_is_counted_as_an_error(lines: io.StringIO) -> None:
+    def trouble() -> None:
+        raise WorldTrouble("Cloud Storage: 503")
+
+    with pytest.raises(ServiceUnavailable):
+        bootstrap._answer(trouble)
+    assert [entry["message"] for entry in printed(lines) if matching("function_errors", entry)] == ["Cloud Storage: 503"]
+
+
+def test_no_alert_watches_a_metric_that_is_not_there() -> None:
+    watched = {name for body in ALERTS.values() for name in re.findall(r"google_logging_metric\.(\w+)\.name", str(body))}
+    assert watched == set(METRICS)
+
+
+def test_every_alert_tells_what_to_do_and_calls_somebody() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    for name, body in ALERTS.items():
+        assert body["notification_channels"] == "${local.channels}", name
+        assert len(text(body["documentation"][0]["content"])) > 80, name
+        assert text(body["display_name"]).removeprefix("Order tracking: ") in page, name

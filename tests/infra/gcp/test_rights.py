@@ -1,0 +1,255 @@
+"""The table of rights in docs/deploy.md, the Terraform files, the bundle and the code: four places, one truth."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.infra.gcp.provider_schemas import ROOT
+from tests.infra.gcp.terraform_files import Body, load, text
+
+PAGE = ROOT / "docs" / "deploy.md"
+FOUNDATION = load(ROOT / "infra" / "gcp" / "foundation")
+FUNCTION = load(ROOT / "infra" / "gcp" / "function")
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    who: str
+    may: str
+    on: str
+    only: str
+
+
+WHO = {
+    "google_service_account.function.member": "function",
+    "local.job_member": "job",
+    "local.spark_member": "Spark",
+    "each.value": "senders",
+    "google_service_account.trigger.member": "trigger",
+    "serviceAccount:${local.base.trigger_account}": "trigger",
+    "google_service_account.builder.member": "builder",
+    "data.google_storage_project_service_account.this.member": "Cloud Storage",
+    "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com": "Pub/Sub",
+    "databricks_service_principal.job.application_id": "job",
+    "databricks_service_principal.job.id": "job",
+    "databricks_service_principal.function.id": "function",
+    "${var.job_principal}": "job",
+    "${var.function_principal}": "function",
+    "var.deployers": "deployers",
+}
+ON = {
+    "google_storage_bucket.files.name": "bucket",
+    "google_pubsub_topic.outcomes.id": "outcomes topic",
+    "google_pubsub_topic.outcomes_dead.id": "dead-letter topic",
+    "google_pubsub_subscription.outcomes.id": "outcomes subscription",
+    "google_artifact_registry_repository.images.name": "image repository",
+    "google_secret_manager_secret.databricks[0].id": "secret",
+    "google_cloudfunctions2_function.intake.name": "intake service",
+    "google_cloudfunctions2_function.sweep.name": "sweep service",
+    "google_service_account.deployer[0].name": "deployer's account",
+    "databricks_external_location.source.id": "external location",
+    "databricks_credential.job.id": "service credential",
+    "var.catalog": "catalog",
+    "var.databricks_workspace_id": "workspace",
+    "var.project_id": "project",
+}
+TARGETS = ("bucket", "topic", "subscription", "repository", "secret_id", "service", "service_account_id")
+
+
+def plain(value: Any) -> str:
+    """An expression without its wrapping."""
+    written = text(value)
+    whole = re.fullmatch(r"\$\{([^{}]*)\}", written)
+    return whole[1] if whole else written
+
+
+def given_by_terraform() -> list[Right]:
+    found = []
+    for folder in (FOUNDATION, FUNCTION):
+        for (kind, name), body in folder.resources.items():
+            if kind.endswith("_iam_member"):
+                found.append(_google(kind, name, body))
+            elif kind == "databricks_grant":
+                on = next(
+                    plain(v) for k, v in body.items() if k in {"external_location", "credential", "catalog", "schema"}
+                )
+                found.append(Right(WHO[plain(body["principal"])], _joined(body["privileges"]), ON[on], ""))
+            elif kind == "databricks_mws_permission_assignment":
+                where = ON[plain(body["workspace_id"])]
+                found.append(Right(WHO[plain(body["principal_id"])], _joined(body["permissions"]), where, ""))
+            elif kind == "databricks_access_control_rule_set":
+                (rule,) = body["grant_rules"]
+                who = WHO[plain(rule["principals"])]
+                found.append(Right(who, plain(rule["role"]), "job's service principal", ""))
+    return found
+
+
+def _google(kind: str, name: str, body: Body) -> Right:
+    member = plain(body["member"])
+    who = "GitHub Actions" if member.startswith("principalSet://") else WHO[member]
+    target = "project" if kind == "google_project_iam_member" else next(plain(body[t]) for t in TARGETS if t in body)
+    only = plain(body["condition"][0]["title"]) if "condition" in body else ""
+    return Right(who, _role(plain(body["role"])), ON.get(target, target), only)
+
+
+def _role(role: str) -> str:
+    if role.startswith("google_project_iam_custom_role."):
+        _, label, _ = role.split(".")
+        return _joined(FOUNDATION.resources["google_project_iam_custom_role", label]["permissions"])
+    return role
+
+
+def _joined(values: list[Any]) -> str:
+    return ", ".join(sorted(plain(value) for value in values))
+
+
+def given_by_the_bundle() -> list[Right]:
+    resources = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]["resources"]
+    found = [
+        Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), "schema", "")
+        for schema in resources["schemas"].values()
+        for grant in schema["grants"]
+    ]
+    for key, job in resources["jobs"].items():
+        for permission in job.get("permissions", []):
+            found.append(Right(WHO[permission["service_principal_name"]], permission["level"], f"job {key}", ""))
+    return found
+
+
+def rows() -> list[list[str]]:
+    table = re.search(r"<!-- rights -->\n(.*?)<!-- /rights -->", PAGE.read_text(), re.DOTALL)
+    assert table
+    lines = [line for line in table[1].splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+LISTED = {Right(*row[:4]): row[4] for row in rows()}
+
+
+def test_every_right_that_is_given_is_listed_and_every_one_listed_is_given() -> None:
+    given = [*given_by_terraform(), *given_by_the_bundle()]
+    assert len(given) == len(set(given)), "the same right is given twice"
+    assert sorted(given) == sorted(LISTED)
+
+
+@pytest.mark.parametrize(("right", "because"), LISTED.items(), ids=lambda value: str(getattr(value, "who", ""))[:12])
+def test_every_right_is_used_by_a_call_or_by_a_resource_of_the_platform(right: Right, because: str) -> None:
+    named = re.findall(r"`([^`]+)`", because)
+    assert named, right
+    for name in named:
+        if ":" in name:
+            path, function, call = name.split(":")
+            assert call in calls_in(ROOT / path, function), f"{right}: {path} has no call of {call} in {function}"
+        else:
+            kind, label = name.split(".")
+            assert (kind, label) in {**FOUNDATION.resources, **FUNCTION.resources}, name
+    if right.who in {"function", "job"} and right.on not in {"secret", "workspace"}:
+        assert all(":" in name for name in named), f"{right.who} is code of ours: name its calls"
+
+
+def calls_in(path: Path, function: str) -> set[str]:
+    """Names of what a function calls, or hands over to be called."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            called = {child.func for child in ast.walk(node) if isinstance(child, ast.Call)}
+            return {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in called}
+    raise AssertionError(f"{path} has no function {function}")
+
+
+# --- enough, and no more ---------------------------------------------------------------------------------------------
+
+PERMISSIONS_OF_A_CALL = {
+    # The JSON API's table of permissions by method, and the page of objects.move
+    "get_blob": {"storage.objects.get"},
+    "reload": {"storage.objects.get"},
+    "open": {"storage.objects.get"},
+    "list_blobs": {"storage.objects.list"},
+    "patch": {"storage.objects.update"},
+    "upload_from_string": {"storage.objects.create", "storage.objects.delete"},  # delete where it replaces
+    "move_blob": {"storage.objects.move", "storage.objects.create"},
+    "rewrite": {"storage.objects.get", "storage.objects.create"},  # to a name at which nothing is
+}
+
+
+def permissions_of_the_adapter() -> dict[str, set[str]]:
+    """What each method of GcsFileStore needs, by the client's calls in it and in the helpers that it calls."""
+    tree = ast.parse((ROOT / "spark_jobs/cloud/gcs.py").read_text())
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+    def needed(name: str, seen: frozenset[str]) -> set[str]:
+        found: set[str] = set()
+        for child in ast.walk(functions[name]):
+            if isinstance(child, ast.Call):
+                called = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
+                found |= PERMISSIONS_OF_A_CALL.get(called, set())
+                if called in functions and called not in seen:
+                    found |= needed(called, seen | {called})
+        return found
+
+    store = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "GcsFileStore")
+    methods = [m.name for m in store.body if isinstance(m, ast.FunctionDef) and not m.name.startswith("_")]
+    return {name: needed(name, frozenset({name})) for name in methods if name != "connect"}
+
+
+def methods_used(files: list[Path]) -> set[str]:
+    return {name for path in files for name in re.findall(r"\bstore\.(\w+)\(", path.read_text())}
+
+
+@pytest.mark.parametrize(("who", "folder"), [("function", "functions"), ("job", "spark_jobs")])
+def test_the_granted_permissions_are_those_that_the_code_needs_and_no_others(who: str, folder: str) -> None:
+    needs = permissions_of_the_adapter()
+    used = methods_used(sorted((ROOT / folder).glob("*.py")))
+    assert used <= set(needs), f"methods that GcsFileStore hasn't: {used - set(needs)}"
+    needed = {permission for method in used for permission in needs[method]}
+    granted = {
+        permission.strip()
+        for right in given_by_terraform()
+        if right.who == who and right.on == "bucket"
+        for permission in right.may.split(",")
+    }
+    assert granted == needed
+
+
+def test_nobody_but_the_senders_may_delete_below_source_and_nobody_may_replace_in_the_archive() -> None:
+    """The promise of the page, from the conditions themselves."""
+    for (kind, _name), body in FOUNDATION.resources.items():
+        if kind != "google_storage_bucket_iam_member" or "role.replace" not in plain(body["role"]):
+            continue
+        expression = plain(body["condition"][0]["expression"])
+        assert "archive_prefix" not in expression
+        if "source_prefix" in expression:
+            assert WHO[plain(body["member"])] == "senders"
+        else:
+            assert "rejected_prefix" in expression
+            assert 'endsWith(".report.json")' in expression
+
+
+def test_only_a_condition_or_the_platform_reaches_beyond_one_resource() -> None:
+    wide = {right for right in given_by_terraform() if right.on == "project"}
+    assert {(right.who, right.may) for right in wide} == {
+        ("trigger", "roles/eventarc.eventReceiver"),
+        ("Cloud Storage", "roles/pubsub.publisher"),
+        ("builder", "roles/storage.objectViewer"),
+        ("builder", "roles/logging.logWriter"),
+    }
+    assert not {right for right in given_by_terraform() if re.search(r"owner|editor|admin", right.may.lower())}
+
+
+def test_the_replay_folder_of_the_rights_is_the_one_that_the_job_uses() -> None:
+    from spark_jobs.contract.marks import REPLAY_FOLDER
+
+    body = FOUNDATION.resources["google_storage_bucket_iam_member", "job_put"]
+    assert f"${{var.source_prefix}}{REPLAY_FOLDER}" in str(body["condition"])
+
+
+def test_reports_are_named_as_the_rights_say() -> None:
+    from spark_jobs.contract.places import report_name
+
+    assert report_name("rejected/x.csv.1").endswith(".report.json")

@@ -1,0 +1,55 @@
+"""The GitHub Actions workflows: what they call is there, and no key is needed by any of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_no_workflow_holds_or_asks_for_a_secret(path: Path) -> None:
+    text = path.read_text()
+    assert "secrets." not in text
+    assert "credentials_json" not in text
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    # What somebody else may have written (a branch's name, a title) must not be put into a shell's text.
+    for step in steps(workflow):
+        assert not re.search(r"\$\{\{\s*github\.(event|head_ref)", step.get("run", ""))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_make_target_and_module_that_is_called_is_there(path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for step in steps(yaml.safe_load(path.read_text())):
+        for target in re.findall(r"^make (\S+)", step.get("run", ""), re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+        for module in re.findall(r"-m (infra[\w.]*)", step.get("run", "")):
+            folder = ROOT / module.replace(".", "/")
+            assert (folder / "__main__.py").is_file() or folder.with_suffix(".py").is_file(), module
+
+
+def test_only_the_deployment_gets_an_identity_and_only_on_main() -> None:
+    for path in WORKFLOWS:
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            if job.get("permissions", {}).get("id-token") == "write":
+                assert (path.stem, name) == ("deploy", "deploy")
+                assert job["environment"] == "production"
+                assert job["if"] == "github.ref == 'refs/heads/main'"
+
+
+def test_the_job_is_deployed_before_the_function() -> None:
+    runs = [step.get("run", "") for step in steps(yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text()))]
+    order = [run for run in runs if "infra.deploy" in run]
+    assert [run.split()[3] for run in order] == ["bundle", "function"]
