@@ -15,9 +15,10 @@ seconds?, body?}` or a list of them; `GET` lists what was armed, what is left an
              the connection
     slow     answer rightly, but with `seconds` of pause in the middle of the body (or before an empty one)
 
+`times` is how many requests it strikes (1; null: until it is cleared).
 `phase` is `before` (default: the request never reaches the server) or `after` (the server does its work and
 only the answer is lost, which is what makes a client repeat something that has already happened).
-`path_regex` is searched in the raw path with its query string. `/_local/` itself is never disturbed.
+`path_regex` is searched in the decoded path with its query string. `/_local/` itself is never disturbed.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -50,7 +54,7 @@ class Fault:
     action: str
     method: str | None = None
     path_regex: str = ""
-    times: int = 1
+    times: int | None = 1
     phase: str = "before"
     status: int = 503
     retry_after: str | None = None
@@ -72,11 +76,11 @@ def parse_fault(order: Any) -> Fault:
         raise BadFault(f"action must be one of {', '.join(ACTIONS)}")
     if order.get("phase", "before") not in PHASES:
         raise BadFault(f"phase must be one of {', '.join(PHASES)}")
-    fields = {name: value for name, value in order.items() if value is not None}
+    fields = {name: value for name, value in order.items() if value is not None or name == "times"}
     convert: dict[str, Callable[[Any], Any]] = {
         "method": lambda value: str(value).upper(),
         "path_regex": lambda value: re.compile(value).pattern,
-        "times": int,
+        "times": lambda value: None if value is None else int(value),
         "status": int,
         "retry_after": str,
         "seconds": float,
@@ -95,7 +99,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._armed: list[list[Any]] = []  # [fault, times left, times struck]
+        self._armed: list[list[Any]] = []  # [fault, times left (None: no end), times struck]
         self._cleared = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
@@ -111,8 +115,8 @@ class Faults:
     def strike(self, method: str, path: str) -> Fault | None:
         with self._lock:
             for entry in self._armed:
-                if entry[1] > 0 and entry[0].matches(method, path):
-                    entry[1] -= 1
+                if entry[1] != 0 and entry[0].matches(method, path):
+                    entry[1] = None if entry[1] is None else entry[1] - 1
                     entry[2] += 1
                     fault: Fault = entry[0]
                     return fault
@@ -128,18 +132,23 @@ class Faults:
 
 def fault_routes(faults: Faults) -> list[BaseRoute]:
     async def endpoint(request: Request) -> Response:
-        if request.method == "POST":
-            try:
-                order = await request.json()
-                for one in order if isinstance(order, list) else [order]:
-                    faults.add(parse_fault(one))
-            except ValueError as error:  # BadFault, or not JSON
-                return JSONResponse({"error": str(error)}, status_code=400)
-        elif request.method == "DELETE":
-            faults.clear()
-        return JSONResponse({"faults": faults.listing()})
+        return await answer_fault_order(faults, request)
 
     return [Route(f"{ADMIN_PREFIX}faults", endpoint, methods=["GET", "POST", "DELETE"])]
+
+
+async def answer_fault_order(faults: Faults, request: Request) -> Response:
+    """GET lists, POST arms one or a list of them, DELETE disarms all."""
+    if request.method == "POST":
+        try:
+            order = await request.json()
+            for one in order if isinstance(order, list) else [order]:
+                faults.add(parse_fault(one))
+        except ValueError as error:  # BadFault, or not JSON
+            return JSONResponse({"error": str(error)}, status_code=400)
+    elif request.method == "DELETE":
+        faults.clear()
+    return JSONResponse({"faults": faults.listing()})
 
 
 class FaultMiddleware:
@@ -165,9 +174,9 @@ class FaultMiddleware:
         if scope["path"].startswith(ADMIN_PREFIX):
             return None
         raw = scope.get("raw_path") or scope["path"].encode()
-        path = raw.decode("latin-1")
+        path = unquote(raw.decode("latin-1"))
         if scope["query_string"]:
-            path += "?" + scope["query_string"].decode("latin-1")
+            path += "?" + unquote(scope["query_string"].decode("latin-1"))
         return self._faults.strike(scope["method"], path)
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
@@ -227,7 +236,13 @@ async def _break_connection(send: Send) -> None:
     """Aborts uvicorn's transport; under another server, breaks off in the middle of an answer."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
+        if transport.is_closing():
+            return
+        if raw := transport.get_extra_info("socket"):
+            # Nothing lingers: the client gets a TCP reset, not an end that looks clean.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
+        await asyncio.sleep(0)  # lets uvicorn notice, so that it doesn't complain of a missing answer
         return
     with contextlib.suppress(Exception):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,15 +90,14 @@ def pull_outcomes(address: str, at_least: int = 1, patience: float = 5.0) -> lis
     with _channel(address) as channel:
         subscriber = pubsub_v1.SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
         while time.monotonic() < end:
-            try:
+            with suppress(DeadlineExceeded):  # nothing came in the time of one pull
                 pulled = subscriber.pull(subscription=OUTCOME_SUBSCRIPTION, max_messages=1000, retry=None, timeout=1.0)
-            except DeadlineExceeded:  # the emulator holds an empty pull until something comes
-                if len(outcomes) >= at_least:
-                    break
-                continue
-            outcomes += [json.loads(one.message.data) for one in pulled.received_messages]
-            if handles := [one.ack_id for one in pulled.received_messages]:
-                subscriber.acknowledge(subscription=OUTCOME_SUBSCRIPTION, ack_ids=handles)
+                outcomes += [json.loads(one.message.data) for one in pulled.received_messages]
+                if handles := [one.ack_id for one in pulled.received_messages]:
+                    subscriber.acknowledge(subscription=OUTCOME_SUBSCRIPTION, ack_ids=handles)
+                    continue
+            if len(outcomes) >= at_least:
+                break
     return outcomes
 
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
-from infra.local.storage.answers import json_response, no_content
+from infra.local.faults import answer_fault_order
+from infra.local.storage.answers import json_response
 from infra.local.storage.calls import Call
 from infra.local.storage.errors import invalid, not_implemented
 
@@ -17,13 +18,8 @@ async def local(call: Call) -> ASGIApp:
     match call.route.tail, call.method:
         case ("health",), "GET":
             return json_response({"status": "ok", "data_dir": str(call.service.data_dir.resolve())})
-        case ("faults",), "GET":
-            return json_response({"faults": call.service.faults.list()})
-        case ("faults",), "POST":
-            return json_response(call.service.faults.add(await call.json()))
-        case ("faults",), "DELETE":
-            call.service.faults.clear()
-            return no_content()
+        case ("faults",), "GET" | "POST" | "DELETE":
+            return await answer_fault_order(call.service.faults, call.request)
         case ("events",), "GET":
             return json_response(call.service.deliveries.status())
         case ("events",), "PUT":

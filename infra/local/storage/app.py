@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.local.faults import FaultMiddleware
 from infra.local.storage import admin_api, bucket_api, copy_api, object_api, routes, upload_api
 from infra.local.storage.answers import json_response
 from infra.local.storage.batch_api import batch
 from infra.local.storage.calls import Call
 from infra.local.storage.errors import ApiError, NotModified, invalid, not_implemented
-from infra.local.storage.faults import with_faults
 from infra.local.storage.service import Service
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,11 @@ def make_app(service: Service) -> ASGIApp:
             answer = json_response(_FAILED.body(), 500)
         await answer(scope, receive, send)
 
-    return with_faults(application, service.faults)
+    return FaultMiddleware(application, service.faults, error_body=_fault_body)
+
+
+def _fault_body(status: int) -> dict[str, Any]:
+    return ApiError(status, "backendError", f"A fault was ordered: HTTP {status}").body()
 
 
 async def _dispatch(service: Service, request: Request, application: ASGIApp) -> ASGIApp:

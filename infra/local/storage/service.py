@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from infra.local.faults import Faults
 from infra.local.storage import buckets
 from infra.local.storage.contents import Contents
 from infra.local.storage.database import Database, Transaction, now_microseconds
 from infra.local.storage.delivery import Deliveries
-from infra.local.storage.faults import Faults
 from infra.local.storage.objects import Objects
 from infra.local.storage.outbox import EventSettings, Outbox
 from infra.local.storage.sessions import Sessions

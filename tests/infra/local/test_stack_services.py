@@ -79,7 +79,7 @@ def test_a_tick_reads_as_the_pubsub_event_that_eventarc_delivers() -> None:
 def test_the_framework_hands_a_tick_to_a_function() -> None:
     seen = []
 
-    @functions_framework.cloud_event
+    @functions_framework.cloud_event  # type: ignore[untyped-decorator]
     def on_tick(event: object) -> None:
         seen.append(tick_id(event))  # type: ignore[arg-type]
 

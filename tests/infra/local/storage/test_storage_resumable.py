@@ -80,12 +80,12 @@ def test_the_official_client_in_chunks_of_unknown_total(bucket: storage.Bucket) 
 
 
 @pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset"}])
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("phase", ["before", "after"])
 def test_the_official_client_gets_through_trouble(
-    storage_server: ServerProcess, bucket: storage.Bucket, fault: dict[str, object], after: bool
+    storage_server: ServerProcess, bucket: storage.Bucket, fault: dict[str, object], phase: str
 ) -> None:
     """Also when the server did what was asked and only its answer was lost."""
-    rule = {"method": "PUT", "path_regex": f"/upload/.*{bucket.name}.*upload_id", "times": 1, "after": after, **fault}
+    rule = {"method": "PUT", "path_regex": f"/upload/.*{bucket.name}.*upload_id", "times": 1, "phase": phase, **fault}
     httpx.post(f"{storage_server.url}/_local/faults", json=rule).raise_for_status()
     bucket.blob("x", chunk_size=256 * KIB).upload_from_file(io.BytesIO(DATA), size=len(DATA))
     assert bucket.blob("x").download_as_bytes() == DATA

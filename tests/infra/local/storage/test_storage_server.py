@@ -97,7 +97,7 @@ def test_retry_after_and_counting(storage_server: ServerProcess, bucket: storage
     assert [answer.status_code for answer in answers] == [429, 429, 200]
     assert answers[0].headers["retry-after"] == "2"
     (rule,) = httpx.get(f"{storage_server.url}/_local/faults").json()["faults"]
-    assert (rule["times"], rule["hits"]) == (0, 2)
+    assert (rule["left"], rule["struck"]) == (0, 2)
 
 
 @pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset"}])
@@ -110,7 +110,7 @@ def test_the_client_gets_through(bucket: storage.Bucket, faults: Any, fault: dic
 
 def test_done_but_not_told(bucket: storage.Bucket, faults: Any) -> None:
     """The trap that preconditions leave: the work was done, the retry of it is refused."""
-    faults(action="reset", after=True, method="POST")
+    faults(action="reset", phase="after", method="POST")
     with pytest.raises(Exception, match="pre-conditions"):
         bucket.blob("x").upload_from_string("x", if_generation_match=0)
     assert bucket.blob("x").download_as_bytes() == b"x"

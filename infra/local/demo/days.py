@@ -1,0 +1,195 @@
+"""The demo's files: some days of a parcel service, the same on every machine, with the troubles of real life among them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+COLUMNS = (
+    "order_num",
+    "tracking_num",
+    "pck_recieved_date",
+    "package_deliver_date",
+    "status",
+    "address",
+    "last_update_timestamp",
+)
+LIFECYCLE = ("order placed", "pending", "processing", "shipped", "in transit", "delivered")
+STREETS = ("Main St", "Zimmerstraße", "Rue de l'Église", "Østergade", "Calle Mayor", "桜通り", "Elm Ave", "ul. Długa")
+TOWNS = ("Springfield", "Köln", "Besançon", "Århus", "Logroño", "名古屋", "Łódź")
+FIRST_DAY = date(2026, 1, 5)
+SEED = 20260105
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One upload. ``expected``: its outcome, or None where that depends on timing. ``events``: times its event comes."""
+
+    name: str
+    content: bytes
+    about: str
+    expected: Literal["merged", "rejected"] | None = "merged"
+    events: int = 1
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One row as the sending system knows it: its last update at ``at`` (UTC)."""
+
+    order: str
+    tracking: str
+    received: date | None
+    delivered: date | None
+    status: str
+    address: str
+    at: datetime
+
+
+def waves(new_a_day: int = 2500) -> list[list[Upload]]:
+    """Two waves of uploads; the second is uploaded when the first has been merged. About 6 * ``new_a_day`` rows in all."""
+    rng = random.Random(SEED)  # noqa: S311 - made-up parcels, the same every time
+    days = _days(rng, new_a_day, 5)
+    monday, tuesday, wednesday, thursday, friday = (rows for _, rows in days)
+    names = [f"order_tracking_{day:%Y_%m_%d}.csv" for day, _ in days]
+    header = b"order_num,tracking_no,pck_recieved_date,package_deliver_date,state,address,last_update_timestamp\n"
+    thursday_bytes = _csv(thursday, COLUMNS)
+    first = [
+        Upload(names[0], _csv(monday[: len(monday) // 2], COLUMNS), "half of Monday, overwritten", None),
+        Upload(names[0], _csv(monday, COLUMNS), "Monday, whole"),
+        Upload(names[2], _csv(wednesday, COLUMNS), "Wednesday, its event three times", events=3),
+        Upload(names[3], header + thursday_bytes.partition(b"\n")[2], "Thursday with a broken header", "rejected"),
+        Upload(names[4], _spreadsheet(rng), "a renamed spreadsheet", "rejected"),
+    ]
+    reordered = (*reversed(COLUMNS[1:]), COLUMNS[0])
+    second = [
+        Upload(names[1], _csv(tuesday, reordered, "\r\n"), "Tuesday, a day late; CRLF"),
+        Upload(names[2], _csv(_corrected(rng, wednesday), COLUMNS), "Wednesday again, corrected"),
+        Upload(names[3], thursday_bytes, "Thursday, mended"),
+        Upload(names[4], _csv(friday, COLUMNS, spoil=_spoiler(rng)), "Friday, one row in twenty bad"),
+    ]
+    return [first, second]
+
+
+def _days(rng: random.Random, new_a_day: int, count: int) -> list[tuple[date, list[Parcel]]]:
+    """Each day: parcels under way move on by a step, and new ones come in."""
+    under_way: list[Parcel] = []
+    days = []
+    for number in range(count):
+        day = FIRST_DAY + timedelta(days=number)
+        moving = rng.sample(under_way, min(len(under_way), new_a_day // 2))
+        updates = [_moved_on(rng, parcel, day) for parcel in moving]
+        arrivals = [_new(rng, day, number * new_a_day + i) for i in range(new_a_day)]
+        latest = {parcel.tracking: parcel for parcel in under_way + updates + arrivals}
+        under_way = [parcel for parcel in latest.values() if parcel.status not in ("delivered", "canceled")]
+        rows = updates + arrivals
+        rng.shuffle(rows)
+        days.append((day, rows))
+    return days
+
+
+def _new(rng: random.Random, day: date, number: int) -> Parcel:
+    address = f"{rng.randint(1, 400)} {rng.choice(STREETS)}, {rng.choice(TOWNS)}"
+    if number % 97 == 0:
+        address = address.replace(", ", '\nc/o "Smith & Sons"\n')  # a quoted field over three lines
+    return Parcel(
+        order=f"ORD-{number // 2:07d}",
+        tracking=f"TRK{number:09d}",
+        received=day if rng.random() < 0.8 else None,
+        delivered=None,
+        status=rng.choice(LIFECYCLE[:3]),
+        address=address if number % 50 else "",
+        at=_moment(rng, day),
+    )
+
+
+def _moved_on(rng: random.Random, parcel: Parcel, day: date) -> Parcel:
+    if rng.random() < 0.03:
+        return replace(parcel, status="canceled", at=_moment(rng, day))
+    steps = rng.choice((1, 1, 2))
+    status = LIFECYCLE[min(LIFECYCLE.index(parcel.status) + steps, len(LIFECYCLE) - 1)]
+    return replace(
+        parcel,
+        received=parcel.received or day,
+        delivered=day if status == "delivered" else None,
+        status=status,
+        at=_moment(rng, day),
+    )
+
+
+def _moment(rng: random.Random, day: date) -> datetime:
+    return datetime(day.year, day.month, day.day) + timedelta(seconds=rng.randrange(6 * 3600, 22 * 3600))  # noqa: DTZ001
+
+
+def _corrected(rng: random.Random, rows: Sequence[Parcel]) -> list[Parcel]:
+    """The second edition of a day: some rows amended in the evening, some left out, some unchanged."""
+    edition = []
+    for parcel in rows:
+        if rng.random() < 0.1:
+            continue  # left out: what the first edition said stays
+        amended = rng.random() < 0.2
+        edition.append(replace(parcel, address="corrected, " + parcel.address, at=_evening(parcel)) if amended else parcel)
+    return edition
+
+
+def _evening(parcel: Parcel) -> datetime:
+    return parcel.at.replace(hour=23, minute=parcel.at.minute)
+
+
+Spoil = Callable[[int, dict[str, str]], dict[str, str]]
+
+
+def _spoiler(rng: random.Random) -> Spoil:
+    """Spoils about every twentieth row, each time in another way."""
+    ways: list[dict[str, str]] = [
+        {"status": "on its way"},
+        {"tracking_num": ""},
+        {"pck_recieved_date": "2026-02-30"},
+        {"pck_recieved_date": "2026-01-09", "package_deliver_date": "2026-01-02"},
+        {"last_update_timestamp": "2062-01-09 10:00:00"},
+        {"last_update_timestamp": "09.01.2026 10:00"},
+        {"order_num": "x" * 65},
+    ]
+
+    def spoil(number: int, row: dict[str, str]) -> dict[str, str]:
+        return row | ways[number % len(ways)] if rng.random() < 0.05 else row
+
+    return spoil
+
+
+def _csv(rows: Sequence[Parcel], columns: Sequence[str], end: str = "\n", spoil: Spoil = lambda _, row: row) -> bytes:
+    lines = [",".join(columns)]
+    for number, parcel in enumerate(rows):
+        fields = spoil(number, _fields(number, parcel))
+        lines.append(",".join(_quoted(fields[name]) for name in columns))
+    return (end.join(lines) + end).encode()
+
+
+def _fields(number: int, parcel: Parcel) -> dict[str, str]:
+    """As different senders write the same things."""
+    spellings = (str.upper, str, str, str.title, lambda status: status.replace(" ", "_"))
+    stamps = (
+        f"{parcel.at}",
+        f"{parcel.at:%Y-%m-%dT%H:%M:%S}Z",
+        f"{parcel.at + timedelta(hours=1)}+01:00",
+        f"{parcel.at}.25",
+    )
+    return {
+        "order_num": parcel.order,
+        "tracking_num": parcel.tracking,
+        "pck_recieved_date": str(parcel.received or ""),
+        "package_deliver_date": str(parcel.delivered or ""),
+        "status": spellings[number % len(spellings)](parcel.status),
+        "address": parcel.address,
+        "last_update_timestamp": stamps[number % len(stamps)],
+    }
+
+
+def _quoted(field: str) -> str:
+    return '"' + field.replace('"', '""') + '"' if any(c in field for c in ',"\n') else field
+
+
+def _spreadsheet(rng: random.Random) -> bytes:
+    return b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml" + rng.randbytes(40_000)

@@ -1,0 +1,55 @@
+"""Uploading to the local stack with the official client, as any sender would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+PREFIX = "source/"
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """One finished upload; ``size`` in bytes, ``created`` aware, as the service says it."""
+
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    created: datetime
+
+    @property
+    def file_id(self) -> str:
+        return f"{self.bucket}/{self.name}#{self.generation}"
+
+
+def connect(storage_url: str) -> storage.Client:
+    """A client of the storage server at this address, whatever the environment says."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    return storage.Client(project="local", credentials=AnonymousCredentials(), client_options={"api_endpoint": storage_url})
+
+
+def upload(client: storage.Client, bucket: str, path: Path, name: str | None = None) -> Uploaded:
+    """Upload a file below ``source/``. Raises OSError where it can't be read."""
+    blob = client.bucket(bucket).blob(PREFIX + (name or path.name))
+    with path.open("rb") as stream:
+        blob.upload_from_file(stream, size=path.stat().st_size, content_type="text/csv")
+    return _uploaded(blob)
+
+
+def upload_bytes(client: storage.Client, bucket: str, name: str, content: bytes) -> Uploaded:
+    """Upload bytes below ``source/``."""
+    blob = client.bucket(bucket).blob(PREFIX + name)
+    blob.upload_from_string(content, content_type="text/csv")
+    return _uploaded(blob)
+
+
+def _uploaded(blob: storage.Blob) -> Uploaded:
+    return Uploaded(blob.bucket.name, blob.name, int(blob.generation), int(blob.size), blob.time_created)

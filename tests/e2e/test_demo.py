@@ -1,0 +1,30 @@
+"""`python -m infra.local.demo` as it is typed, with fewer rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local.demo.tables import read_table
+from tests.running_stack import ROOT
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_demo_ends_with_every_row_matching_and_nothing_running(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    command = [sys.executable, "-m", "infra.local.demo", f"--data-dir={folder}", "--rows=300"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = len(read_table(folder / "warehouse", "orders_target", "tracking_num"))
+    assert f"{rows:,} of {rows:,} rows match an independent reading of the 6 merged files" in done.stdout
+    assert rows > 1400
+    for word in ("rejected", "merged", "TERMINATED SUCCESS", "in transit", "where to look further"):
+        assert word in done.stdout
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(folder) not in listed
