@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit bench-import deploy deploy-check wheel clean
+.PHONY: help setup demo up test lint types architecture unit bench-import bench-validation deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ unit: $(READY) ## the tests, end to end included
 
 bench-import: $(READY) ## cold start: importing main.py against a bare handler
 	$(PY) -m tests.bench.import_main
+
+bench-validation: $(READY) ## the gate's speed and memory against pyarrow's typed read
+	$(PY) -m tests.bench.validation
 
 deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
 	$(PY) -m infra.deploy check

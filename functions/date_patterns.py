@@ -58,23 +58,26 @@ def days_until(last: date) -> str:
 
 
 @lru_cache(maxsize=4)
-def ordered_days(first_year: int, last_year: int, between: str) -> str:
-    """Two days with ``between`` between them: one in the years given, then one that isn't before it."""
-    return f"(?:{'|'.join(_from_year(year, between) for year in range(first_year, last_year + 1))})"
+def ordered_days(last: date, months: int, between: str) -> str:
+    """Two days with ``between`` between them: one in the ``months`` that end with the month of ``last``, then one that
+    isn't before it. (Of later years' leap days none.)
+    """
+    first = last.year * 12 + last.month - months
+    by_year: dict[int, list[str]] = {}
+    for year, month in (divmod(number, 12) for number in range(first, first + months)):
+        by_year.setdefault(year, []).append(_from_month(year, month + 1, between))
+    return f"(?:{'|'.join(f'{year:04}-(?:{chr(124).join(found)})' for year, found in by_year.items())})"
 
 
-def _from_year(year: int, between: str) -> str:
-    months = []
-    for month in range(1, 13):
-        length = monthrange(year, month)[1]
-        later = f"{numbers(year + 1, 9999, 4)}-{_COMMON_DAY}"
-        later_months = f"|{_months(year, month + 1, 12)}" if month < 12 else ""
-        days = [
-            f"{day:02}{between}(?:{year:04}-(?:{month:02}-{numbers(day, length, 2)}{later_months})|{later})"
-            for day in range(1, length + 1)
-        ]
-        months.append(f"{month:02}-(?:{'|'.join(days)})")
-    return f"{year:04}-(?:{'|'.join(months)})"
+def _from_month(year: int, month: int, between: str) -> str:
+    length = monthrange(year, month)[1]
+    later_months = f"|{_months(year, month + 1, 12)}" if month < 12 else ""
+    later_years = f"{numbers(year + 1, 9999, 4)}-{_COMMON_DAY}"
+    days = (
+        f"{day:02}{between}(?:{year:04}-(?:{month:02}-{numbers(day, length, 2)}{later_months})|{later_years})"
+        for day in range(1, length + 1)
+    )
+    return f"{month:02}-(?:{'|'.join(days)})"
 
 
 def _months(year: int, first: int, last: int) -> str:

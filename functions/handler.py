@@ -101,6 +101,7 @@ def _judge(todo: Judge, arrival: datetime, world: World, judging_seconds: float)
             name=stored.file.name.removeprefix(config.source_prefix),
             arrival=arrival,
             max_bad_row_ratio=config.max_bad_row_ratio,
+            size=stored.size,
             out_of_time=lambda: world.elapsed() > deadline,
         )
 

@@ -23,8 +23,8 @@ _LETTER = r"!#-+\x2d-\x{D7FF}\x{E000}-\x{10FFFF}"
 _BLANK = r"[\t ]?"
 _MISSING = r'(?:""|[\t ])?'
 _LONGEST_REPEAT = 999  # RE2 counts no further than 1,000
-_YEARS_BACK = 2
-_MEMORY = 96 * 1024 * 1024  # bytes that one compiled pattern may take; it usually takes a third
+_MONTHS = 15  # until the file's own, in which dates that are to be compared are expected
+_MEMORY = 40 * 1024 * 1024  # bytes at most that one compiled pattern and its table of states may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,26 @@ class PlainRows:
         self._one_line, self._many_lines = (
             f"(?:{_row(feed, positions, hour, day, breaks)}\r?\n)*" for breaks in ("", "\r\n")
         )
+        self._compiled: dict[bool, _Pattern] = {}
         self.line_breaks = False
         """Whether rows with line breaks in quotes are to be cleared, too; they are a little more work to count."""
 
-    def clear(self, data: bytes, at: int) -> Stretch:
-        """The clean rows that begin at ``at``: whole rows with their line ends, maybe none."""
-        pattern = self._many_lines if self.line_breaks else self._one_line
-        end = _compiled(pattern).match(data, at).end()
+    def clear(self, data: bytes, at: int) -> Stretch | None:
+        """The clean rows that begin at ``at``, whole rows with their line ends; None where the first row isn't clean."""
+        end = self._pattern().match(data, at).end()
+        if end == at:
+            return None
         if not self.line_breaks:
             lines = data.count(b"\n", at, end)
             return Stretch(end, lines, lines)
         stretch = data[at:end]
         unquoted = b"".join(stretch.split(b'"')[::2])
         return Stretch(end, unquoted.count(b"\n"), line_ends(stretch))
+
+    def _pattern(self) -> _Pattern:
+        if self._compiled.get(self.line_breaks) is None:
+            self._compiled[self.line_breaks] = _compiled(self._many_lines if self.line_breaks else self._one_line)
+        return self._compiled[self.line_breaks]
 
 
 class _Pattern(Protocol):
@@ -90,8 +97,7 @@ def _row(feed: Feed, positions: Sequence[int], latest: datetime, day: date, brea
 
 def _with_ordered_pair(row: dict[int, str], first: int, last: int, day: date) -> dict[int, str]:
     """The row with the fields of two dates, side by side, as one: either is missing, or they are in order."""
-    years = (day.year - _YEARS_BACK, day.year)
-    bare, quoted = ordered_days(*years, ","), ordered_days(*years, '","')
+    bare, quoted = ordered_days(day, _MONTHS, ","), ordered_days(day, _MONTHS, '","')
     pair = f'(?:{row[first]},{_MISSING}|{_MISSING},{row[last]}|{bare}|"{quoted}")'
     return {place: field for place, field in row.items() if place != last} | {first: pair}
 

@@ -54,7 +54,7 @@ class AcceptedMark:
         """The mark in an object's custom metadata if it is whole and names this very generation, whatever its version."""
         try:
             mark = cls(**json.loads((metadata or {})[MARK_KEY]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return None
         numbers = (mark.generation, mark.contract_version, mark.rows, mark.bad_rows)
         whole = all(type(n) is int and n >= 0 for n in numbers) and type(mark.partial) is type(mark.splittable) is bool

@@ -104,9 +104,13 @@ def latest_allowed(feed: Feed, arrival: datetime) -> datetime:
     return arrival.astimezone(UTC) + feed.future_allowance
 
 
-@lru_cache(maxsize=4096)
 def parse_date(text: str) -> date | None:
     """``YYYY-MM-DD`` of the calendar, years 0001-9999; None for anything else."""
+    return _day(text) if len(text) == len("YYYY-MM-DD") else None
+
+
+@lru_cache(maxsize=4096)  # days repeat; only texts of ten characters come here, so it stays small
+def _day(text: str) -> date | None:
     found = _DATE.fullmatch(text)
     try:
         return date(*(int(part) for part in found.groups())) if found else None
@@ -121,7 +125,7 @@ def parse_timestamp(text: str) -> datetime | None:
         return None
     clock, fraction, sign, hours, minutes = found.groups()
     try:
-        stamp = datetime.fromisoformat(clock).replace(tzinfo=UTC)
+        stamp = datetime.fromisoformat(clock + "+00:00")
         if fraction:
             stamp = stamp.replace(microsecond=int(fraction.ljust(6, "0")))
         if sign:

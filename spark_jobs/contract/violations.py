@@ -46,6 +46,8 @@ class Rule:
 def shorten(value: str) -> str:
     """A value as it may stand in reports and logs: bounded, and without characters that could forge a line."""
     shown = value if len(value) <= MAX_VALUE_LENGTH else value[: MAX_VALUE_LENGTH - 1] + "…"
+    if shown.isprintable():
+        return shown
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
 
 

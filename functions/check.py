@@ -1,0 +1,129 @@
+"""``python -m functions.check FILE…``: the judgement that the cloud function would pass, before anyone uploads."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from functions.validation import judge
+from spark_jobs.contract.judgements import Judgement
+from spark_jobs.contract.reports import build_report
+from spark_jobs.contract.violations import RULES, Violation
+
+CLEAN, VIOLATIONS, UNUSABLE = 0, 1, 2
+PROGRESS_FROM_BYTES = 16 * 1024 * 1024
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One report a line, as it would lie beside a rejected file.")
+@click.option("--explain", metavar="CODE", help="Say what a violation code means, with an example and the remedy.")
+@click.option(
+    "--max-bad-row-ratio",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="The share of bad rows above which a file is rejected.",
+)
+def main(files: tuple[Path, ...], as_json: bool, explain: str | None, max_bad_row_ratio: float) -> None:
+    """Judge order-tracking files as the cloud function would.
+
+    Exit status: 0 no violation, 1 violations, 2 a file can't be read or the command is wrong.
+    """
+    if explain is not None:
+        click.echo(_explanation(explain))
+    elif not files:
+        raise click.UsageError("name at least one file")
+    sys.exit(max((_check(path, as_json, max_bad_row_ratio) for path in files), default=CLEAN))
+
+
+def _check(path: Path, as_json: bool, max_ratio: float) -> int:
+    shown = click.format_filename(path)
+    try:
+        judgement, seconds, arrival = _judge(path, max_ratio)
+    except OSError as error:
+        click.echo(f"{shown}: can't be read: {error.strerror or error}", err=True)
+        return UNUSABLE
+    if as_json:
+        click.echo(json.dumps(build_report(shown, judgement, seconds=seconds, arrival=arrival), ensure_ascii=False))
+    else:
+        for line in _lines(shown, judgement):
+            click.echo(line)
+    return VIOLATIONS if judgement.violations else CLEAN
+
+
+def _judge(path: Path, max_ratio: float) -> tuple[Judgement, float, datetime]:
+    """As if the file were uploaded now, under its own name."""
+    arrival, started = datetime.now(UTC), time.monotonic()
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        with _progress(file, path.name, size) as stream:
+            judgement = judge(stream, name=path.name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
+    return judgement, time.monotonic() - started, arrival
+
+
+@contextmanager
+def _progress(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
+    """The file, with a progress bar on stderr where it is big and somebody watches."""
+    if size < PROGRESS_FROM_BYTES or not sys.stderr.isatty():
+        yield file
+        return
+    import rich.progress
+    from rich.console import Console
+
+    columns: Any = (
+        rich.progress.TextColumn("{task.description}", markup=False),
+        rich.progress.BarColumn(),
+        rich.progress.DownloadColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress.wrap_file(file, total=size, description=name)
+
+
+def _lines(shown: str, judgement: Judgement) -> Iterator[str]:
+    helped: set[str] = set()
+    for violation in judgement.violations:
+        yield _line(shown, violation)
+        if violation.code not in helped:
+            yield f"  {click.style('help:', fg='cyan')} {RULES[violation.code].remedy}"
+        helped.add(violation.code)
+    yield f"{shown}: {_verdict(judgement)}"
+
+
+def _line(shown: str, violation: Violation) -> str:
+    place = f"{shown}:{violation.line}" if violation.line else shown
+    value = f" (found {violation.value!r})" if violation.value is not None else ""
+    return f"{place}: {click.style(violation.code, fg='red', bold=True)} {violation.message}{value}"
+
+
+def _verdict(judgement: Judgement) -> str:
+    found = sum(times for columns in judgement.counts.values() for times in columns.values())
+    rows = f"{judgement.rows:,} row{'s' * (judgement.rows != 1)}"
+    if not found:
+        return f"no violation in {rows}; would be accepted"
+    first_part = "the first " if judgement.partial else ""
+    text = f"found {found:,} violation{'s' * (found != 1)} in {judgement.bad_rows:,} of {first_part}{rows}; "
+    text += "would be rejected" if judgement.rejecting else f"would be accepted, {judgement.bad_rows:,} set aside"
+    listed = len(judgement.violations)
+    return text + (f" (the first {listed:,} are listed)" if judgement.truncated else "")
+
+
+def _explanation(code: str) -> str:
+    rule = RULES.get(code)
+    if rule is None:
+        raise click.UsageError(f"there is no violation code {code!r}; the codes are {', '.join(RULES)}")
+    effect = "The whole file is rejected." if rule.whole_file else "The row is set aside."
+    return f"{rule.code}: {rule.title}. {effect}\n  example: {rule.example}\n  remedy:  {rule.remedy}"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m functions.check")

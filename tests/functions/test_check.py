@@ -1,0 +1,118 @@
+"""The checker: what a sender sees, and what his scripts can rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from functions import check
+from spark_jobs.contract.violations import RULES
+
+HEADER = "order_num,tracking_num,pck_recieved_date,package_deliver_date,status,address,last_update_timestamp\n"
+GOOD = "A1,T1,2026-01-10,2026-01-12,delivered,1 Main St,2026-01-12 10:00:00\n"
+BAD = "A1,T1,2026-01-10,2026-01-12,shippd,1 Main St,2026-01-12 10:00:00\n"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(check.main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    path = tmp_path / "order_tracking_2026_01_31.csv"
+    path.write_text(HEADER + GOOD * 20)
+    return path
+
+
+@pytest.fixture
+def flawed(tmp_path: Path) -> Path:
+    path = tmp_path / "order_tracking_2026_01_30.csv"
+    path.write_text(HEADER + GOOD * 20 + BAD + BAD)
+    return path
+
+
+def test_a_clean_file_is_one_line_and_status_0(clean: Path) -> None:
+    result = run(clean)
+    assert result.exit_code == 0
+    assert result.stdout == f"{clean}: no violation in 20 rows; would be accepted\n"
+
+
+def test_violations_are_listed_as_linters_do_with_help_once_a_code(flawed: Path) -> None:
+    result = run(flawed)
+    first, help_line, second, footer = result.stdout.splitlines()
+    assert result.exit_code == 1
+    assert first.startswith(f"{flawed}:22: unknown_status status must be one of order placed, ")
+    assert first.endswith("(found 'shippd')")
+    assert help_line == f"  help: {RULES['unknown_status'].remedy}"
+    assert second.startswith(f"{flawed}:23: unknown_status")
+    assert footer == f"{flawed}: found 2 violations in 2 of 22 rows; would be accepted, 2 set aside"
+
+
+def test_the_ratio_decides_the_verdict(flawed: Path) -> None:
+    result = run(flawed, "--max-bad-row-ratio", "0.01")
+    assert result.exit_code == 1
+    assert f"{flawed}: too_many_bad_rows 2 of 22 rows break a rule" in result.stdout
+    assert "would be rejected" in result.stdout
+
+
+def test_json_is_one_report_a_line_and_nothing_else(clean: Path, flawed: Path) -> None:
+    result = run(clean, flawed, "--json")
+    reports = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 1
+    assert [report["file"] for report in reports] == [str(clean), str(flawed)]
+    assert [report["bad_rows"] for report in reports] == [0, 2]
+    assert {violation["line"] for violation in reports[1]["violations"]} == {22, 23}
+
+
+def test_a_file_that_cannot_be_read_is_status_2_and_the_others_are_judged(clean: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "order_tracking_2026_01_01.csv"
+    result = run(missing, clean)
+    assert result.exit_code == 2
+    assert result.stderr == f"{missing}: can't be read: No such file or directory\n"
+    assert result.stdout.startswith(f"{clean}: no violation")
+
+
+def test_a_wrong_name_is_a_violation(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(HEADER)
+    result = run(path)
+    assert result.exit_code == 1
+    assert f"{path}: file_name the file must be named order_tracking_YYYY_MM_DD.csv" in result.stdout
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_every_code_is_explained(code: str) -> None:
+    result = run("--explain", code)
+    assert result.exit_code == 0
+    for text in (code, RULES[code].title, RULES[code].example, RULES[code].remedy):
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--explain", "nonsense"], ["--max-bad-row-ratio", "2", "x.csv"], ["--wrong"]])
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_progress_goes_to_a_terminal_on_stderr_only(tmp_path: Path) -> None:
+    path = tmp_path / "order_tracking_2026_01_31.csv"
+    path.write_text(HEADER + GOOD * (check.PROGRESS_FROM_BYTES // len(GOOD) + 1))
+    command = [sys.executable, "-m", "functions.check", str(path)]
+    screen, terminal = pty.openpty()
+    watched = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal, check=False)
+    os.close(terminal)
+    shown = os.read(screen, 100_000).decode()
+    os.close(screen)
+    assert path.name in shown
+    assert watched.returncode == 0
+    assert watched.stdout.decode().startswith(f"{path}: no violation")
+    assert "\x1b" not in watched.stdout.decode()
+    unwatched = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert unwatched.stderr == b""

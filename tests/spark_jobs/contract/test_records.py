@@ -1,0 +1,122 @@
+"""Cutting files into records: RFC 4180 with any line ends, however the bytes arrive."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark_jobs.contract.feeds import MAX_RECORD_BYTES
+from spark_jobs.contract.records import BOM, Record, RecordCutter, RecordError, line_ends, split_records
+from tests.oracle import Bad, cut
+from tests.strategies import files
+
+texts = st.text(alphabet='a,"\r\né', max_size=40).map(str.encode) | files()
+
+
+def records(content: bytes, piece: int | None = None) -> list[Record] | str:
+    chunks = [content[at : at + piece] for at in range(0, len(content), piece)] if piece else [content]
+    try:
+        return list(split_records(chunks))
+    except RecordError as error:
+        return error.code
+
+
+@given(texts)
+@settings(deadline=None)
+def test_fields_and_stray_quotes_are_as_the_oracle_cuts_them(content: bytes) -> None:
+    content = content.decode("utf-8", "ignore").encode()
+    found = records(content)
+    try:
+        expected = cut(content)
+    except Bad:
+        assert found in ("unclosed_quote", "record_too_long")
+        return
+    assert [([f.decode() for f in r.fields], r.stray_quote is not None) for r in found if isinstance(r, Record)] == expected
+
+
+@given(texts, st.integers(1, 9))
+@settings(deadline=None)
+def test_chunks_may_end_anywhere(content: bytes, piece: int) -> None:
+    content = content[:3000]
+    assert records(content, piece) == records(content)
+
+
+@given(texts)
+@settings(deadline=None)
+def test_a_record_stands_on_the_line_it_names(content: bytes) -> None:
+    found = records(content)
+    if isinstance(found, str):
+        return
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    for record in found:
+        first = record.raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[0]
+        assert lines[record.line - 1] == first
+
+
+@given(texts)
+@settings(deadline=None)
+def test_splittable_files_may_be_cut_at_every_lf(content: bytes) -> None:
+    """What the job relies on when it reads lines in parallel."""
+    cutter = RecordCutter()
+    cutter.feed(content)
+    cutter.end()
+    found = []
+    try:
+        while record := cutter.next():
+            found.append(record.raw)
+    except RecordError:
+        return
+    if cutter.splittable:
+        assert found == [line for line in (text.removesuffix(b"\r") for text in content.split(b"\n")) if line]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "stray"),
+    [
+        (b"a,b", (b"a", b"b"), None),
+        (b'"a","b"', (b"a", b"b"), None),
+        (b'"a""b",', (b'a"b', b""), None),
+        (b'"a,\r\nb"', (b"a,\r\nb",), None),
+        (b'""', (b"",), None),
+        (b'a"b,c', (b'a"b', b"c"), 0),
+        (b'a,"b"c', (b"a", b"bc"), 1),
+        (b' "a"', (b' "a"',), 0),
+        (b'"a" ,b', (b"a ", b"b"), 0),
+    ],
+)
+def test_quotes(text: bytes, fields: tuple[bytes, ...], stray: int | None) -> None:
+    (record,) = split_records([text])
+    assert (record.fields, record.stray_quote, record.raw) == (fields, stray, text)
+
+
+def test_every_line_end_ends_a_line_once() -> None:
+    found = list(split_records([b"a\nb\r\nc\rd\n\n\r\n\r\re\r"]))
+    assert [(record.raw, record.line) for record in found] == [(b"a", 1), (b"b", 2), (b"c", 3), (b"d", 4), (b"e", 9)]
+    assert line_ends(b"a\nb\r\nc\rd\n\n\r\n\r\re\r") == 9
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
+def test_a_record_may_have_a_mebibyte_and_no_byte_more(end: bytes) -> None:
+    longest = b"x" * MAX_RECORD_BYTES
+    assert [len(record.raw) for record in split_records([longest + end])] == [MAX_RECORD_BYTES]
+    with pytest.raises(RecordError, match="record_too_long at line 2"):
+        list(split_records([b"a\n", longest + b"x" + end]))
+
+
+def test_an_unclosed_quote_is_not_waited_for() -> None:
+    fed = 0
+
+    def chunks() -> object:
+        nonlocal fed
+        while True:
+            fed += 65536
+            yield b'"' + b"x\n" * 32767 if fed == 65536 else b"x\n" * 32768
+
+    with pytest.raises(RecordError, match="record_too_long"):
+        list(split_records(chunks()))  # type: ignore[arg-type]
+    assert fed <= MAX_RECORD_BYTES + 3 * 65536
+
+
+def test_the_byte_order_mark_is_left_to_the_caller() -> None:
+    assert next(iter(split_records([BOM + b"a"]))).fields == (BOM + b"a",)

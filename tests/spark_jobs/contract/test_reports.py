@@ -1,0 +1,98 @@
+"""Reports: valid by the schema in the tree, and a summary that tells a person what to mend."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+
+from functions.validation import judge
+from spark_jobs.contract.judgements import MAX_VIOLATIONS, Judgement
+from spark_jobs.contract.reports import REPORT_VERSION, build_report
+from spark_jobs.contract.violations import RULES, Violation
+from tests.strategies import ARRIVAL, NAME, files
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
+
+
+def report(content: bytes, **more: Any) -> dict[str, Any]:
+    judgement = judge(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
+    return build_report("bucket/source/" + NAME + "#7", judgement, seconds=0.1234, arrival=ARRIVAL)
+
+
+@given(files())
+@settings(deadline=None)
+def test_whatever_a_file_holds_its_report_is_valid(content: bytes) -> None:
+    VALIDATOR.validate(json.loads(json.dumps(report(content))))
+
+
+@pytest.mark.parametrize(
+    "case", sorted((ROOT / "tests" / "data" / "torture").glob("*/report.json")), ids=lambda p: p.parent.name
+)
+def test_the_reports_in_the_tree_are_valid(case: Path) -> None:
+    VALIDATOR.validate(json.loads(case.read_text()))
+
+
+def test_the_schema_knows_every_code_and_no_other() -> None:
+    assert SCHEMA["$defs"]["code"]["enum"] == list(RULES)
+    assert SCHEMA["properties"]["schema_version"]["const"] == REPORT_VERSION
+    assert SCHEMA["properties"]["violations"]["maxItems"] == MAX_VIOLATIONS
+
+
+def test_the_schema_refuses_what_is_no_report() -> None:
+    good = report(b"")
+    for wrong in (
+        good | {"verdict": "fine"},
+        good | {"extra": 1},
+        good | {"rows": -1},
+        {k: good[k] for k in good if k != "summary"},
+    ):
+        assert not VALIDATOR.is_valid(wrong)
+
+
+def test_the_summary_names_fault_remedy_place_and_value() -> None:
+    header = (ROOT / "tests/data/torture/header_only" / NAME).read_bytes()
+    summary = report(header + b"A1,T1,,,on its way,,2026-01-12 10:00:00\n")["summary"]
+    assert "The file is rejected as a whole: 1 of 1 rows break a rule" in summary
+    assert "first in row 1 on line 2: 'on its way'" in summary
+    assert RULES["unknown_status"].remedy in summary
+    assert RULES["too_many_bad_rows"].remedy in summary
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_every_code_makes_a_sentence(code: str) -> None:
+    rule = RULES[code]
+    violation = Violation(code, "this is wrong", None if rule.whole_file else 3, None, None, 4)
+    judgement = Judgement(5, int(not rule.whole_file), {code: {"": 1}}, (violation,))
+    made = build_report("x.csv", judgement, seconds=0)
+    VALIDATOR.validate(made)
+    assert rule.remedy in made["summary"]
+    assert made["verdict"] == ("rejected" if rule.whole_file else "accepted")
+
+
+def test_a_partial_report_says_so() -> None:
+    made = build_report("x.csv", Judgement(5, partial=True), seconds=0)
+    assert made["partial"]
+    assert "Judging stopped early" in made["summary"]
+
+
+def test_a_code_that_came_after_the_list_was_full_is_still_summed_up() -> None:
+    listed = tuple(Violation("required", "m", row, "order_num", None, row + 1) for row in range(1, MAX_VIOLATIONS + 1))
+    made = build_report(
+        "x.csv", Judgement(9999, 1001, {"required": {"order_num": 1000}, "bad_date": {"a": 1}}, listed), seconds=0
+    )
+    assert made["truncated"]
+    assert RULES["bad_date"].title in made["summary"]
+
+
+def test_arrival_is_told_in_utc() -> None:
+    tokyo = datetime(2026, 2, 1, 21, tzinfo=timezone(timedelta(hours=9)))
+    assert build_report("x", Judgement(), seconds=0, arrival=tokyo)["arrival"] == "2026-02-01T12:00:00+00:00"
