@@ -1,0 +1,38 @@
+"""The one place where the job's adapters are chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spark_jobs.settings import IngestSettings, SettingsError
+from spark_jobs.staging import STORAGE_CALLS_AT_ONCE
+from spark_jobs.world import World
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+
+def build_world(settings: IngestSettings) -> World:
+    """Cloud Storage and Pub/Sub as this run is told to reach them."""
+    from spark_jobs.cloud.gcs import GcsFileStore
+    from spark_jobs.cloud.ports import Announcer
+    from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
+
+    credentials = _service_credential(settings.service_credential)
+    store = GcsFileStore.connect(credentials, connections=STORAGE_CALLS_AT_ONCE)
+    topic = settings.outcome_topic
+    announcer: Announcer = PubSubAnnouncer(topic, credentials) if topic else LogAnnouncer()
+    return World(store, announcer)
+
+
+def _service_credential(name: str) -> Credentials | None:
+    """Google credentials from a Unity Catalog service credential; None: application default credentials."""
+    if not name:
+        return None
+    try:
+        from databricks.sdk.runtime import dbutils
+    except ImportError:
+        raise SettingsError("--service-credential works on Databricks only; leave it out elsewhere") from None
+    credentials: Any = dbutils.credentials
+    provided: Credentials = credentials.getServiceCredentialsProvider(name)
+    return provided

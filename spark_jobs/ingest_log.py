@@ -1,0 +1,256 @@
+# ruff: noqa: S608 - identifiers are quoted by `quoted`, texts by `sql_text`; nothing else comes from outside
+"""Record: what became of each file, one line each, and the rows that were set aside. Recording twice changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from spark_jobs.conflicts import committed
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.outcomes import Outcome, OutcomeKind
+from spark_jobs.staging import FileCounts, Staged
+from spark_jobs.tables import INGEST_LOG_COLUMNS, INGEST_LOG_DDL, Tables, quoted
+from spark_jobs.taking import Batch, WaitingFile, of_files
+from spark_jobs.world import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One line of ``orders_ingest_log``; moments are aware."""
+
+    file: FileId
+    outcome: OutcomeKind
+    batch_id: str
+    arrived_at: datetime
+    logged_at: datetime
+    attempts: int
+    reason: str | None = None
+    report: str | None = None
+    rows: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+    outranked: int | None = None
+    rejected_rows: int | None = None
+    conflicting_ties: int | None = None
+    marked_rows: int | None = None
+    marked_bad_rows: int | None = None
+    balanced: bool | None = None
+    note: str | None = None
+
+    def as_row(self) -> tuple[Any, ...]:
+        values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
+        return tuple(values[name] for name in INGEST_LOG_COLUMNS)
+
+    @classmethod
+    def of_row(cls, row: Row) -> LogEntry:
+        values = row.asDict()
+        values["file"] = FileId.parse(values.pop("file_id"))
+        del values["generation"]
+        for moment in ("arrived_at", "logged_at"):
+            # Spark gives naive moments in the driver's own zone.
+            values[moment] = values[moment].astimezone(UTC)
+        return cls(**values)
+
+    def as_outcome(self, feed: Feed) -> Outcome:
+        return Outcome(
+            self.file,
+            self.outcome,
+            feed.name,
+            self.logged_at,
+            rows=self.rows,
+            rejected_rows=self.rejected_rows,
+            inserted=self.inserted,
+            updated=self.updated,
+            outranked=self.outranked,
+            reason=self.reason,
+            report=self.report,
+            batch_id=self.batch_id,
+        )
+
+
+@dataclass(frozen=True)
+class Won:
+    """Rows of one file that reached the target."""
+
+    inserted: int = 0
+    updated: int = 0
+
+
+def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> dict[FileId, LogEntry]:
+    """What the log already says about these files."""
+    rows = of_files(spark.table(tables.ingest_log), files).select(*INGEST_LOG_COLUMNS).collect()
+    return {entry.file: entry for entry in map(LogEntry.of_row, rows)}
+
+
+def merged_entries(
+    spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, version: int, world: World
+) -> list[LogEntry]:
+    """The lines of the files that were merged: counted, and held against what the function counted.
+
+    ``version``: the target's after the merge.
+    """
+    if not staged.files:
+        return []
+    won, note = _won(spark, tables, batch, staged, version)
+    now = world.now()
+    entries = []
+    for waiting in staged.files:
+        mine = won.get(waiting.file, Won()) if won is not None else None
+        entries.append(_entry(waiting, batch, staged.counts[waiting.file], mine, now, note))
+    return entries
+
+
+def _entry(
+    waiting: WaitingFile, batch: Batch, counts: FileCounts, won: Won | None, now: datetime, note: str | None
+) -> LogEntry:
+    good = counts.rows - counts.bad_rows
+    outranked = good - won.inserted - won.updated if won else None
+    marked = None if waiting.mark.partial else (waiting.mark.rows, waiting.mark.bad_rows)
+    balanced = None
+    if outranked is not None or (marked and marked != (counts.rows, counts.bad_rows)):
+        balanced = (outranked is None or outranked >= 0) and marked in {None, (counts.rows, counts.bad_rows)}
+    if balanced is False:
+        _log.error("does not balance: %s has %s, the function counted %s, and %s reached the target",
+                   waiting.file, counts, marked, won)  # fmt: skip
+    return LogEntry(
+        waiting.file,
+        "merged",
+        batch.id,
+        waiting.arrival.astimezone(UTC),
+        now,
+        batch.attempts[waiting.file],
+        rows=counts.rows,
+        inserted=won.inserted if won else None,
+        updated=won.updated if won else None,
+        outranked=outranked,
+        rejected_rows=counts.bad_rows,
+        conflicting_ties=counts.conflicting_ties,
+        marked_rows=marked[0] if marked else None,
+        marked_bad_rows=marked[1] if marked else None,
+        balanced=balanced,
+        note=note,
+    )
+
+
+def _won(
+    spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, last: int
+) -> tuple[dict[FileId, Won] | None, str | None]:
+    """Inserted and updated rows by file, from the target's change feed since the first attempt at any of them.
+
+    By the file id that the rows carry, never by "our" commit: a MERGE in which nothing wins makes none, and an attempt
+    that died may have made it already. None with a note where the feed is gone (vacuumed, or the table made anew).
+    """
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    files = [w.file for w in staged.files]
+    first = min(batch.first_version[file] for file in files) + 1
+    if first > last:
+        return {}, None
+    reader = spark.read.option("readChangeFeed", "true").option("startingVersion", first).option("endingVersion", last)
+    kind = F.col("_change_type")
+    # Distinct rows: one that a repair took out and a later attempt brought again is still one row of its file.
+    by_row = (
+        reader.table(tables.target)
+        .where(kind.isin("insert", "update_postimage"))
+        .where(F.col("file_id").isin([str(file) for file in files]))
+        .groupBy("file_id", "row_number")
+        .agg(F.max(F.when(kind == "insert", 1).otherwise(0)).alias("inserted"))
+    )
+    counts = by_row.groupBy("file_id").agg(F.sum("inserted").alias("inserted"), F.count("*").alias("won"))
+    try:
+        rows = counts.collect()
+    except PySparkException as error:
+        _log.error("step=record the change feed of %s since version %d can't be read: %s", tables.target, first, error)
+        return None, f"inserted and updated are unknown: the change feed since version {first} can't be read"
+    return {FileId.parse(row["file_id"]): Won(row["inserted"], row["won"] - row["inserted"]) for row in rows}, None
+
+
+def record(
+    spark: SparkSession,
+    tables: Tables,
+    entries: Sequence[LogEntry],
+    staged: Staged,
+    world: World,
+) -> None:
+    """Write what isn't there yet: first the bad rows, then the lines, which say that a file is done."""
+    merged = {entry.file: entry for entry in entries if entry.outcome == "merged"}
+    bad = [file for file, entry in merged.items() if entry.rejected_rows]
+    if bad and staged.version is not None:
+        version, at = staged.version, world.now()
+        committed("record", world, lambda: _record_bad_rows(spark, tables, version, bad, at))
+        world.checkpoint("bad rows recorded")
+    if entries:
+        committed("record", world, lambda: _record_entries(spark, tables, entries))
+
+
+def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: Sequence[FileId], at: datetime) -> None:
+    columns = ("file_id", "generation", "row_number", "batch_id", "raw_line", "violations", "rejected_at")
+    listed = ", ".join(quoted(column) for column in columns)
+    named = spark.createDataFrame([(str(file), file.generation, at) for file in files], _FILES_DDL)
+    with _view(named) as view:
+        spark.sql(
+            f"""
+            MERGE INTO {tables.rejected_rows} t
+            USING (SELECT r.file_id, f.generation, r.row_number, r.batch_id, r.raw_line, r.violations, f.rejected_at
+                   FROM {tables.stage} VERSION AS OF {version} r JOIN {view} f ON r.file_id = f.file_id
+                   WHERE r.violations IS NOT NULL) s
+            ON t.file_id = s.file_id AND t.row_number = s.row_number AND {_near(files)}
+            WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({", ".join(f"s.{quoted(column)}" for column in columns)})
+            """
+        ).collect()
+
+
+_FILES_DDL = "file_id STRING, generation BIGINT, rejected_at TIMESTAMP"
+
+
+def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEntry]) -> None:
+    """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide."""
+    columns = [quoted(name) for name in INGEST_LOG_COLUMNS]
+    values = ", ".join(f"s.{column}" for column in columns)
+    with _view(spark.createDataFrame([entry.as_row() for entry in entries], INGEST_LOG_DDL)) as view:
+        same = f"t.file_id = s.file_id AND {_near([entry.file for entry in entries])}"
+        merge = f"MERGE INTO {tables.ingest_log} t USING {view} s ON {same}"
+        done = spark.sql(f"{merge} WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({values})").head()
+        if done is not None and done["num_inserted_rows"] == len(entries):
+            return
+        # Another run was here. Kept apart: it would make every MERGE read what it might update.
+        update = ", ".join(f"t.{column} = s.{column}" for column in columns)
+        stronger = "s.outcome = 'merged' AND t.outcome <> 'merged'"
+        spark.sql(f"{merge} WHEN MATCHED AND {stronger} THEN UPDATE SET {update}").collect()
+
+
+@contextmanager
+def _view(frame: DataFrame) -> Iterator[str]:
+    """A name for SQL; of its own, since two runs may share a session."""
+    name = f"order_tracking_{uuid.uuid4().hex}"
+    frame.createOrReplaceTempView(name)
+    try:
+        yield name
+    finally:
+        frame.sparkSession.catalog.dropTempView(name)
+
+
+def _near(files: Sequence[FileId]) -> str:
+    """Lets Delta skip what is older: a long log is not read for one line."""
+    generations = [file.generation for file in files]
+    return f"t.generation BETWEEN {min(generations)} AND {max(generations)}"
+
+
+def balance_of(entries: Iterable[LogEntry]) -> Mapping[str, int]:
+    """Sums for the run's last line."""
+    names = ("rows", "inserted", "updated", "outranked", "rejected_rows")
+    listed = list(entries)
+    return {name: sum(getattr(entry, name) or 0 for entry in listed) for name in names}

@@ -1,0 +1,226 @@
+"""Stage: the batch parsed into ``orders_stage`` in one commit, and what was found in each file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spark_jobs.conflicts import committed
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.judgements import MAX_VIOLATIONS, Judgement, too_many_bad_rows
+from spark_jobs.contract.rows import latest_allowed
+from spark_jobs.contract.violations import Violation
+from spark_jobs.judging import NOT_LINES, WHOLE_FILE_ROW
+from spark_jobs.settings import IngestSettings
+from spark_jobs.tables import Tables, at_version
+from spark_jobs.taking import Batch, WaitingFile
+from spark_jobs.world import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+STORAGE_CALLS_AT_ONCE = 16
+MISCOUNTS = 3
+"""How often a stage may hold other rows than the survey counted before the run gives up."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """What the stage holds of one file. ``numbers`` is the sum of the row numbers: with gaps or repeats it is off."""
+
+    rows: int = 0
+    bad_rows: int = 0
+    numbers: int = 0
+    conflicting_ties: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """``files`` may be merged, from this version of the stage; the others may not. ``keys``: lowest and highest."""
+
+    version: int | None = None
+    files: tuple[WaitingFile, ...] = ()
+    counts: Mapping[FileId, FileCounts] = field(default_factory=dict)
+    keys: tuple[str, str] | None = None
+    gone: tuple[WaitingFile, ...] = ()
+    condemned: Mapping[FileId, Judgement] = field(default_factory=dict)
+
+
+def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, world: World) -> Staged:
+    """Parse and write until every file that is left was read whole, as the generation that was taken, and may load."""
+    left = {w.file: w for w in batch.files}
+    gone: list[WaitingFile] = []
+    condemned: dict[FileId, Judgement] = {}
+    not_lines: set[FileId] = set()
+    miscounts = 0
+    while left:
+        try:
+            rows, counted = _parsed(spark, list(left.values()), not_lines, settings, world)
+            version = _write(spark, tables, batch, rows, settings, world)
+        except Exception:
+            if not (changed := overwritten(world, left.values())):
+                raise
+            # A file that vanishes under Spark's hands fails the whole read; the others deserve another.
+            gone += [left.pop(w.file) for w in changed]
+            continue
+        world.checkpoint("staged")
+        if changed := overwritten(world, left.values()):
+            gone += [left.pop(w.file) for w in changed]
+            continue
+        staged = at_version(spark, tables.stage, version)
+        counts, keys = _counts(staged, settings.feed)
+        if wrong := {file for file, found in counts.items() if found.fault == NOT_LINES}:
+            not_lines |= wrong
+            continue
+        if miscounted := [file for file, rows in counted.items() if not _complete(counts.get(file, FileCounts()), rows)]:
+            miscounts += 1
+            if miscounts >= MISCOUNTS:
+                raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
+            not_lines |= set(miscounted)
+            continue
+        if bad := _condemn(staged, counts, left, settings):
+            condemned |= bad
+            left = {file: w for file, w in left.items() if file not in bad}
+            continue
+        all_counts = {file: counts.get(file, FileCounts()) for file in left}
+        return Staged(version, tuple(left.values()), all_counts, keys, tuple(gone), condemned)
+    return Staged(gone=tuple(gone), condemned=condemned)
+
+
+def overwritten(world: World, files: Iterable[WaitingFile]) -> list[WaitingFile]:
+    """The files whose generation isn't the live one any more."""
+    asked = list(files)
+    with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
+        live = pool.map(lambda w: world.store.look(w.file.bucket, w.file.name), asked)
+        return [w for w, now in zip(asked, live, strict=True) if now is None or now.file != w.file]
+
+
+def path_of(settings: IngestSettings, name: str) -> str:
+    """Where Spark reads an object."""
+    root = settings.files_root.rstrip("/") or f"gs://{settings.places.bucket}"
+    return f"{root}/{name}"
+
+
+def _parsed(
+    spark: SparkSession,
+    files: Sequence[WaitingFile],
+    not_lines: set[FileId],
+    settings: IngestSettings,
+    world: World,
+) -> tuple[DataFrame, Mapping[FileId, int]]:
+    """Parsed rows with their flags; and the rows of the files that were surveyed first, to compare."""
+    from spark_jobs.parsing import Source, parse
+    from spark_jobs.small_batches import read_here
+    from spark_jobs.winners import flag
+
+    feed = settings.feed
+    if sum(w.stored.size for w in files) <= settings.small_batch_bytes:
+        return read_here(spark, feed, files, world), {}
+    sources = [
+        Source(
+            w.file,
+            path_of(settings, w.file.name),
+            latest_allowed(feed, w.arrival),
+            w.mark.splittable and w.file not in not_lines,
+        )
+        for w in files
+    ]
+    parsed = parse(spark, feed, sources)
+    return flag(parsed.rows, feed), parsed.counted
+
+
+def _write(
+    spark: SparkSession, tables: Tables, batch: Batch, rows: DataFrame, settings: IngestSettings, world: World
+) -> int:
+    """One commit; its version."""
+    from pyspark.sql import functions as F
+
+    provenance = ("file_id", "row_number", "batch_id")
+    columns = [*settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
+    # A writer option: serverless refuses the session setting that would do the same.
+    write = rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
+    marked = write.option("userMetadata", batch.id)
+    committed("stage", world, lambda: marked.overwrite(F.lit(True)))
+    return _version_of(spark, tables.stage, batch.id)
+
+
+def _version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int:
+    """The version that this batch wrote last: another run may have overwritten the stage since."""
+    for limit in ("LIMIT 5", ""):
+        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").select("version", "userMetadata").collect()
+        if found := [int(row["version"]) for row in history if row["userMetadata"] == batch_id]:
+            return max(found)
+    raise LookupError(f"{stage_table} has no commit of batch {batch_id}")
+
+
+def _counts(staged: DataFrame, feed: Feed) -> tuple[dict[FileId, FileCounts], tuple[str, str] | None]:
+    from pyspark.sql import functions as F
+
+    row = F.col("row_number") > WHOLE_FILE_ROW
+    bad = F.col("violations").isNotNull()
+    found = (
+        staged.groupBy("file_id")
+        .agg(
+            F.count_if(row).alias("rows"),
+            F.count_if(row & bad).alias("bad_rows"),
+            F.sum("row_number").alias("numbers"),
+            F.count_if("tied").alias("ties"),
+            F.max(F.when(~row, F.col("violations")[0]["code"])).alias("fault"),
+            F.min(F.when(~bad, F.col(feed.key))).alias("lowest"),
+            F.max(F.when(~bad, F.col(feed.key))).alias("highest"),
+        )
+        .collect()
+    )
+    counts = {
+        FileId.parse(r["file_id"]): FileCounts(r["rows"], r["bad_rows"], r["numbers"], r["ties"], r["fault"]) for r in found
+    }
+    # Compared as Spark compares text: by code point, as Python does.
+    lowest = [r["lowest"] for r in found if r["lowest"] is not None]
+    highest = [r["highest"] for r in found if r["highest"] is not None]
+    return counts, ((min(lowest), max(highest)) if lowest else None)
+
+
+def _complete(found: FileCounts, rows: int) -> bool:
+    return found.fault is not None or (found.rows == rows and found.numbers == rows * (rows + 1) // 2)
+
+
+def _condemn(
+    staged: DataFrame, counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings
+) -> dict[FileId, Judgement]:
+    """The files that must not load, each with what is said about it. The function saw most of them; not all it judged
+    to their end."""
+    condemned = {}
+    for file, found in counts.items():
+        if file not in left:
+            continue
+        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
+        if found.fault or excess:
+            condemned[file] = _judgement(staged, file, found, excess if not found.fault else None)
+    return condemned
+
+
+def _judgement(staged: DataFrame, file: FileId, found: FileCounts, excess: Violation | None) -> Judgement:
+    from pyspark.sql import functions as F
+
+    broken = staged.where((F.col("file_id") == str(file)) & F.col("violations").isNotNull()).select(
+        "row_number", F.explode("violations").alias("v")
+    )
+    tally = broken.groupBy("v.code", "v.column").count().collect()
+    counts: dict[str, dict[str, int]] = {}
+    for row in tally:
+        counts.setdefault(row["code"], {})[row["column"] or ""] = row["count"]
+    first = broken.orderBy("row_number").limit(MAX_VIOLATIONS - 1).collect()
+    violations = [
+        Violation(row["v"]["code"], row["v"]["message"], row["row_number"] or None, row["v"]["column"], row["v"]["value"])
+        for row in first
+    ]
+    if excess:
+        violations.insert(0, excess)
+        counts[excess.code] = {"": 1}
+    return Judgement(found.rows, found.bad_rows, counts, tuple(violations))

@@ -1,0 +1,148 @@
+# ruff: noqa: S608 - identifiers are quoted by `quoted`, texts by `sql_text`; nothing else comes from outside
+"""The five tables: their names, quoted, and their columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.settings import IngestSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_SQL_TYPES = {"text": "STRING", "status": "STRING", "date": "DATE", "timestamp": "TIMESTAMP"}
+VIOLATIONS_TYPE = "ARRAY<STRUCT<code: STRING, column: STRING, value: STRING, message: STRING>>"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Each is an identifier ready for SQL and for ``spark.table``."""
+
+    target: str
+    stage: str
+    attempts: str
+    rejected_rows: str
+    ingest_log: str
+
+    @classmethod
+    def of(cls, settings: IngestSettings) -> Tables:
+        if settings.warehouse:
+            folder = settings.warehouse.rstrip("/")
+            root = folder if "://" in folder else str(Path(folder).absolute())
+            return cls(*(f"delta.{quoted(f'{root}/{name}')}" for name in _NAMES))
+        return cls(*(f"{quoted(settings.catalog)}.{quoted(settings.schema)}.{quoted(name)}" for name in _NAMES))
+
+
+_NAMES = ("orders_target", "orders_stage", "orders_attempts", "orders_rejected_rows", "orders_ingest_log")
+
+
+def quoted(name: str) -> str:
+    """A part of an identifier, whatever characters it has."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def create_tables(spark: SparkSession, tables: Tables, feed: Feed) -> None:
+    """Create what is missing; what is there stays as it is."""
+    for name, columns, more in _definitions(tables, feed):
+        body = ", ".join(f"{quoted(column)} {sql_type} COMMENT '{comment}'" for column, sql_type, comment in columns)
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({body}) USING delta {more}")
+
+
+def feed_columns_ddl(feed: Feed) -> str:
+    """The feed's columns as a schema for Spark."""
+    return ", ".join(f"{quoted(column.name)} {_SQL_TYPES[column.kind]}" for column in feed.columns)
+
+
+def current_version(spark: SparkSession, table: str) -> int:
+    """The version that a table has now."""
+    row = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").head()
+    if row is None:
+        raise LookupError(f"table {table} has no history")
+    return int(row["version"])
+
+
+def at_version(spark: SparkSession, table: str, version: int) -> DataFrame:
+    """A table as it was."""
+    return spark.sql(f"SELECT * FROM {table} VERSION AS OF {version}")
+
+
+_Column = tuple[str, str, str]
+
+_FILE_COLUMNS: tuple[_Column, ...] = (
+    ("file_id", "STRING", "bucket/name#generation"),
+    ("generation", "BIGINT", "generation of the object; grows with time, so that look-ups read few files"),
+)
+_PROVENANCE: tuple[_Column, ...] = (
+    ("file_id", "STRING", "the file that the row came from: bucket/name#generation"),
+    ("row_number", "BIGINT", "row in that file, 1 = first after the header"),
+    ("batch_id", "STRING", "the batch that brought it"),
+)
+_BAD_ROW: tuple[_Column, ...] = (
+    ("raw_line", "STRING", "the record as it stood, its beginning if it is long"),
+    ("violations", VIOLATIONS_TYPE, "the rules it breaks"),
+)
+_FLAGS: tuple[_Column, ...] = (
+    ("newest", "BOOLEAN", "the newest row of its key in the batch"),
+    ("tied", "BOOLEAN", "shares key and timestamp with a row of other content in the batch"),
+)
+_ATTEMPTS: tuple[_Column, ...] = (
+    *_FILE_COLUMNS,
+    ("batch_id", "STRING", "the batch that took it"),
+    ("target_version", "BIGINT", "version of orders_target at that moment"),
+    ("proved", "BOOLEAN", "alone, just after a file known to be good had gone through"),
+    ("attempted_at", "TIMESTAMP", "when"),
+)
+_REJECTED_ROWS: tuple[_Column, ...] = (
+    *_FILE_COLUMNS,
+    ("row_number", "BIGINT", "row in that file, 1 = first after the header"),
+    ("batch_id", "STRING", "the batch that found it"),
+    *_BAD_ROW,
+    ("rejected_at", "TIMESTAMP", "when"),
+)
+_INGEST_LOG: tuple[_Column, ...] = (
+    *_FILE_COLUMNS,
+    ("outcome", "STRING", "merged, rejected or superseded"),
+    ("reason", "STRING", "why, where it was not merged"),
+    ("report", "STRING", "object name of the report of a rejected file"),
+    ("batch_id", "STRING", "the batch"),
+    ("arrived_at", "TIMESTAMP", "when the file arrived"),
+    ("logged_at", "TIMESTAMP", "when this line was written"),
+    ("attempts", "INT", "how often a run had taken it"),
+    ("rows", "BIGINT", "rows after the header = inserted + updated + outranked + rejected_rows"),
+    ("inserted", "BIGINT", "rows that brought a new key"),
+    ("updated", "BIGINT", "rows that replaced an older one"),
+    ("outranked", "BIGINT", "good rows that were not the newest of their key"),
+    ("rejected_rows", "BIGINT", "rows that break a rule"),
+    ("conflicting_ties", "BIGINT", "rows that share key and timestamp with a different row of the batch"),
+    ("marked_rows", "BIGINT", "rows that the function counted; none where it did not finish"),
+    ("marked_bad_rows", "BIGINT", "bad rows that the function counted; none where it did not finish"),
+    ("balanced", "BOOLEAN", "whether the counts add up and equal the marked ones; none where they can not be known"),
+    ("note", "STRING", "anything unusual"),
+)
+
+
+def _definitions(tables: Tables, feed: Feed) -> list[tuple[str, tuple[_Column, ...], str]]:
+    typed = tuple((column.name, _SQL_TYPES[column.kind], "as in the file") for column in feed.columns)
+    # Two MERGEs that insert the same new key must conflict, also where the platform resolves conflicts row by row.
+    strict = "'delta.isolationLevel' = 'Serializable'"
+    vectors = "'delta.enableDeletionVectors' = 'true'"
+    target = f"CLUSTER BY ({quoted(feed.key)}) TBLPROPERTIES ({vectors}, 'delta.enableChangeDataFeed' = 'true', {strict})"
+    return [
+        (tables.target, (*typed, *_PROVENANCE), target),
+        (tables.stage, (*typed, *_PROVENANCE, *_BAD_ROW, *_FLAGS), ""),
+        (tables.attempts, _ATTEMPTS, ""),
+        (tables.rejected_rows, _REJECTED_ROWS, f"TBLPROPERTIES ({vectors}, {strict})"),
+        (tables.ingest_log, _INGEST_LOG, f"TBLPROPERTIES ({vectors}, {strict})"),
+    ]
+
+
+def ddl_of(columns: tuple[_Column, ...]) -> str:
+    return ", ".join(f"{quoted(name)} {sql_type}" for name, sql_type, _ in columns)
+
+
+ATTEMPTS_DDL = ddl_of(_ATTEMPTS)
+INGEST_LOG_DDL = ddl_of(_INGEST_LOG)
+INGEST_LOG_COLUMNS = tuple(name for name, _, _ in _INGEST_LOG)

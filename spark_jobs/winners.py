@@ -1,0 +1,68 @@
+"""Which staged row is the newest of its key, and which rows tie with a different one: in Spark, or (small batches) here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.rows import precedence
+from spark_jobs.judging import StagedRow
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def flag(rows: DataFrame, feed: Feed) -> DataFrame:
+    """Add ``newest`` (of several rows with equal content: one) and ``tied`` (shares key and timestamp with a row of
+    other content). Neither is null; bad rows are neither.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    good = F.col("violations").isNull()
+    # Bad rows have no key: each is a group of its own, or all of them would gather in one task.
+    group = F.coalesce(feed.key, F.concat_ws("#", "file_id", "row_number"))
+    order = [F.expr(sql).desc_nulls_last() for sql in rank_columns(feed)]
+    by_age = Window.partitionBy("staged_key").orderBy(*order, F.desc("file_id"), F.desc("row_number"))
+    same_moment = Window.partitionBy("staged_key", feed.newest_by[0])
+    content = F.xxhash64(*feed.newest_by)
+    return (
+        rows.withColumn("staged_key", group)
+        .withColumn("newest", (F.row_number().over(by_age) == 1) & good)
+        .withColumn("tied", (F.min(content).over(same_moment) != F.max(content).over(same_moment)) & good)
+        .drop("staged_key")
+    )
+
+
+def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:
+    """(newest, tied) of each row, as ``flag`` gives them."""
+    key, moment = feed.position(feed.key), feed.position(feed.newest_by[0])
+    best: dict[Any, tuple[Any, int]] = {}
+    contents: dict[tuple[Any, Any], set[tuple[Any, ...]]] = defaultdict(set)
+    for at, (file_id, number, values, _, _) in enumerate(rows):
+        if values is None:
+            continue
+        age = (precedence(feed, values), file_id, number)
+        held = best.get(values[key])
+        if held is None or age > held[0]:
+            best[values[key]] = (age, at)
+        contents[values[key], values[moment]].add(tuple(values))
+    newest = {at for _, at in best.values()}
+    return [
+        (at in newest, values is not None and len(contents[values[key], values[moment]]) > 1)
+        for at, (_, _, values, _, _) in enumerate(rows)
+    ]
+
+
+def rank_columns(feed: Feed, prefix: str = "") -> list[str]:
+    """The columns of newest-wins as SQL, the status by its rank."""
+    statuses = ", ".join(f"'{status}'" for status in feed.statuses)
+    columns = []
+    for name in feed.newest_by:
+        column = f"{prefix}`{name}`"
+        if feed.columns[feed.position(name)].kind == "status":
+            column = f"array_position(array({statuses}), {column})"
+        columns.append(column)
+    return columns

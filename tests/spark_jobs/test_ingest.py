@@ -1,0 +1,223 @@
+"""One run of the job: what moves where, which rows arrive, and what the log says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.contract.marks import MARK_KEY
+from tests.spark_jobs.workshop import HEADER, Workshop, csv, row
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture
+def shop(spark: SparkSession, tmp_path: Path) -> Workshop:
+    return Workshop(spark, tmp_path)
+
+
+def no_spark() -> SparkSession:
+    raise AssertionError("Spark was started")
+
+
+def test_days_in_any_order_bad_rows_and_an_empty_file_end_as_the_contract_says(shop: Workshop) -> None:
+    late = shop.day(3, row("T1", "2026-01-03 10:00:00", "delivered"), row("T2", "2026-01-03 11:00:00", "Cancelled"))
+    shop.ingest()
+    early = shop.day(1, row("T1", status="shipped"), row("T3"))
+    many = shop.day(2, *[row(f"K{n}") for n in range(20)], row("T4", status="lost"), row("T2", "2026-01-02 09:00:00"))
+    empty = shop.day(4)
+    shop.ingest()
+    shop.assert_right()
+    target, log = shop.target(), shop.log()
+    assert (target["T1"]["status"], target["T2"]["status"]) == ("delivered", "canceled")
+    counts = ("rows", "inserted", "updated", "outranked", "rejected_rows")
+    assert [log[str(late.file)][name] for name in counts] == [2, 2, 0, 0, 0]
+    assert [log[str(early.file)][name] for name in counts] == [2, 1, 0, 1, 0]
+    assert [log[str(many.file)][name] for name in counts] == [22, 20, 0, 1, 1]
+    assert [log[str(empty.file)][name] for name in counts] == [0, 0, 0, 0, 0]
+    assert shop.rejected_rows() == {(str(many.file), 21): (row("T4", status="lost"), [("unknown_status", "status")])}
+    assert shop.store.names() == sorted(
+        f"archive/2026/01/{day:02d}/order_tracking_2026_01_{day:02d}.{stored.file.generation}.csv"
+        for day, stored in ((3, late), (1, early), (2, many), (4, empty))
+    )
+    told = {outcome.file: outcome for outcome in shop.announcer.outcomes}
+    assert set(told) == {late.file, early.file, many.file, empty.file}
+    assert (told[many.file].kind, told[many.file].rejected_rows) == ("merged", 1)
+
+
+def test_with_nothing_accepted_no_spark_is_started(shop: Workshop) -> None:
+    from spark_jobs.ingest import ingest
+
+    shop.store.upload("source/order_tracking_2026_01_01.csv", csv(row("T1")))
+    marked = shop.day(2, row("T2"), contract_version=99)
+    carried = dict(shop.store.look("orders-data", marked.file.name).metadata)  # type: ignore[union-attr]
+    shop.store.upload("source/order_tracking_2026_01_03.csv", csv(row("T3")), metadata=carried)
+    shop.upload("not an order file.csv", csv(row("T4")))
+    assert MARK_KEY in carried
+    assert ingest(shop.settings, shop.world(), no_spark) == []
+    assert len(shop.store.names("source/")) == 4
+
+
+def test_a_run_waits_for_the_end_of_its_window_before_it_lists(shop: Workshop) -> None:
+    from spark_jobs.ingest import ingest
+
+    asked: list[Any] = []
+    shop.store.trouble = lambda method, name: asked.append(shop.clock())
+    from datetime import timedelta
+
+    start = shop.clock()
+    from dataclasses import replace
+
+    ingest(replace(shop.settings, not_before=start + timedelta(seconds=20)), shop.world(), no_spark)
+    ingest(replace(shop.settings, not_before=shop.clock() + timedelta(hours=2)), shop.world(), no_spark)
+    assert asked == [start + timedelta(seconds=20), start + timedelta(seconds=80)], "a minute at most"
+
+
+def at(step: str, do: Callable[[], Any]) -> Callable[[str], None]:
+    """Do something the first time that a run leaves a step."""
+    left = [do]
+    return lambda reached: left.pop()() if reached == step and left else None
+
+
+@pytest.mark.parametrize("moment", ["taken", "staged"])
+def test_a_file_overwritten_before_the_merge_is_superseded_and_the_newer_one_merged(shop: Workshop, moment: str) -> None:
+    old = shop.day(1, row("T1", "2026-01-09 10:00:00"), row("OLD"))
+    other = shop.day(2, row("T2"))
+    new: list[Any] = []
+    shop.ingest(at(moment, lambda: new.append(shop.day(1, row("T1"), row("NEW")))))
+    log = shop.log()
+    assert log[str(old.file)]["outcome"] == "superseded"
+    assert {log[str(file)]["outcome"] for file in (other.file, new[0].file)} == {"merged"}
+    assert set(shop.target()) == {"T1", "T2", "NEW"}
+    shop.assert_right()
+
+
+def test_a_file_that_vanishes_while_it_is_read_costs_the_others_nothing(shop: Workshop) -> None:
+    gone = shop.day(1, row("T1"))
+    shop.day(2, row("T2"))
+    shop.ingest(at("taken", lambda: shop.store.delete(gone.file.name)))
+    assert shop.log()[str(gone.file)]["outcome"] == "superseded"
+    assert set(shop.target()) == {"T2"}
+
+
+def test_an_overwrite_after_the_merge_is_archived_under_no_other_name(shop: Workshop) -> None:
+    old = shop.day(1, row("T1"))
+    shop.ingest(at("merged", lambda: shop.store.upload(old.file.name, csv(row("T9")))))
+    assert shop.log()[str(old.file)]["outcome"] == "merged"
+    assert shop.store.names() == [old.file.name], "the newer generation waits for its own event"
+
+
+def test_what_the_function_could_not_judge_to_its_end_is_judged_before_any_row_loads(shop: Workshop) -> None:
+    cases = {
+        "too_many_bad_rows": csv(row("G1"), row("B1", status="lost")),
+        "encoding": csv(row("G2")) + b"A1,\xff,,,pending,,2026-01-01 10:00:00\n",
+        "unclosed_quote": csv(row("G3")) + b'A1,T1,,,pending,"open,2026-01-01 10:00:00\n',
+        "record_too_long": csv(row("G4")) + b"x" * (1024 * 1024 + 2) + b"\n",
+        "missing_column": csv(row("G5")).replace(b"status", b"state", 1),
+    }
+    files = {}
+    for number, (code, content) in enumerate(cases.items()):
+        for splittable in (True, False):
+            name = f"{code}{splittable}/order_tracking_2026_01_{number + 1:02d}.csv"
+            files[shop.upload(name, content, partial=True, splittable=splittable, rows=1, bad_rows=0).file] = code
+    good = shop.day(9, row("T1"))
+    shop.ingest()
+    log = shop.log()
+    assert set(shop.target()) == {"T1"}
+    assert log[str(good.file)]["outcome"] == "merged"
+    for file, code in files.items():
+        line = log[str(file)]
+        assert line["outcome"] == "rejected" and line["reason"].startswith(code), line
+        report = json.loads(shop.store.content(line["report"]))
+        assert report["file"] and code in report["counts"]
+    assert len(shop.store.names("rejected/")) == 2 * len(files)
+    assert shop.store.names("source/") == []
+
+
+def test_counts_that_differ_from_the_marked_ones_are_an_alarm(shop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+    file = shop.day(1, row("T1"), rows=7).file
+    shop.ingest()
+    assert shop.log()[str(file)]["balanced"] is False
+    assert any(record.levelname == "ERROR" and "does not balance" in record.message for record in caplog.records)
+
+
+def test_ties_with_other_content_are_counted_and_settled_by_content(shop: Workshop) -> None:
+    one = shop.day(1, row("T1", address="b"), row("T2")).file
+    two = shop.day(2, row("T1", address="a"), row("T1", address="a"), row("T2")).file
+    shop.ingest()
+    shop.assert_right()
+    assert shop.target()["T1"]["address"] == "b"
+    log = shop.log()
+    assert (log[str(one)]["conflicting_ties"], log[str(two)]["conflicting_ties"]) == (1, 2)
+
+
+HOSTILE = [
+    "'",
+    "\\",
+    "\\'",
+    "${spark.master}",
+    "`",
+    "--",
+    "%",
+    "é",
+    "😀",
+    "\u2028",
+    "' OR '1'='1",
+    "{x}",
+    "$1",
+    "a;b",
+    "?",
+    ":x",
+]
+
+
+def test_keys_of_any_characters_are_merged_not_interpreted(shop: Workshop) -> None:
+    for turn, status in enumerate(["pending", "shipped", "shipped"]):
+        for number, key in enumerate(HOSTILE):
+            shop.upload(f"f{number}/order_tracking_2026_01_01.csv", csv(row(key, status=status, address=key)))
+        shop.ingest(max_batch_files=[1000, 7, 1000][turn])
+    shop.assert_right()
+    assert {key: values["status"] for key, values in shop.target().items()} == dict.fromkeys(HOSTILE, "shipped")
+
+
+def test_dates_at_the_ends_of_the_calendar_survive(shop: Workshop) -> None:
+    rows = [
+        "A1,T1,0001-01-01,9999-12-31,pending,,0001-01-01 00:00:00",
+        "A1,T2,1582-10-10,1900-02-28,pending,,1582-10-10 12:00:00.000001-18:00",
+    ]
+    for splittable in (True, False):
+        shop.day(1, *rows, splittable=splittable)
+        shop.ingest()
+        shop.assert_right()
+
+
+def test_a_file_with_line_breaks_in_quotes_keeps_them_and_its_row_numbers(shop: Workshop) -> None:
+    content = f'{HEADER}\r\n\r\nA1,T1,,,pending,"1 Main\r\n\r\nSt",2026-01-01 10:00:00\rA2,T2,,,bogus,,x\n'.encode()
+    content += b"".join(row(f"K{n}").encode() + b"\n" for n in range(20))
+    file = shop.upload("order_tracking_2026_01_01.csv", content).file
+    shop.ingest()
+    shop.assert_right()
+    assert shop.target()["T1"]["address"] == "1 Main\r\n\r\nSt"
+    assert list(shop.rejected_rows()) == [(str(file), 2)]
+
+
+def test_storage_or_broker_trouble_fails_the_run_and_the_next_one_goes_on(shop: Workshop) -> None:
+    file = shop.day(1, row("T1")).file
+
+    def down() -> None:
+        raise WorldTrouble("Pub/Sub is down")
+
+    shop.announcer.trouble = down
+    with pytest.raises(WorldTrouble):
+        shop.ingest()
+    assert shop.store.names("source/") == [file.name], "not archived before it was told"
+    shop.announcer.trouble = lambda: None
+    shop.ingest()
+    shop.assert_right()
+    assert [outcome.file for outcome in shop.announcer.outcomes] == [file]
