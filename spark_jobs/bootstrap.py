@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.cloud.ports import FileStore
 from spark_jobs.settings import IngestSettings, SettingsError
 from spark_jobs.staging import STORAGE_CALLS_AT_ONCE
 from spark_jobs.world import World
@@ -23,6 +24,13 @@ def build_world(settings: IngestSettings) -> World:
     topic = settings.outcome_topic
     announcer: Announcer = PubSubAnnouncer(topic, credentials) if topic else LogAnnouncer()
     return World(store, announcer)
+
+
+def build_store() -> FileStore:
+    """Cloud Storage with application default credentials, for an operator."""
+    from spark_jobs.cloud.gcs import GcsFileStore
+
+    return GcsFileStore.connect()
 
 
 def _service_credential(name: str) -> Credentials | None:

@@ -9,6 +9,7 @@ import click
 
 from spark_jobs.cloud.ports import FileUnacceptable, WorldTrouble
 from spark_jobs.contract.violations import shorten
+from spark_jobs.operating import replay, status
 from spark_jobs.session import SessionError, open_session
 from spark_jobs.settings import (
     IngestSettings,
@@ -72,6 +73,10 @@ def ingest_settings(options: dict[str, str]) -> IngestSettings:
 
 
 _PREFIXES = {"source_prefix": "source/", "archive_prefix": "archive/", "rejected_prefix": "rejected/"}
+
+
+main.add_command(status)
+main.add_command(replay)
 
 
 class RunFailed(Exception):

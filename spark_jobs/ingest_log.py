@@ -94,6 +94,18 @@ def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> dict
     return {entry.file: entry for entry in map(LogEntry.of_row, rows)}
 
 
+def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
+    """The latest lines of the log, the newest first; none where no run has made the table yet."""
+    from pyspark.errors import AnalysisException
+    from pyspark.sql import functions as F
+
+    try:
+        lines = spark.table(tables.ingest_log).orderBy(F.desc("logged_at")).limit(limit)
+        return [LogEntry.of_row(row) for row in lines.select(*INGEST_LOG_COLUMNS).collect()]
+    except AnalysisException:
+        return []
+
+
 def merged_entries(
     spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, version: int, world: World
 ) -> list[LogEntry]:

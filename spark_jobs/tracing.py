@@ -1,0 +1,166 @@
+"""Where is my file, and why didn't my row change: one file's way, read from bucket, log and target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from spark_jobs.cloud.ports import FileStore, StoredFile
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.records import BOM, RecordError, split_records
+from spark_jobs.contract.rows import JudgedRow, judge_header, judge_row, latest_allowed, precedence
+from spark_jobs.ingest_log import LogEntry, logged
+from spark_jobs.replaying import Replay, Wanted, plan
+from spark_jobs.settings import IngestSettings, SettingsError
+from spark_jobs.tables import Tables
+from spark_jobs.taking import of_files
+from spark_jobs.waiting import reason_of, state_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One generation's way. Moments are aware; None: not got that far. ``place`` is the object's name now."""
+
+    file: str
+    place: str
+    seen: datetime
+    state: str
+    taken: tuple[datetime, ...] = ()
+    entry: LogEntry | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a file's row for one key: ``sentence`` says it; the row numbers are None where there is no row."""
+
+    sentence: str
+    row: int | None = None
+    outranked_by: str | None = None
+    outranking_row: int | None = None
+
+
+def find(store: FileStore, settings: IngestSettings, name: str) -> list[tuple[FileId, StoredFile, datetime]]:
+    """Every generation of a file that the bucket holds: file id at upload, object now, arrival. Raises SettingsError."""
+    places = settings.places
+    try:
+        moved: list[Replay] = plan(store, settings.feed, places, Wanted((name,)))
+    except SettingsError:
+        moved = []
+    relative = name.partition("#")[0].removeprefix(f"{places.bucket}/").removeprefix(places.source_prefix)
+    found = [(FileId(places.bucket, places.source_prefix + relative, r.original), r.stored, r.arrival) for r in moved]
+    live = store.look(places.bucket, places.source_prefix + relative)
+    if live:
+        found.append((live.file, live, live.created))
+    if not found:
+        raise SettingsError(f"{name!r} is not in {places.bucket}: neither waiting, nor archived, nor rejected")
+    return found
+
+
+def trace(spark: SparkSession | None, store: FileStore, settings: IngestSettings, name: str) -> list[Trace]:
+    """The way of each generation of a file, older first. Without Spark, what the bucket alone tells."""
+    found = find(store, settings, name)
+    entries: dict[FileId, LogEntry] = {}
+    taken: dict[str, list[datetime]] = {}
+    if spark:
+        tables = Tables.of(settings)
+        ids = [file for file, _, _ in found]
+        entries = logged(spark, tables, ids)
+        for row in of_files(spark.table(tables.attempts), ids).select("file_id", "attempted_at").collect():
+            taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
+    return [
+        Trace(
+            str(file),
+            stored.file.name,
+            arrival,
+            _state(store, settings, stored, entries.get(file)),
+            tuple(sorted(taken.get(str(file), []))),
+            entries.get(file),
+        )
+        for file, stored, arrival in found
+    ]
+
+
+def _state(store: FileStore, settings: IngestSettings, stored: StoredFile, entry: LogEntry | None) -> str:
+    if stored.file.name.startswith(settings.places.rejected_prefix):
+        return f"rejected: {reason_of(store, stored)}"
+    if stored.file.name.startswith(settings.places.archive_prefix):
+        return "merged and archived"
+    return f"{entry.outcome}, to be archived" if entry else f"waiting: {state_of(stored)}"
+
+
+def explain_key(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str, key: str) -> list[Verdict]:
+    """For each generation of a file: which of its rows has the key, and what the target has instead, if it does."""
+    return [
+        _explain(_rows(store, settings.feed, stored, arrival), _target_row(spark, settings, key), settings.feed, file, key)
+        for file, stored, arrival in find(store, settings, name)
+    ]
+
+
+def _explain(rows: Iterable[JudgedRow], target: dict[str, Any] | None, feed: Feed, file: FileId, key: str) -> Verdict:
+    best: JudgedRow | None = None
+    for row in rows:
+        if row.values is None or row.values[feed.position(feed.key)] != key:
+            continue
+        if best is None or precedence(feed, row.values) > precedence(feed, best.values or ()):
+            best = row
+    if best is None or best.values is None:
+        return Verdict(f"{file} has no good row for {feed.key} {key!r}; bad ones are in orders_rejected_rows")
+    stamp = best.values[feed.position(feed.newest_by[0])]
+    mine = f"row {best.row} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
+    if target is None:
+        return Verdict(f"{mine} has not reached the target yet", best.row)
+    theirs = f"row {target['row_number']} of {target['file_id']} ({target['stamp']:%Y-%m-%d %H:%M:%S})"
+    if target["file_id"] == str(file):
+        return Verdict(
+            f"the target has {mine}" if target["row_number"] == best.row else f"the target has {theirs}", best.row
+        )
+    if precedence(feed, target["values"]) == precedence(feed, best.values):
+        return Verdict(f"the target has the same content as {mine}, brought by {theirs}", best.row)
+    return Verdict(f"{mine} was outranked by {theirs}", best.row, target["file_id"], target["row_number"])
+
+
+def _target_row(spark: SparkSession, settings: IngestSettings, key: str) -> dict[str, Any] | None:
+    from pyspark.sql import functions as F
+
+    feed = settings.feed
+    target = spark.table(Tables.of(settings).target).where(F.col(feed.key) == F.lit(key))
+    row = target.head()
+    if row is None:
+        return None
+    values = tuple(v.astimezone(UTC) if isinstance(v, datetime) else v for v in (row[c] for c in feed.column_names))
+    stamp = values[feed.position(feed.newest_by[0])]
+    return {"file_id": row["file_id"], "row_number": row["row_number"], "values": values, "stamp": stamp}
+
+
+def _rows(store: FileStore, feed: Feed, stored: StoredFile, arrival: datetime) -> Iterator[JudgedRow]:
+    """The rows as far as the file can be read; one that was rejected may end anywhere."""
+    with store.reading(stored.file) as stream:
+        if stream is None:
+            return
+        chunks = iter(lambda: stream.read(_CHUNK), b"")
+        first = next(chunks, b"")
+
+        def all_chunks() -> Iterator[bytes]:
+            yield first.removeprefix(BOM)
+            yield from chunks
+
+        try:
+            records = split_records(all_chunks())
+            header = next(records, None)
+            if header is None:
+                return
+            positions, faults = judge_header(feed, header)
+            if faults:
+                return
+            for number, record in enumerate(records, 1):
+                yield judge_row(feed, positions, record, number, latest_allowed(feed, arrival))
+        except (RecordError, UnicodeDecodeError):
+            return

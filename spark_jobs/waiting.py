@@ -1,0 +1,98 @@
+"""What lies in the bucket, for an operator: what waits and since when, what was rejected and why. Storage calls only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from spark_jobs.cloud.ports import FileStore, StoredFile
+from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.marks import AcceptedMark
+from spark_jobs.contract.places import report_name
+from spark_jobs.settings import Places
+
+State = Literal["accepted", "not judged yet", "marked under another contract", "empty"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One object in the source folder. ``since`` (aware) is its creation."""
+
+    name: str
+    generation: int
+    since: datetime
+    state: State
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One file in the rejected folder. ``at`` (aware) is when it came there; ``reason`` its report's first violation."""
+
+    name: str
+    at: datetime
+    reason: str
+
+
+def waiting(store: FileStore, places: Places) -> list[Waiting]:
+    """Whatever is in the source folder, the oldest first."""
+    found = (s for s in store.listing(places.bucket, places.source_prefix) if not s.file.name.endswith("/"))
+    lines = [Waiting(s.file.name, s.file.generation, s.created, state_of(s)) for s in found]
+    return sorted(lines, key=lambda line: line.since)
+
+
+def state_of(stored: StoredFile) -> State:
+    """How far an object in the source folder has come."""
+    if not stored.size:
+        return "empty"
+    mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+    if mark is None:
+        return "not judged yet"
+    return "accepted" if mark.contract_version == CONTRACT_VERSION else "marked under another contract"
+
+
+def rejected_since(store: FileStore, places: Places, since: datetime) -> list[Rejected]:
+    """Files that came to the rejected folder after ``since`` (aware), the latest first."""
+    found = [s for s in store.listing(places.bucket, places.rejected_prefix) if s.created >= since and not _is_report(s)]
+    lines = [Rejected(s.file.name, s.created, reason_of(store, s)) for s in found]
+    return sorted(lines, key=lambda line: line.at, reverse=True)
+
+
+def reason_of(store: FileStore, rejected: StoredFile) -> str:
+    """The first violation of the report beside a rejected file; says so where there is none."""
+    report = read_report(store, rejected)
+    violations = report.get("violations")
+    first = violations[0] if isinstance(violations, list) and violations and isinstance(violations[0], dict) else {}
+    return str(first.get("message") or "no report lies beside it")
+
+
+def read_report(store: FileStore, rejected: StoredFile) -> dict[str, Any]:
+    """The report beside a rejected file; empty where there is none that can be read."""
+    stored = store.look(rejected.file.bucket, report_name(rejected.file.name))
+    if stored is None:
+        return {}
+    with store.reading(stored.file) as stream:
+        try:
+            report = json.loads(stream.read()) if stream else {}
+        except ValueError:
+            return {}
+    return report if isinstance(report, dict) else {}
+
+
+def oldest_age(lines: list[Waiting], now: datetime) -> timedelta | None:
+    """How long the oldest has been waiting; None where nothing waits."""
+    return now - lines[0].since if lines else None
+
+
+def _is_report(stored: StoredFile) -> bool:
+    return stored.file.name.endswith(report_name(""))
+
+
+def steps(lines: list[Waiting]) -> Iterator[tuple[State, int]]:
+    """How many wait at which step."""
+    counted: dict[State, int] = {}
+    for line in lines:
+        counted[line.state] = counted.get(line.state, 0) + 1
+    yield from counted.items()

@@ -1,0 +1,157 @@
+"""The operator's questions, asked of the command line: where is my file, what waits, why didn't my row change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from functions.handler import handle_upload
+from spark_jobs import bootstrap, session
+from spark_jobs.cli import main
+from tests.fakes.world import BAD_HEADER, FakeWorld
+from tests.spark_jobs.workshop import Workshop, csv, row
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Two days merged, the older one last; one file rejected; one accepted, one unjudged and one empty still waiting."""
+    shop = Workshop(spark, tmp_path_factory.mktemp("operating"))
+    shop.day(2, row("T1", "2026-01-02 10:00:00", "shipped"), row("T2", "2026-01-02 10:00:00"))
+    shop.ingest()
+    shop.clock.advance(60)
+    bad = [row(f"G{n}") for n in range(20)]
+    shop.day(
+        1, row("T1", "2026-01-01 10:00:00"), row("T2", "2026-01-02 10:00:00"), "x,T9,,,lost,,2026-01-01 10:00:00", *bad
+    )
+    shop.ingest()
+    function = FakeWorld(clock=shop.clock)
+    function.store = shop.store
+    handle_upload(shop.store.upload("source/order_tracking_2026_01_03.csv", BAD_HEADER).file, function.world)
+    shop.clock.advance(3600)
+    shop.day(4, row("T4"))
+    shop.store.upload("source/order_tracking_2026_01_05.csv", csv(row("T5")))
+    shop.store.upload("source/order_tracking_2026_01_06.csv", b"")
+    return shop
+
+
+@pytest.fixture
+def ask(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(bootstrap, "build_world", lambda settings: shop.world())
+    monkeypatch.setattr(bootstrap, "build_store", lambda: shop.store)
+    monkeypatch.setattr(session, "open_session", lambda: shop.spark)
+
+    def ask(command: str, *words: str) -> Result:
+        tables = ["--warehouse", shop.settings.warehouse] if command == "status" else []
+        result = CliRunner().invoke(main, [command, "--bucket", "orders-data", *tables, *words])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return ask
+
+
+def answer(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def test_the_overview_says_what_waits_at_which_step_what_was_rejected_and_what_was_merged(ask: Any) -> None:
+    overview = answer(ask("status", "--json"))
+    waiting = {line["name"].rpartition("/")[2]: line["state"] for line in overview["waiting"]}
+    assert waiting == {
+        "order_tracking_2026_01_04.csv": "accepted",
+        "order_tracking_2026_01_05.csv": "not judged yet",
+        "order_tracking_2026_01_06.csv": "empty",
+    }
+    (rejected,) = overview["rejected_24h"]
+    assert "has no column" in rejected["reason"]
+    assert [(e["file"].split("/")[-1].split("#")[0], e["outcome"]) for e in overview["files"]] == [
+        ("order_tracking_2026_01_01.csv", "merged"),
+        ("order_tracking_2026_01_02.csv", "merged"),
+    ]
+    text = ask("status").stdout
+    assert text.startswith("3 waiting, the oldest for ")
+    assert "1 rejected in 24 h" in text
+
+
+def test_a_merged_file_s_way_is_told_with_its_equation(ask: Any) -> None:
+    text = ask("status", "--file", "order_tracking_2026_01_01.csv").stdout
+    assert "23 = 20 inserted + 0 updated + 2 outranked + 1 rejected" in text
+    assert "archive/2026/01/01/order_tracking_2026_01_01." in text
+    (trace,) = answer(ask("status", "--file", "order_tracking_2026_01_01.csv", "--json"))["file"]
+    assert len(trace["taken"]) == 1
+    assert trace["seen"] <= trace["taken"][0] <= trace["entry"]["logged_at"]
+
+
+def test_a_rejected_file_s_way_repeats_the_first_violation(ask: Any) -> None:
+    assert "rejected: the header has no column tracking_num" not in ask("status").stdout
+    text = ask("status", "--file", "order_tracking_2026_01_03.csv").stdout
+    assert "rejected: the header has no column" in text
+    assert "rejected/order_tracking_2026_01_03.csv." in text
+
+
+def test_a_waiting_file_s_way_says_what_it_waits_for(ask: Any) -> None:
+    assert "waiting: not judged yet" in ask("status", "--file", "order_tracking_2026_01_05.csv").stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "sentence"),
+    [
+        ("01", "T1", "was outranked by row 1 of orders-data/source/order_tracking_2026_01_02.csv#"),
+        ("02", "T1", "the target has row 1 of orders-data/source/order_tracking_2026_01_02.csv#"),
+        ("01", "T2", "the target has the same content as row 2"),
+        ("01", "T9", "has no good row for tracking_num 'T9'"),
+        ("04", "T4", "has not reached the target yet"),
+        ("03", "T1", "has no good row for tracking_num 'T1'"),
+    ],
+)
+def test_a_key_s_row_is_told_what_outranked_it(ask: Any, file: str, key: str, sentence: str) -> None:
+    assert sentence in ask("status", "--file", f"order_tracking_2026_01_{file}.csv", "--key", key).stdout
+
+
+def test_a_file_that_is_nowhere_and_a_key_without_a_file_are_one_sentence(ask: Any) -> None:
+    from spark_jobs.settings import SettingsError
+
+    with pytest.raises(SettingsError, match="neither waiting, nor archived, nor rejected"):
+        ask("status", "--file", "order_tracking_2031_01_01.csv")
+    assert "--key goes with --file" in ask("status", "--key", "T1").output
+
+
+def test_a_dry_replay_copies_nothing_and_a_replay_of_what_was_right_changes_nothing(shop: Workshop, ask: Any) -> None:
+    before, objects = shop.target(), shop.store.names()
+    dry = answer(ask("replay", "order_tracking_2026_01_02.csv", "--dry-run", "--json"))
+    assert [line["answer"] for line in dry] == ["would be copied"]
+    assert shop.store.names() == objects
+    (line,) = answer(ask("replay", "--from", "2026-01-02", "--to", "2026-01-02", "--json"))
+    assert line["answer"] == "copied"
+    copy = shop.store.look("orders-data", line["to"])
+    assert copy is not None
+    shop.accept(copy, shop.store.content(line["to"]))
+    shop.ingest()
+    assert {k: v for k, v in shop.target().items() if k != "T4"} == before
+    entry = shop.log()[str(copy.file)]
+    assert (entry["inserted"], entry["updated"], entry["outranked"], entry["balanced"]) == (0, 0, 2, True)
+
+
+def test_hostile_names_do_not_reach_the_terminal_unescaped(shop: Workshop, ask: Any) -> None:
+    shop.store.upload("source/\x1b[31mred\n.csv", b"x")
+    try:
+        text = ask("status").stdout
+    finally:
+        shop.store.delete("source/\x1b[31mred\n.csv")
+    assert "\\x1b[31mred\\n.csv" in text
+    assert "\x1b[31m" not in text
+
+
+def test_the_wheel_s_entry_point_turns_a_mistake_into_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from spark_jobs.cli import RunFailed, run
+
+    monkeypatch.setattr("sys.argv", ["order-tracking", "status", "--bucket=b"])
+    with pytest.raises(RunFailed, match="--catalog and --schema"):
+        run()
