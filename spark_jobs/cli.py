@@ -9,6 +9,7 @@ import click
 
 from spark_jobs.cloud.ports import FileUnacceptable, WorldTrouble
 from spark_jobs.contract.violations import shorten
+from spark_jobs.ingest_log import LogEntry
 from spark_jobs.operating import replay, status
 from spark_jobs.session import SessionError, open_session
 from spark_jobs.settings import (
@@ -21,6 +22,9 @@ from spark_jobs.settings import (
 )
 
 _log = logging.getLogger(__name__)
+
+
+SHOWN_FILES = 3
 
 
 @click.group()
@@ -50,7 +54,20 @@ def ingest(**options: str) -> None:
     configure_logging()
     check_contract_version(options.pop("contract_version"))
     settings = ingest_settings(options)
-    run_ingest(settings, build_world(settings), open_session)
+    check_balance(run_ingest(settings, build_world(settings), open_session))
+
+
+def check_balance(entries: list[LogEntry]) -> None:
+    """A difference between the counts of function and job is an alarm: the run fails, so that somebody is told, after
+    everything is loaded and archived. Raises UnbalancedLog, naming the first files.
+    """
+    wrong = [str(entry.file) for entry in entries if entry.balanced is False]
+    if wrong:
+        named = ", ".join(shorten(file) for file in wrong[:SHOWN_FILES])
+        raise UnbalancedLog(
+            f"{len(wrong)} files do not balance, among them {named}; they are loaded and archived, "
+            "look them up in orders_ingest_log where balanced = false and tell the developers"
+        )
 
 
 def ingest_settings(options: dict[str, str]) -> IngestSettings:
@@ -79,6 +96,10 @@ main.add_command(status)
 main.add_command(replay)
 
 
+class UnbalancedLog(Exception):
+    """What was loaded isn't what was counted."""
+
+
 class RunFailed(Exception):
     """What the run's page shows: one sentence for the person who can act."""
 
@@ -101,7 +122,7 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("stopped by the keyboard") from None
-    except (SettingsError, SessionError, WorldTrouble, FileUnacceptable) as error:
+    except (SettingsError, SessionError, WorldTrouble, FileUnacceptable, UnbalancedLog) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # A page of the engine's stack goes to the log; who is called at night reads one line first.

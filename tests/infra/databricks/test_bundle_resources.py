@@ -41,7 +41,7 @@ def everything() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("target", [*DEPLOYED, "local"])
 def test_every_job_loads_through_the_typed_model(target: str) -> None:
     found = {key: Job.from_dict(settings) for key, settings in jobs(target).items()}
-    assert found.keys() == {"order_tracking_ingest", "order_tracking_maintenance", "order_tracking_watch"}
+    assert found.keys() == {"order_tracking_ingest", "order_tracking_maintenance"}
     for key, job in found.items():
         assert job.name == key
 
@@ -164,7 +164,6 @@ def test_the_function_may_run_the_one_job_and_nothing_else(target: str) -> None:
     assert may == {
         "order_tracking_ingest": [{"service_principal_name": "", "level": "CAN_MANAGE_RUN"}],
         "order_tracking_maintenance": [],
-        "order_tracking_watch": [],
     }
     text = (BUNDLE / "databricks.yml").read_text()
     assert "service_principal_name: ${var.function_principal}\n              level: CAN_MANAGE_RUN" in text
@@ -174,7 +173,7 @@ def test_the_function_may_run_the_one_job_and_nothing_else(target: str) -> None:
 @pytest.mark.parametrize("target", ["prod", "prod_cluster"])
 def test_jobs_run_as_the_jobs_service_principal(target: str) -> None:
     raw = main_file()["targets"][target]["resources"]["jobs"]
-    assert len(raw) == 3
+    assert len(raw) == 2
     for job in raw.values():
         assert job["run_as"] == {"service_principal_name": "${var.job_principal}"}
 
@@ -186,7 +185,6 @@ def test_maintenance_is_off_unless_asked_for() -> None:
     assert {job.key: job.settings.get("schedule", {}).get("pause_status") for job in asked} == {
         "order_tracking_ingest": None,
         "order_tracking_maintenance": "UNPAUSED",
-        "order_tracking_watch": "UNPAUSED",
     }
 
 

@@ -56,7 +56,7 @@ OUTPUTS = {
     "function_account": "f@orders-prod.iam.gserviceaccount.com",
     "trigger_account": "t@orders-prod.iam.gserviceaccount.com",
 }
-SUMMARY = {"resources": {"jobs": {"order_tracking_ingest": {"id": "4711"}, "order_tracking_watch": {"id": "12"}}}}
+SUMMARY = {"resources": {"jobs": {"order_tracking_ingest": {"id": "4711"}, "order_tracking_maintenance": {"id": "12"}}}}
 
 PROGRAM = """#!{python}
 import json, os, sys

@@ -1,0 +1,59 @@
+"""What the platform sees of a run: it returns, or raises one sentence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from spark_jobs import bootstrap, cli, ingest
+from spark_jobs.cli import RunFailed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.ingest_log import LogEntry
+from spark_jobs.world import World
+from tests.fakes.announcer import FakeAnnouncer
+from tests.fakes.file_store import FakeFileStore
+
+AT = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(bootstrap, "build_world", lambda settings: World(FakeFileStore(), FakeAnnouncer()))
+    monkeypatch.setattr("sys.argv", ["order-tracking", "ingest", *words])
+    cli.run()
+
+
+def test_a_run_with_nothing_to_do_returns_without_starting_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_spark() -> None:
+        raise AssertionError("Spark was started")
+
+    monkeypatch.setattr(cli, "open_session", no_spark)
+    run(monkeypatch, "--bucket=b", "--warehouse=/tmp/w", "--contract-version=1", "--not-before=", "--catalog=", "--schema=")
+
+
+def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
+        LogEntry(FileId("b", f"source/{n}.csv", n), "merged", "batch", AT, AT, 1, balanced=balanced)
+        for n, balanced in enumerate([True, False, None])
+    ]
+    monkeypatch.setattr(ingest, "ingest", lambda *_: entries)
+    with pytest.raises(RunFailed, match=r"1 files do not balance, among them b/source/1\.csv#1; they are loaded"):
+        run(monkeypatch, "--bucket=b", "--warehouse=/tmp/w")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--warehouse=w"], "--bucket is missing"),
+        (["--bucket=b"], "--catalog and --schema"),
+        (["--bucket=b", "--warehouse=w", "--catalog=c", "--schema=s"], "one or the other"),
+        (["--bucket=b", "--warehouse=w", "--contract-version=99"], "this job knows contract version 1"),
+        (["--bucket=b", "--warehouse=w", "--max-bad-row-ratio=lots"], "--max-bad-row-ratio must be a number"),
+        (["--bucket=b", "--warehouse=w", "--not-before=soon"], "--not-before must be a moment"),
+        (["--bucket=b", "--wharehouse=w"], "No such option"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str) -> None:
+    with pytest.raises(RunFailed, match=sentence) as failed:
+        run(monkeypatch, *words)
+    assert "\n" not in str(failed.value)
