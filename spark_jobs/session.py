@@ -58,6 +58,8 @@ def local_settings(jars: list[Path]) -> dict[str, str]:
         "spark.master": "local[*]",
         "spark.driver.extraClassPath": os.pathsep.join(map(str, jars)),
         "spark.driver.memory": os.environ.get("ORDER_TRACKING_DRIVER_MEMORY", "2g"),
+        # A run lives for seconds: what the second compiler gains it never pays back. Long benchmarks set it otherwise.
+        "spark.driver.extraJavaOptions": os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",

@@ -73,6 +73,8 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
         if changed := overwritten(world, left.values()):
             gone += [left.pop(w.file) for w in changed]
             continue
+        if version is None:
+            return Staged(None, tuple(left.values()), dict.fromkeys(left, FileCounts()), None, tuple(gone), condemned)
         staged = at_version(spark, tables.stage, version)
         counts, keys = _counts(staged, settings.feed)
         if wrong := {file for file, found in counts.items() if found.fault == NOT_LINES}:
@@ -137,8 +139,8 @@ def _parsed(
 
 def _write(
     spark: SparkSession, tables: Tables, batch: Batch, rows: DataFrame, settings: IngestSettings, world: World
-) -> int:
-    """One commit; its version."""
+) -> int | None:
+    """One commit; its version. None where there are no rows to write: Delta commits nothing then to an empty stage."""
     from pyspark.sql import functions as F
 
     provenance = ("file_id", "row_number", "batch_id")
@@ -147,16 +149,19 @@ def _write(
     write = rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
     marked = write.option("userMetadata", batch.id)
     committed("stage", world, lambda: marked.overwrite(F.lit(True)))
-    return _version_of(spark, tables.stage, batch.id)
+    version = _version_of(spark, tables.stage, batch.id)
+    if version is None and not rows.isEmpty():
+        raise LookupError(f"{tables.stage} has no commit of batch {batch.id}")
+    return version
 
 
-def _version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int:
-    """The version that this batch wrote last: another run may have overwritten the stage since."""
+def _version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int | None:
+    """The version that this batch wrote last, if it did: another run may have overwritten the stage since."""
     for limit in ("LIMIT 5", ""):
         history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").select("version", "userMetadata").collect()
         if found := [int(row["version"]) for row in history if row["userMetadata"] == batch_id]:
             return max(found)
-    raise LookupError(f"{stage_table} has no commit of batch {batch_id}")
+    return None
 
 
 def _counts(staged: DataFrame, feed: Feed) -> tuple[dict[FileId, FileCounts], tuple[str, str] | None]:

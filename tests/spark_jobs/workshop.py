@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +18,7 @@ from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.ingest import ingest
 from spark_jobs.ingest_log import LogEntry
 from spark_jobs.settings import IngestSettings, Places
-from spark_jobs.tables import Tables
+from spark_jobs.tables import Tables, create_tables
 from spark_jobs.world import World
 from tests import oracle
 from tests.fakes.announcer import FakeAnnouncer
@@ -51,6 +55,7 @@ class Workshop:
     contents: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        shutil.copytree(empty_tables(self.spark), self.folder / "warehouse")
         self.store = MirroredFileStore(now=self.clock, root=self.folder / "bucket")
         self.settings = IngestSettings(
             Places("orders-data"), warehouse=str(self.folder / "warehouse"), files_root=str(self.folder / "bucket")
@@ -141,4 +146,11 @@ class Workshop:
         assert self.store.names("source/") == []
 
 
-DAY_ZERO = date(2026, 1, 1)
+@lru_cache(maxsize=1)
+def empty_tables(spark: SparkSession) -> Path:
+    """The tables as the first run makes them, to be copied: making them takes longer than most tests."""
+    folder = Path(tempfile.mkdtemp(prefix="order-tracking-tables-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = IngestSettings(Places("orders-data"), warehouse=str(folder))
+    create_tables(spark, Tables.of(settings), settings.feed)
+    return folder
