@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit bench-import bench-validation deploy deploy-check wheel clean
+.PHONY: help setup demo up test lint types architecture unit bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,21 @@ bench-import: $(READY) ## cold start: importing main.py against a bare handler
 
 bench-validation: $(READY) ## the gate's speed and memory against pyarrow's typed read
 	$(PY) -m tests.bench.validation
+
+bench-merge: $(READY) ## a load into a large table against the usual notebook and delta-rs (ROWS=10000000)
+	$(PY) -m tests.bench.merge $(if $(ROWS),ROWS=$(ROWS))
+
+bench-growth: $(READY) ## 100 daily loads: the last ten against the first ten
+	$(PY) -m tests.bench.growth
+
+bench-latency: $(READY) ## upload to queryable on the local stack, split into its steps
+	$(PY) -m tests.bench.latency
+
+bench-events: $(READY) ## events a second against a bare handler
+	$(PY) -m tests.bench.events
+
+bench-burst: $(READY) ## 1,000 files within a window: how many runs they cost
+	$(PY) -m tests.bench.burst
 
 deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
 	$(PY) -m infra.deploy check

@@ -1,0 +1,61 @@
+"""Goals, the place where benchmarks work, and the figures that docs/performance.md is drawn from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "docs" / "performance.json"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio and what it may be: at most ``limit``, or at least, where ``least``."""
+
+    what: str
+    ratio: float
+    limit: float
+    least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.ratio >= self.limit if self.least else self.ratio <= self.limit
+
+    def __str__(self) -> str:
+        sign = "at least" if self.least else "at most"
+        return f"{'met   ' if self.met else 'MISSED'}  {self.what:66}{self.ratio:8.3f}   (goal: {sign} {self.limit:.3g})"
+
+
+def show_goals(goals: Sequence[Goal]) -> int:
+    """Print them; the exit status that says whether all are met."""
+    print()
+    for goal in goals:
+        print(goal)
+    return 0 if all(goal.met for goal in goals) else 1
+
+
+def work_folder(name: str) -> Path:
+    """Where a benchmark may leave large files: not kept in git, removed by `make clean`."""
+    folder = ROOT / ".cache" / "bench" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def keep(name: str, figures: Mapping[str, object]) -> None:
+    """With ``KEEP=1`` on the command line the figures become those of docs/performance.json; others there stay."""
+    if "KEEP=1" not in sys.argv:
+        return
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    measured = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "command": _command(), **figures}
+    kept[name] = kept.get(name, {}) | measured
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def _command() -> str:
+    words = [word for word in sys.argv[1:] if word != "KEEP=1"]
+    return " ".join([f"make bench-{Path(sys.argv[0]).stem}", *words])

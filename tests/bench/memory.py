@@ -1,0 +1,43 @@
+"""Peak memory of a piece of work: the JVM's heap, or this process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MIB = 1024 * 1024
+
+
+@contextmanager
+def heap_peak(spark: SparkSession) -> Iterator[list[float]]:
+    """Adds the greatest use of the JVM's heap in the block, in MiB. Garbage is collected before, not during."""
+    factory: Any = spark.sparkContext._jvm.java.lang.management.ManagementFactory
+    factory.getMemoryMXBean().gc()
+    pools = [pool for pool in factory.getMemoryPoolMXBeans() if pool.getType().toString() == "Heap memory"]
+    for pool in pools:
+        pool.resetPeakUsage()
+    peak: list[float] = []
+    yield peak
+    peak.append(sum(pool.getPeakUsage().getUsed() for pool in pools) / MIB)
+
+
+@contextmanager
+def resident_peak() -> Iterator[list[float]]:
+    """Adds by how much this process' resident memory grew in the block at most, in MiB (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    peak: list[float] = []
+    yield peak
+    peak.append(_resident("VmHWM") - before)
+
+
+def _resident(name: str) -> float:
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found.group(1)) / 1024
