@@ -146,8 +146,8 @@ def _way(one: Trace) -> list[list[str]]:
 
 
 def _show_overview(settings: IngestSettings, world: World, job_id: int | None, as_json: bool) -> None:
-    from spark_jobs.cloud.job_runs import DatabricksJobRuns
     from spark_jobs.ingest_log import recent
+    from spark_jobs.job_runs import DatabricksJobRuns
     from spark_jobs.tables import Tables
     from spark_jobs.waiting import oldest_age, rejected_since, waiting
 
