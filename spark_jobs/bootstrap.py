@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.cloud.ports import FileStore
@@ -37,10 +38,10 @@ def _service_credential(name: str) -> Credentials | None:
     """Google credentials from a Unity Catalog service credential; None: application default credentials."""
     if not name:
         return None
-    try:
-        from databricks.sdk.runtime import dbutils
-    except ImportError:
-        raise SettingsError("--service-credential works on Databricks only; leave it out elsewhere") from None
+    if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+        raise SettingsError("--service-credential works on Databricks only; leave it out elsewhere")
+    from databricks.sdk.runtime import dbutils
+
     credentials: Any = dbutils.credentials
     provided: Credentials = credentials.getServiceCredentialsProvider(name)
     return provided

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from spark_jobs.conflicts import committed
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
+from spark_jobs.contract.violations import shorten
 from spark_jobs.staging import FileCounts, Staged
 from spark_jobs.tables import INGEST_LOG_COLUMNS, INGEST_LOG_DDL, Tables, quoted
 from spark_jobs.taking import Batch, WaitingFile, of_files
@@ -23,6 +25,11 @@ from spark_jobs.world import World
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
+# Vacuumed files and log entries, a table made anew, an incompatible change of columns: no later run reads it either.
+_FEED_GONE = re.compile(
+    "FILE_NOT_EXIST|FileNotFound|VERSION_NOT_FOUND|VersionNotFound|DELTA_CHANGE_DATA|CDC_|DELTA_MISSING_CHANGE"
+    "|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED|CHANGE_TABLE_FEED|DELTA_CHANGE_TABLE"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -168,7 +175,6 @@ def _won(
     By the file id that the rows carry, never by "our" commit: a MERGE in which nothing wins makes none, and an attempt
     that died may have made it already. None with a note where the feed is gone (vacuumed, or the table made anew).
     """
-    from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
     files = [w.file for w in staged.files]
@@ -188,8 +194,15 @@ def _won(
     counts = by_row.groupBy("file_id").agg(F.sum("inserted").alias("inserted"), F.count("*").alias("won"))
     try:
         rows = counts.collect()
-    except PySparkException as error:
-        _log.error("step=record the change feed of %s since version %d can't be read: %s", tables.target, first, error)
+    except Exception as error:
+        if not _FEED_GONE.search(str(error)):
+            raise
+        _log.error(
+            "step=record the change feed of %s since version %d can't be read: %s",
+            tables.target,
+            first,
+            shorten(str(error)),
+        )
         return None, f"inserted and updated are unknown: the change feed since version {first} can't be read"
     return {FileId.parse(row["file_id"]): Won(row["inserted"], row["won"] - row["inserted"]) for row in rows}, None
 

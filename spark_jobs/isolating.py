@@ -32,7 +32,7 @@ def alone(run: Run, suspect: WaitingFile, earlier: Attempts, work: Callable[[Run
     """Work on one suspect. Raises its error where the world may be to blame."""
     proved = world_works(run)
     batch = run.take([suspect], {suspect.file: earlier}, proved=proved)
-    if proved and earlier.proved >= DEATHS:
+    if proved and earlier.proved >= DEATHS and not _has_merged(run, suspect):
         _set_aside(run, suspect, batch, "the run ended without a word each time")
         return
     try:
@@ -40,7 +40,7 @@ def alone(run: Run, suspect: WaitingFile, earlier: Attempts, work: Callable[[Run
     except WorldTrouble:
         raise
     except Exception as error:
-        if not (proved and world_works(run)):
+        if _has_merged(run, suspect) or not (proved and world_works(run)):
             raise
         _set_aside(run, suspect, batch, f"{type(error).__name__}: {error}")
 
@@ -74,6 +74,13 @@ def _witness(run: Run) -> WaitingFile | None:
             mark = AcceptedMark(stored.file.generation, 0, 0, 0, True, True)
             return WaitingFile(stored, mark, entry.arrived_at)
     return None
+
+
+def _has_merged(run: Run, suspect: WaitingFile) -> bool:
+    """Whether rows of it are in the target: then it is merged, whatever failed afterwards, and can't be rejected."""
+    from pyspark.sql import functions as F
+
+    return not run.spark.table(run.tables.target).where(F.col("file_id") == str(suspect.file)).isEmpty()
 
 
 def _set_aside(run: Run, suspect: WaitingFile, batch: Batch, what: str) -> None:

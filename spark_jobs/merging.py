@@ -31,9 +31,9 @@ def merge(spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, fee
     version, keys = staged.version, staged.keys
     committed("merge", world, lambda: run_merge(spark, tables, feed, version, keys))
     after = current_version(spark, tables.target)
-    if after > batch.target_version + 1:
-        # Somebody else committed in between. Where the platform settles conflicts row by row, two inserts of one new
-        # key may both have succeeded.
+    if after > min(batch.first_version[waiting.file] for waiting in staged.files) + 1:
+        # Somebody else committed since the first attempt. Where the platform settles conflicts row by row, two inserts
+        # of one new key may both have succeeded.
         committed("repair", world, lambda: repair(spark, tables, feed, version, keys))
     return after
 

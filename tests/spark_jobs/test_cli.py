@@ -39,21 +39,3 @@ def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: p
     monkeypatch.setattr(ingest, "ingest", lambda *_: entries)
     with pytest.raises(RunFailed, match=r"1 files do not balance, among them b/source/1\.csv#1; they are loaded"):
         run(monkeypatch, "--bucket=b", "--warehouse=/tmp/w")
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--warehouse=w"], "--bucket is missing"),
-        (["--bucket=b"], "--catalog and --schema"),
-        (["--bucket=b", "--warehouse=w", "--catalog=c", "--schema=s"], "one or the other"),
-        (["--bucket=b", "--warehouse=w", "--contract-version=99"], "this job knows contract version 1"),
-        (["--bucket=b", "--warehouse=w", "--max-bad-row-ratio=lots"], "--max-bad-row-ratio must be a number"),
-        (["--bucket=b", "--warehouse=w", "--not-before=soon"], "--not-before must be a moment"),
-        (["--bucket=b", "--wharehouse=w"], "No such option"),
-    ],
-)
-def test_a_wrong_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str) -> None:
-    with pytest.raises(RunFailed, match=sentence) as failed:
-        run(monkeypatch, *words)
-    assert "\n" not in str(failed.value)

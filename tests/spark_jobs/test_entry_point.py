@@ -1,0 +1,48 @@
+"""Settings of a run, and the names that they give to tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from spark_jobs.cli import RunFailed, run
+from spark_jobs.settings import IngestSettings, Places, SettingsError, parse_not_before, parse_ratio
+from spark_jobs.tables import Tables
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["order-tracking", *arguments])
+    run()
+
+
+def test_a_credential_of_databricks_is_refused_elsewhere_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RunFailed, match="Databricks only"):
+        call(monkeypatch, "ingest", "--bucket=b", "--warehouse=w", "--service-credential=x")
+
+
+def test_a_share_of_bad_rows_above_one_makes_no_sense() -> None:
+    with pytest.raises(SettingsError, match="from 0 to 1"):
+        parse_ratio("1.5")
+
+
+def test_help_returns_and_does_not_exit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    call(monkeypatch, "ingest", "--help")
+    assert "--not-before" in capsys.readouterr().out
+
+
+def test_empty_texts_mean_not_set() -> None:
+    assert parse_ratio("") == 0.1
+    assert parse_not_before("") is None
+    assert parse_not_before("2026-01-31T10:00:00") == datetime(2026, 1, 31, 10, tzinfo=UTC)
+
+
+def test_table_names_are_quoted_whatever_they_hold() -> None:
+    settings = IngestSettings(Places("b"), catalog="a`b", schema="s; DROP")
+    assert Tables.of(settings).target == "`a``b`.`s; DROP`.`orders_target`"
+    assert Tables.of(IngestSettings(Places("b"), warehouse="/w`x/")).stage == "delta.`/w``x/orders_stage`"
+
+
+def test_a_bucket_is_required() -> None:
+    with pytest.raises(SettingsError):
+        IngestSettings(Places(""), warehouse="w")

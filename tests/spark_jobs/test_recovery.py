@@ -1,0 +1,245 @@
+"""The target is a function of the set of merged files: crashes, repeats, batches and overwrites change nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.spark_jobs.workshop import Crash, Workshop, csv, row
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.recovery
+
+STEPS = (
+    "taken",
+    "staged",
+    "staging done",
+    "merged",
+    "bad rows recorded",
+    "recorded",
+    "announced",
+    "archived",
+)
+
+
+def crash_at(step: str) -> Callable[[str], None]:
+    def checkpoint(reached: str) -> None:
+        if reached == step:
+            raise Crash(step)
+
+    return checkpoint
+
+
+def wave(shop: Workshop, number: int) -> dict[int, str]:
+    """Files about keys of their own: a day; then, waiting, an older one with a bad row, one that ties, one to be rejected.
+    Number of the file -> its id."""
+    k = f"W{number}-"
+    first = shop.upload(f"{number}/order_tracking_2026_01_05.csv", csv(
+        row(k + "T1", "2026-01-05 10:00:00", "shipped"), row(k + "T2", "2026-01-05 10:00:00")))  # fmt: skip
+    shop.ingest()
+    older = [row(f"{k}K{n}") for n in range(12)]
+    waiting = [
+        csv(*older, row(k + "T1", status="delivered"), row(k + "T3"), row(k + "T4", status="lost")),
+        csv(
+            row(k + "T1", "2026-01-05 10:00:00", "delivered"),
+            row(k + "T2", "2026-01-05 10:00:00"),
+            row(k + "T3", address="x"),
+        ),
+    ]
+    files = [first, *(shop.upload(f"{number}/order_tracking_2026_01_{n:02d}.csv", c) for n, c in enumerate(waiting, 6))]
+    rejected = csv(row(k + "X1"), row(k + "X2", status="lost"))
+    files.append(shop.upload(f"{number}/order_tracking_2026_01_09.csv", rejected, partial=True))
+    return {at: str(stored.file) for at, stored in enumerate(files)}
+
+
+KEPT = (
+    "outcome",
+    "reason",
+    "rows",
+    "inserted",
+    "updated",
+    "outranked",
+    "rejected_rows",
+    "conflicting_ties",
+    "balanced",
+    "note",
+)
+
+
+def lines(shop: Workshop, files: dict[int, str]) -> dict[int, Any]:
+    """The log's lines about a wave, and its rejected rows, without what may depend on crashes."""
+    log, bad = shop.log(), shop.rejected_rows()
+    told = {outcome.file for outcome in shop.announcer.outcomes}
+    return {
+        at: (
+            {name: log[file][name] for name in KEPT},
+            [number for of, number in bad if of == file],
+            any(str(each) == file for each in told),
+            len([name for name in shop.store.names() if f".{file.rpartition('#')[2]}" in name]),
+        )
+        for at, file in files.items()
+    }
+
+
+def test_a_run_that_dies_after_any_step_is_finished_by_the_next(spark: SparkSession, tmp_path: Path) -> None:
+    """Lines, counts, rejected rows, messages and objects come out as in an undisturbed run."""
+    shop = Workshop(spark, tmp_path)
+    files = wave(shop, 0)
+    shop.ingest()
+    undisturbed = lines(shop, files)
+    assert [line[0]["outcome"] for line in undisturbed.values()] == ["merged", "merged", "merged", "rejected"]
+    for number, step in enumerate(STEPS, 1):
+        files = wave(shop, number)
+        with pytest.raises(Crash):
+            shop.ingest(crash_at(step))
+        if step == "merged":  # maintenance in between must not matter
+            spark.sql(f"OPTIMIZE {shop.tables.target}").collect()
+        shop.ingest()
+        assert lines(shop, files) == undisturbed, step
+        shop.assert_right()
+
+
+KEYS = st.sampled_from(["T1", "T2", "T3", "é", "'"])
+STAMPS = st.sampled_from(
+    ["2026-01-01 10:00:00", "2026-01-01 11:00:00+01:00", "2026-01-02T10:00:00Z", "2026-01-01 10:00:00.5"]
+)
+STATUSES = st.sampled_from(["pending", "Shipped", "in_transit", "cancelled", "canceled"])
+DATES = st.sampled_from(["", "2026-01-01", "2025-12-31"])
+ROWS = st.builds(
+    lambda key, stamp, status, address, order, received: f"{order},{key},{received},,{status},{address},{stamp}",
+    KEYS, STAMPS, STATUSES, st.sampled_from(["", "a", "B", "é", "\U0001f600", "\uffff"]),
+    st.sampled_from(["A1", "a1"]), DATES,
+)  # fmt: skip
+UPLOADS = st.lists(st.tuples(st.integers(1, 4), st.lists(ROWS, max_size=6)), min_size=4, max_size=10)
+ROUNDS = st.tuples(
+    UPLOADS,
+    st.sampled_from([2, 3, 9]),
+    st.sampled_from([0, 4 * 1024**2]),
+    st.sampled_from(["", "taken", "staged", "merged"]),
+)
+
+
+def test_any_set_of_files_in_any_batches_overwritten_and_repeated_gives_the_oracles_target(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each example is two rounds of uploads; a name that comes again overwrites, during the run if that is in progress."""
+
+    @settings(
+        max_examples=3,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(ROUNDS, min_size=2, max_size=2))
+    def check(rounds: list[Any]) -> None:
+        folder = tmp_path_factory.mktemp("files")
+        shop = Workshop(spark, folder)
+        for uploads, batch_files, small, moment in rounds:
+            half = len(uploads) // 2
+            for day, rows in uploads[:half]:
+                shop.day(day, *rows)
+            late = [uploads[half:]]
+
+            def checkpoint(step: str, moment: str = moment, late: list[Any] = late) -> None:
+                if step == moment and late:
+                    for day, rows in late.pop():
+                        shop.day(day, *rows)
+
+            shop.ingest(checkpoint, max_batch_files=batch_files, small_batch_bytes=small)
+            for pending in late:
+                for day, rows in pending:
+                    shop.day(day, *rows)
+        shop.ingest()
+        shop.assert_right()
+        shutil.rmtree(folder)
+
+    check()
+
+
+def test_the_same_rows_again_and_again_make_no_commit_and_no_count(shop: Workshop) -> None:
+    from spark_jobs.tables import current_version
+
+    rows = [row(f"K{n}", address="x") for n in range(5)]
+    shop.day(1, *rows)
+    shop.ingest()
+    version = current_version(shop.spark, shop.tables.target)
+    again = shop.day(1, *rows).file
+    shop.ingest()
+    assert current_version(shop.spark, shop.tables.target) == version
+    assert shop.log()[str(again)]["outranked"] == 5
+    shop.assert_right()
+
+
+@pytest.fixture
+def shop(spark: SparkSession, tmp_path: Path) -> Workshop:
+    return Workshop(spark, tmp_path)
+
+
+def test_a_change_feed_that_is_gone_is_said_in_the_log_and_stops_nothing(shop: Workshop) -> None:
+    shop.day(1, row("T1"), row("T2"))
+    shop.ingest()
+    file = shop.day(2, row("T1", "2026-01-02 10:00:00")).file
+    with pytest.raises(Crash):
+        shop.ingest(crash_at("merged"))
+    changes = list((shop.folder / "warehouse" / "orders_target" / "_change_data").iterdir())
+    assert changes
+    for path in changes:
+        path.unlink()
+    shop.ingest()
+    line = shop.log()[str(file)]
+    assert line["inserted"] is None and line["balanced"] is None and "change feed" in line["note"]
+    assert shop.target() == shop.expected()
+
+
+def test_one_key_inserted_twice_is_repaired_to_its_newest_row(shop: Workshop) -> None:
+    """What two runs at once can leave where the platform settles conflicts row by row."""
+    shop.day(1, row("T1"), row("T2"))
+    shop.ingest()
+    columns = "order_num, tracking_num, status, address, last_update_timestamp, file_id, row_number, batch_id"
+
+    def other_run() -> None:
+        shop.spark.sql(
+            f"INSERT INTO {shop.tables.target} ({columns}) VALUES "
+            "('A1', 'T3', 'pending', NULL, TIMESTAMP'2026-01-01 00:00:00Z', 'b/n#1', 1, 'other'),"
+            "('A1', 'T4', 'pending', NULL, TIMESTAMP'2026-01-09 00:00:00Z', 'b/n#1', 2, 'other')"
+        )
+
+    shop.day(2, row("T3"), row("T4"))
+    staged_by_us = crash_at("merged")
+    with pytest.raises(Crash):
+        shop.ingest(staged_by_us)
+    other_run()
+    assert shop.spark.table(shop.tables.target).count() == 6
+    shop.day(3, row("T9"))
+    shop.ingest()
+    target = shop.target()
+    assert len(target) == 5
+    assert target["T3"]["last_update_timestamp"].hour == 10
+    assert target["T4"]["last_update_timestamp"].day == 9
+
+
+def test_another_runs_stage_never_mixes_with_ours(shop: Workshop) -> None:
+    """The stage is overwritten and vacuumed away from under the run, just behind its write."""
+    mine = shop.day(1, row("T1"))
+    others = [row("OTHER")]
+
+    def other_run(step: str) -> None:
+        if step == "staged" and others:
+            others.clear()
+            nothing = shop.spark.table(shop.tables.stage).where("false")
+            nothing.writeTo(shop.tables.stage).option("userMetadata", "other").overwritePartitions()
+            shop.spark.sql(f"INSERT OVERWRITE {shop.tables.stage} SELECT * FROM {shop.tables.stage} WHERE false")
+
+    shop.ingest(other_run)
+    assert set(shop.target()) == {"T1"}
+    assert shop.log()[str(mine.file)]["inserted"] == 1
