@@ -46,6 +46,8 @@ def open_session() -> SparkSession:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
         return SparkSession.builder.getOrCreate()
     check_java()
+    # Or the workers would run whatever `python3` is on the path.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("order-tracking")
     for key, value in local_settings(fetch_jars()).items():
         builder = builder.config(key, value)
