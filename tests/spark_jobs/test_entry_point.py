@@ -16,6 +16,27 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     run()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--warehouse=w"], "--bucket is missing"),
+        (["--bucket=b"], "--catalog and --schema"),
+        (["--bucket=b", "--catalog=c", "--schema=s", "--warehouse=w"], "one or the other"),
+        (["--bucket=b", "--warehouse=w", "--contract-version=99"], "contract version 1, the function sent '99'"),
+        (["--bucket=b", "--warehouse=w", "--max-bad-row-ratio=many"], "--max-bad-row-ratio must be a number"),
+        (["--bucket=b", "--warehouse=w", "--not-before=soon"], "--not-before must be a moment"),
+        (["--bucket=b", "--wharehouse=w"], "--wharehouse"),
+    ],
+)
+def test_a_wrong_setting_raises_one_sentence_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    with pytest.raises(RunFailed) as failed:
+        call(monkeypatch, "ingest", *arguments)
+    assert sentence in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
 def test_a_credential_of_databricks_is_refused_elsewhere_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunFailed, match="Databricks only"):
         call(monkeypatch, "ingest", "--bucket=b", "--warehouse=w", "--service-credential=x")
