@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, AcceptedMark, carried_arrival
-from spark_jobs.contract.places import report_name
 from spark_jobs.settings import Places, SettingsError
+from spark_jobs.waiting import read_report
 
 _ARCHIVED = re.compile(r"(?P<stem>.+)\.(?P<generation>\d+)\.csv")
 _REJECTED = re.compile(r"(?P<name>.+)\.(?P<generation>\d+)")
@@ -134,13 +133,5 @@ def _arrival(store: FileStore, stored: StoredFile, original: int) -> datetime:
     mark = AcceptedMark.valid_on(original, stored.metadata)
     if mark:
         return carried_arrival(mark.arrival, stored.created)
-    report = store.look(stored.file.bucket, report_name(stored.file.name))
-    if report is None:
-        return stored.created
-    with store.reading(report.file) as stream:
-        content = stream.read() if stream else b"{}"
-    try:
-        noted = json.loads(content).get("arrival")
-    except (ValueError, AttributeError):
-        noted = None
+    noted = read_report(store, stored).get("arrival")
     return carried_arrival(noted if isinstance(noted, str) else None, stored.created)

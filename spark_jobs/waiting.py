@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -88,11 +87,3 @@ def oldest_age(lines: list[Waiting], now: datetime) -> timedelta | None:
 
 def _is_report(stored: StoredFile) -> bool:
     return stored.file.name.endswith(report_name(""))
-
-
-def steps(lines: list[Waiting]) -> Iterator[tuple[State, int]]:
-    """How many wait at which step."""
-    counted: dict[State, int] = {}
-    for line in lines:
-        counted[line.state] = counted.get(line.state, 0) + 1
-    yield from counted.items()
