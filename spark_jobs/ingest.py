@@ -17,7 +17,7 @@ from spark_jobs.run import Run, conclude, timed
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
 from spark_jobs.staging import stage
 from spark_jobs.tables import Tables, create_tables
-from spark_jobs.taking import SUSPECT_ATTEMPTS, Attempts, Batch, WaitingFile, choose, earlier_attempts, waiting_files
+from spark_jobs.taking import SUSPECT_ATTEMPTS, Attempts, Batch, WaitingFile, choose, look_up, waiting_files
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
@@ -74,14 +74,15 @@ def _start(settings: IngestSettings, world: World, open_spark: Callable[[], Spar
 
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     """Finish what is only left to be moved, then work on one batch; answers with the files that this settles."""
-    done = logged(run.spark, run.tables, [w.file for w in waiting])
+    with timed("look", run.world):
+        done, earlier = look_up(run.spark, run.tables, [w.file for w in waiting])
     if done:
-        announce(list(done.values()), run.settings, run.world)
-        archive(list(done.values()), run.settings, run.world)
+        entries = logged(run.spark, run.tables, done)
+        announce(entries, run.settings, run.world)
+        archive(entries, run.settings, run.world)
     fresh = [w for w in waiting if w.file not in done]
     if not fresh:
-        return set(done)
-    earlier = earlier_attempts(run.spark, run.tables, [w.file for w in fresh])
+        return done
     chosen = choose(fresh, earlier, run.settings)
     if len(chosen) == 1 and earlier.get(chosen[0].file, Attempts()).count >= SUSPECT_ATTEMPTS:
         alone(run, chosen[0], earlier[chosen[0].file], work)
@@ -93,7 +94,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
         except Exception as error:  # noqa: BLE001 - whatever Spark raises; it is raised again when it goes on
             # Once more, then in smaller groups, until a file that fails stands alone.
             run.failed(error, MAX_FAILURES_IN_A_ROW)
-            return set(done)
+            return done
     run.failures = 0
     return {*done, *(w.file for w in chosen)}
 

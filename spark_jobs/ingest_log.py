@@ -17,7 +17,8 @@ from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
 from spark_jobs.contract.violations import shorten
-from spark_jobs.staging import FileCounts, Staged
+from spark_jobs.counts import FileCounts
+from spark_jobs.staging import Staged
 from spark_jobs.tables import INGEST_LOG_COLUMNS, INGEST_LOG_DDL, Tables, quoted
 from spark_jobs.taking import Batch, WaitingFile, of_files
 from spark_jobs.world import World
@@ -95,14 +96,10 @@ class Won:
     updated: int = 0
 
 
-def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> dict[FileId, LogEntry]:
-    """What the log already says about these files: usually nothing, and a narrow look costs a third."""
-    log = of_files(spark.table(tables.ingest_log), files)
-    found = [FileId.parse(row["file_id"]) for row in log.select("file_id").collect()]
-    if not found:
-        return {}
-    rows = of_files(spark.table(tables.ingest_log), found).select(*INGEST_LOG_COLUMNS).collect()
-    return {entry.file: entry for entry in map(LogEntry.of_row, rows)}
+def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list[LogEntry]:
+    """The lines of these files."""
+    rows = of_files(spark.table(tables.ingest_log), files).select(*INGEST_LOG_COLUMNS).collect()
+    return [LogEntry.of_row(row) for row in rows]
 
 
 def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:

@@ -39,13 +39,17 @@ def merge(spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, fee
 
 
 def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> None:
-    """The literal range of keys lets Delta skip the files of the target that can't hold any of them."""
+    """The literal range of keys lets Delta skip the files of the target that can't hold any of them.
+
+    ``row_number > 0`` leaves nothing out: Spark makes a Bloom filter only of a side that a comparison narrows.
+    """
     key = quoted(feed.key)
     columns = [*(quoted(name) for name in feed.column_names), *PROVENANCE]
+    newest = f"{tables.stage} VERSION AS OF {stage_version} WHERE newest AND row_number > 0"
     spark.sql(
         f"""
         MERGE INTO {tables.target} t
-        USING (SELECT {", ".join(columns)} FROM {tables.stage} VERSION AS OF {stage_version} WHERE newest) s
+        USING (SELECT {", ".join(columns)} FROM {newest}) s
         ON t.{key} = s.{key} AND t.{key} BETWEEN {sql_text(keys[0])} AND {sql_text(keys[1])}
         WHEN MATCHED AND {rank_sql(feed, "s")} > {rank_sql(feed, "t")}
           THEN UPDATE SET {", ".join(f"t.{column} = s.{column}" for column in columns)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spark_jobs.cloud.ports import FileGone
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.rows import latest_allowed
+from spark_jobs.counts import Counts, count_rows
 from spark_jobs.judging import StagedRow, as_arrow, judge_stream
 from spark_jobs.parsing import staged_ddl
 from spark_jobs.taking import WaitingFile
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], world: World) -> DataFrame:
-    """Judged rows with their flags, as Spark's own parsing gives them. Raises FileGone and WorldTrouble."""
+def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], world: World) -> tuple[DataFrame, Counts]:
+    """Judged rows with their flags, as Spark's own parsing gives them; and their counts.
+
+    Raises FileGone and WorldTrouble.
+    """
     import pyarrow as pa
 
     rows: list[StagedRow] = []
@@ -33,4 +37,5 @@ def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], wor
     for at, name in enumerate(("newest", "tied")):
         batch = batch.append_column(name, pa.array([flag[at] for flag in flagged], pa.bool_()))
     table = pa.Table.from_batches([batch])
-    return spark.createDataFrame(table, f"{staged_ddl(feed)}, newest BOOLEAN, tied BOOLEAN")
+    frame = spark.createDataFrame(table, f"{staged_ddl(feed)}, newest BOOLEAN, tied BOOLEAN")
+    return frame, count_rows(rows, flagged, feed)

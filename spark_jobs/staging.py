@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spark_jobs.conflicts import committed
-from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.judgements import MAX_VIOLATIONS, Judgement, too_many_bad_rows
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.contract.violations import Violation
-from spark_jobs.judging import NOT_LINES, WHOLE_FILE_ROW
+from spark_jobs.counts import Counts, FileCounts, count_staged
+from spark_jobs.judging import NOT_LINES
 from spark_jobs.settings import IngestSettings
 from spark_jobs.tables import Tables, at_version
 from spark_jobs.taking import Batch, WaitingFile
@@ -27,17 +27,6 @@ STORAGE_CALLS_AT_ONCE = 16
 MISCOUNTS = 3
 """How often a stage may hold other rows than the survey counted before the run gives up."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FileCounts:
-    """What the stage holds of one file. ``numbers`` is the sum of the row numbers: with gaps or repeats it is off."""
-
-    rows: int = 0
-    bad_rows: int = 0
-    numbers: int = 0
-    conflicting_ties: int = 0
-    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +50,8 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
     miscounts = 0
     while left:
         try:
-            rows, counted = _parsed(spark, list(left.values()), not_lines, settings, world)
-            version = _write(spark, tables, batch, rows, settings, world)
+            parsed = _parsed(spark, list(left.values()), not_lines, settings, world)
+            version = _write(spark, tables, batch, parsed.rows, settings, world)
         except Exception:
             if not (changed := overwritten(world, left.values())):
                 raise
@@ -76,11 +65,13 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
         if version is None:
             return Staged(None, tuple(left.values()), dict.fromkeys(left, FileCounts()), None, tuple(gone), condemned)
         staged = at_version(spark, tables.stage, version)
-        counts, keys = _counts(staged, settings.feed)
-        if wrong := {file for file, found in counts.items() if found.fault == NOT_LINES}:
+        found = parsed.counts or count_staged(staged, settings.feed)
+        counts = found.files
+        if wrong := {file for file, counted in counts.items() if counted.fault == NOT_LINES}:
             not_lines |= wrong
             continue
-        if miscounted := [file for file, rows in counted.items() if not _complete(counts.get(file, FileCounts()), rows)]:
+        surveyed = parsed.surveyed.items()
+        if miscounted := [file for file, rows in surveyed if not _complete(counts.get(file, FileCounts()), rows)]:
             miscounts += 1
             if miscounts >= MISCOUNTS:
                 raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
@@ -91,7 +82,7 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
             left = {file: w for file, w in left.items() if file not in bad}
             continue
         all_counts = {file: counts.get(file, FileCounts()) for file in left}
-        return Staged(version, tuple(left.values()), all_counts, keys, tuple(gone), condemned)
+        return Staged(version, tuple(left.values()), all_counts, found.keys, tuple(gone), condemned)
     return Staged(gone=tuple(gone), condemned=condemned)
 
 
@@ -109,21 +100,31 @@ def path_of(settings: IngestSettings, name: str) -> str:
     return f"{root}/{name}"
 
 
+@dataclass(frozen=True)
+class _Parsed:
+    """Rows with their flags. ``surveyed``: rows of the files that were surveyed first, to compare. ``counts``: where they
+    are known before anything is written."""
+
+    rows: DataFrame
+    surveyed: Mapping[FileId, int] = field(default_factory=dict)
+    counts: Counts | None = None
+
+
 def _parsed(
     spark: SparkSession,
     files: Sequence[WaitingFile],
     not_lines: set[FileId],
     settings: IngestSettings,
     world: World,
-) -> tuple[DataFrame, Mapping[FileId, int]]:
-    """Parsed rows with their flags; and the rows of the files that were surveyed first, to compare."""
+) -> _Parsed:
     from spark_jobs.parsing import Source, parse
     from spark_jobs.small_batches import read_here
     from spark_jobs.winners import flag
 
     feed = settings.feed
     if sum(w.stored.size for w in files) <= settings.small_batch_bytes:
-        return read_here(spark, feed, files, world), {}
+        rows, counts = read_here(spark, feed, files, world)
+        return _Parsed(rows, counts=counts)
     sources = [
         Source(
             w.file,
@@ -134,7 +135,7 @@ def _parsed(
         for w in files
     ]
     parsed = parse(spark, feed, sources)
-    return flag(parsed.rows, feed), parsed.counted
+    return _Parsed(flag(parsed.rows, feed), parsed.counted)
 
 
 def _write(
@@ -147,7 +148,8 @@ def _write(
     columns = [*settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
     # A writer option: serverless refuses the session setting that would do the same.
     write = rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
-    marked = write.option("userMetadata", batch.id)
+    # Written once and read three times, and not kept: the smaller the better.
+    marked = write.option("userMetadata", batch.id).option("compression", "zstd")
     committed("stage", world, lambda: marked.overwrite(F.lit(True)))
     version = _version_of(spark, tables.stage, batch.id)
     if version is None and not rows.isEmpty():
@@ -162,33 +164,6 @@ def _version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int | N
         if found := [int(row["version"]) for row in history if row["userMetadata"] == batch_id]:
             return max(found)
     return None
-
-
-def _counts(staged: DataFrame, feed: Feed) -> tuple[dict[FileId, FileCounts], tuple[str, str] | None]:
-    from pyspark.sql import functions as F
-
-    row = F.col("row_number") > WHOLE_FILE_ROW
-    bad = F.col("violations").isNotNull()
-    found = (
-        staged.groupBy("file_id")
-        .agg(
-            F.count_if(row).alias("rows"),
-            F.count_if(row & bad).alias("bad_rows"),
-            F.sum("row_number").alias("numbers"),
-            F.count_if("tied").alias("ties"),
-            F.max(F.when(~row, F.col("violations")[0]["code"])).alias("fault"),
-            F.min(F.when(~bad, F.col(feed.key))).alias("lowest"),
-            F.max(F.when(~bad, F.col(feed.key))).alias("highest"),
-        )
-        .collect()
-    )
-    counts = {
-        FileId.parse(r["file_id"]): FileCounts(r["rows"], r["bad_rows"], r["numbers"], r["ties"], r["fault"]) for r in found
-    }
-    # Compared as Spark compares text: by code point, as Python does.
-    lowest = [r["lowest"] for r in found if r["lowest"] is not None]
-    highest = [r["highest"] for r in found if r["highest"] is not None]
-    return counts, ((min(lowest), max(highest)) if lowest else None)
 
 
 def _complete(found: FileCounts, rows: int) -> bool:

@@ -79,19 +79,33 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
     return found
 
 
-def earlier_attempts(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> dict[FileId, Attempts]:
-    """Attempts noted before, by file; files without any are left out."""
-    columns = ("file_id", "target_version", "proved")
+def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> tuple[set[FileId], dict[FileId, Attempts]]:
+    """Which of these files are in the log, and what earlier batches noted about the others.
+
+    Both in one query: planning one costs more than reading what it finds.
+    """
+    from pyspark.sql import functions as F
+
+    wanted = list(files)
+    nothing = F.lit(None)
+    done = of_files(spark.table(tables.ingest_log), wanted).select(
+        "file_id", nothing.cast("bigint").alias("target_version"), nothing.cast("boolean").alias("proved")
+    )
+    noted = of_files(spark.table(tables.attempts), wanted).select("file_id", "target_version", "proved")
+    in_log: set[FileId] = set()
     found: dict[FileId, Attempts] = {}
-    for row in of_files(spark.table(tables.attempts), files).select(*columns).collect():
+    for row in noted.unionByName(done).collect():
         file, version = FileId.parse(row["file_id"]), row["target_version"]
+        if version is None:
+            in_log.add(file)
+            continue
         was = found.get(file, Attempts(first_version=version))
         found[file] = Attempts(
             was.count + 1,
             was.proved + row["proved"],
             min(version, version if was.first_version is None else was.first_version),
         )
-    return found
+    return in_log, {file: attempts for file, attempts in found.items() if file not in in_log}
 
 
 def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:

@@ -72,7 +72,7 @@ def trace(spark: SparkSession | None, store: FileStore, settings: IngestSettings
     if spark:
         tables = Tables.of(settings)
         ids = [file for file, _, _ in found]
-        entries = logged(spark, tables, ids)
+        entries = {entry.file: entry for entry in logged(spark, tables, ids)}
         for row in of_files(spark.table(tables.attempts), ids).select("file_id", "attempted_at").collect():
             taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,19 +38,26 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
 def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:
     """(newest, tied) of each row, as ``flag`` gives them."""
     key, moment = feed.position(feed.key), feed.position(feed.newest_by[0])
-    best: dict[Any, tuple[Any, int]] = {}
-    contents: dict[tuple[Any, Any], set[tuple[Any, ...]]] = defaultdict(set)
-    for at, (file_id, number, values, _, _) in enumerate(rows):
+    best: dict[Any, int] = {}
+    contents: dict[tuple[Any, Any], Sequence[Any]] = {}
+    tied: set[tuple[Any, Any]] = set()
+
+    def age(at: int) -> tuple[Any, ...]:
+        file_id, number, values, *_ = rows[at]
+        return precedence(feed, values or ()), file_id, number
+
+    for at, (_, _, values, _, _) in enumerate(rows):
         if values is None:
             continue
-        age = (precedence(feed, values), file_id, number)
-        held = best.get(values[key])
-        if held is None or age > held[0]:
-            best[values[key]] = (age, at)
-        contents[values[key], values[moment]].add(tuple(values))
-    newest = {at for _, at in best.values()}
+        held = best.setdefault(values[key], at)
+        if held != at and age(at) > age(held):  # few keys come twice: only these are compared
+            best[values[key]] = at
+        same = (values[key], values[moment])
+        if contents.setdefault(same, values) != values:
+            tied.add(same)
+    newest = set(best.values())
     return [
-        (at in newest, values is not None and len(contents[values[key], values[moment]]) > 1)
+        (at in newest, values is not None and (values[key], values[moment]) in tied)
         for at, (_, _, values, _, _) in enumerate(rows)
     ]
 

@@ -18,7 +18,10 @@ def spark() -> Iterator[SparkSession]:
     from spark_jobs.session import open_session
 
     os.environ.setdefault("TZ", "UTC")
-    session = open_session()
+    with pytest.MonkeyPatch.context() as patch:
+        # This one lives for minutes, unlike a run: both of Java's compilers pay.
+        patch.setenv("ORDER_TRACKING_JAVA_OPTIONS", os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", ""))
+        session = open_session()
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ def work_folder(name: str) -> Path:
     folder = ROOT / ".cache" / "bench" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def long_lived() -> None:
+    """Java as it comes, for everyone measured: the job's own choice of compiler suits a process that ends soon."""
+    os.environ.setdefault("ORDER_TRACKING_JAVA_OPTIONS", "")
 
 
 def keep(name: str, figures: Mapping[str, object]) -> None:

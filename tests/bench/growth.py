@@ -16,7 +16,7 @@ from pathlib import Path
 from spark_jobs.session import open_session
 from tests.bench.arguments import number
 from tests.bench.contenders import Load, Ours
-from tests.bench.figures import Goal, keep, show_goals, work_folder
+from tests.bench.figures import Goal, keep, long_lived, show_goals, work_folder
 from tests.bench.order_rows import RECENT, Pattern, write_updates
 from tests.bench.table_folder import files_in, live_bytes
 
@@ -29,6 +29,7 @@ BAD_ROWS = 10
 
 def main() -> int:
     loads, rows, daily = number("LOADS", 100), number("ROWS", 1_000_000), number("DAILY", 20_000)
+    long_lived()
     spark = open_session()
     spark.sparkContext.setLogLevel("ERROR")
     folder = work_folder("growth")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from spark_jobs.session import open_session
 from tests.bench.arguments import number
 from tests.bench.contenders import TARGET, Contender, DeltaRs, Load, Notebook, Ours
-from tests.bench.figures import Goal, keep, show_goals, work_folder
+from tests.bench.figures import Goal, keep, long_lived, show_goals, work_folder
 from tests.bench.newest_wins import Difference, differences
 from tests.bench.order_rows import ANYWHERE, RECENT, Pattern, write_late, write_updates
 
@@ -33,6 +33,7 @@ COUNTED = ("stage", "merge")
 
 def main() -> int:
     rows, rounds = number("ROWS", 10_000_000), number("ROUNDS", 5)
+    long_lived()
     spark = open_session()
     spark.sparkContext.setLogLevel("ERROR")
     folder = work_folder("merge")
