@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from functions.failed_runs import tell_failed_runs
 from functions.handler import settle
 from functions.launch import launch_for_tick
 from functions.reporting import log_fields
@@ -41,6 +42,8 @@ def sweep(tick: str, world: World) -> Swept:
     oldest = max(((world.now() - s.created).total_seconds() for s in overdue), default=0.0)
     swept = Swept(len(overdue), waiting, len(troubles), run_id)
     _log.info("swept", extra={"overdue": swept.seen, "waiting": waiting, "run_id": run_id, "oldest_seconds": round(oldest)})
+    # Last, and not where the launch raised: waiting for Databricks costs time that files are to have first.
+    tell_failed_runs(world)
     if troubles:
         raise troubles[0]
     return swept

@@ -23,3 +23,4 @@ class World:
     now: Callable[[], datetime]
     elapsed: Callable[[], float]
     launched: LaunchedLately = field(default_factory=LaunchedLately)
+    told_runs: set[int] = field(default_factory=set)

@@ -20,6 +20,7 @@ from spark_jobs.settings import (
     parse_not_before,
     parse_ratio,
 )
+from spark_jobs.waiting import StillWaiting
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("stopped by the keyboard") from None
-    except (SettingsError, SessionError, WorldTrouble, FileUnacceptable, UnbalancedLog) as error:
+    except (SettingsError, SessionError, WorldTrouble, FileUnacceptable, UnbalancedLog, StillWaiting) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # A page of the engine's stack goes to the log; who is called at night reads one line first.

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from spark_jobs.screen import moment, print_json, print_table
+from spark_jobs.screen import moment, print_json, print_table, waiting_bar
 from spark_jobs.settings import IngestSettings, Places
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_jobs.changes import Change
+    from spark_jobs.contract.file_ids import FileId
+    from spark_jobs.replaying import Copy, Replay
     from spark_jobs.tracing import Trace
+    from spark_jobs.waiting import Waiting
     from spark_jobs.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 RECENT_FILES = 10
 RECENT_RUNS = 5
+PATIENCE_SECONDS = 1800
+"""Longer than the sweep takes to make up for a lost event (its grace and its interval), and a run after it."""
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -38,14 +45,35 @@ def place_options(command: F) -> F:
     return command
 
 
+def table_options(command: F) -> F:
+    options = [
+        click.option("--catalog", default="", help="Unity Catalog catalog of the tables."),
+        click.option("--schema", default="", help="Schema of the tables in that catalog."),
+        click.option("--warehouse", default="", help="A folder of Delta tables, instead of catalog and schema."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=PATIENCE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --wait waits.",
+)
+
+
 @click.command()
 @place_options
-@click.option("--catalog", default="", help="Unity Catalog catalog of the tables.")
-@click.option("--schema", default="", help="Schema of the tables in that catalog.")
-@click.option("--warehouse", default="", help="A folder of Delta tables, instead of catalog and schema.")
+@table_options
 @click.option("--job-id", type=int, help="Show this Databricks job's latest runs; login from the environment.")
 @click.option("--file", "name", help="Where is this file: its name, object name or file id.")
 @click.option("--key", help="With --file: what became of its row with this tracking_num.")
+@click.option("--wait", "waits", is_flag=True, help="First wait until what waits now (with --file: that file) has left.")
+@_timeout_option
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def status(
     bucket: str,
@@ -58,6 +86,8 @@ def status(
     job_id: int | None,
     name: str | None,
     key: str | None,
+    waits: bool,
+    timeout: float,
     as_json: bool,
 ) -> None:
     """What waits, what was merged or rejected, and the last runs; or one file's way."""
@@ -68,6 +98,8 @@ def status(
     places = Places(bucket, source_prefix, archive_prefix, rejected_prefix)
     settings = IngestSettings(places, catalog=catalog, schema=schema, warehouse=warehouse)
     world = build_world(settings)
+    if waits:
+        _wait(_waiting_now(settings, world, name), settings, world, timeout)
     if name:
         _show_file(settings, world, name, key, as_json)
     else:
@@ -80,6 +112,9 @@ def status(
 @click.option("--from", "first", type=_DAY, help="Files whose name has this date or a later one.")
 @click.option("--to", "last", type=_DAY, help="Files whose name has this date or an earlier one.")
 @click.option("--dry-run", is_flag=True, help="Say what would be copied back, and copy nothing.")
+@click.option("--wait", "waits", is_flag=True, help="Wait for the copies and say what they changed; needs the tables.")
+@_timeout_option
+@table_options
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def replay(
     bucket: str,
@@ -90,29 +125,108 @@ def replay(
     first: datetime | None,
     last: datetime | None,
     dry_run: bool,
+    waits: bool,
+    timeout: float,
+    catalog: str,
+    schema: str,
+    warehouse: str,
     as_json: bool,
 ) -> None:
     """Copy archived or rejected files back, to go through again.
 
     FILES are names they were uploaded under (every generation), object names in archive/ or rejected/, or file ids.
     """
-    from spark_jobs.bootstrap import build_store
+    from spark_jobs.bootstrap import build_store, build_world
     from spark_jobs.contract.feeds import ORDER_TRACKING
     from spark_jobs.replaying import Wanted, carry_out, plan
 
+    if waits and dry_run:
+        raise click.UsageError("--dry-run copies nothing, so there is nothing to --wait for")
     places = Places(bucket, source_prefix, archive_prefix, rejected_prefix)
-    store = build_store()
+    # Before anything is copied: whoever forgot the tables is told so while nothing has happened.
+    settings = IngestSettings(places, catalog=catalog, schema=schema, warehouse=warehouse) if waits else None
+    world = build_world(settings) if settings else None
+    store = world.store if world else build_store()
     wanted = Wanted(files, first.date() if first else None, last.date() if last else None)
     planned = plan(store, ORDER_TRACKING, places, wanted)
-    lines = []
-    for one in planned:
-        answer = "would be copied" if dry_run else carry_out(store, one)
-        lines.append({"from": one.stored.file.name, "to": one.to, "arrival": one.arrival, "answer": answer})
+    copies = [(one, None if dry_run else carry_out(store, one)) for one in planned]
+    if settings and world:
+        _show_changes([(one, copy) for one, copy in copies if copy], settings, world, timeout, as_json)
+        return
+    lines = [_copy_line(one, copy) for one, copy in copies]
     if as_json:
         print_json(lines)
         return
     print_table(["from", "to", "arrived", ""], [[str(v) for v in _shown(line).values()] for line in lines])
-    click.echo(f"{len(lines)} files; what they change: order-tracking status --file NAME, after the next run", err=True)
+    learn = "what they change: replay --wait, or status --file with the name in `to` after the next run"
+    click.echo(f"{len(lines)} files; {learn}", err=True)
+
+
+def _waiting_now(settings: IngestSettings, world: World, name: str | None) -> list[FileId]:
+    """What `status --wait` waits for. Nothing takes an empty object, so waiting for one would never end."""
+    from spark_jobs.contract.file_ids import FileId
+    from spark_jobs.tracing import find
+    from spark_jobs.waiting import waiting
+
+    places = settings.places
+    if name:
+        there = [stored for _, stored, _ in find(world.store, settings, name)]
+        return [s.file for s in there if s.size and s.file.name.startswith(places.source_prefix)]
+    lines = waiting(world.store, places)
+    return [FileId(places.bucket, line.name, line.generation) for line in lines if line.state != "empty"]
+
+
+def _wait(files: Collection[FileId], settings: IngestSettings, world: World, patience: float) -> None:
+    from spark_jobs.waiting import wait_for
+
+    with waiting_bar(len(files)) as say:
+
+        def tell(left: list[Waiting]) -> None:
+            states = ", ".join(f"{count} {state}" for state, count in Counter(w.state for w in left).items())
+            say(len(files) - len(left), f"left {settings.places.source_prefix}" + (f", {states}" if states else ""))
+
+        wait_for(files, world, settings.places, patience, tell)
+
+
+def _copy_line(replay: Replay, copy: Copy | None) -> dict[str, Any]:
+    answer = copy.answer if copy else "would be copied"
+    return {"from": replay.stored.file.name, "to": replay.to, "arrival": replay.arrival, "answer": answer}
+
+
+def _show_changes(
+    copies: Sequence[tuple[Replay, Copy]], settings: IngestSettings, world: World, patience: float, as_json: bool
+) -> None:
+    from spark_jobs.changes import changes_of, in_a_sentence
+    from spark_jobs.ingest_log import LogEntry, logged
+    from spark_jobs.tables import Tables
+
+    def read_log(files: Sequence[FileId]) -> list[LogEntry]:
+        with _session() as spark:
+            return logged(spark, Tables.of(settings), files)
+
+    files = [copy.file for _, copy in copies if copy.file]
+    _wait(files, settings, world, patience)
+    changes = changes_of(files, world.store, settings.places, read_log)
+    if as_json:
+        print_json([{**_copy_line(replay, copy), **_changed(copy, changes)} for replay, copy in copies])
+        return
+    header = ["copy", "", "outcome", "rows", "inserted", "updated", "outranked", "rejected", "why"]
+    print_table(header, [_change_line(replay, copy, changes) for replay, copy in copies])
+    click.echo(in_a_sentence(list(changes.values())))
+
+
+_FACTS = ("outcome", "rows", "inserted", "updated", "outranked", "rejected_rows", "reason")
+
+
+def _changed(copy: Copy, changes: dict[FileId, Change]) -> dict[str, Any]:
+    """Every line has every field, whatever became of its file."""
+    change = changes[copy.file] if copy.file else None
+    return {"file": copy.file, **{name: getattr(change, name, None) for name in _FACTS}}
+
+
+def _change_line(replay: Replay, copy: Copy, changes: dict[FileId, Change]) -> list[str]:
+    facts = _changed(copy, changes)
+    return [replay.to, copy.answer, *("" if facts[name] is None else str(facts[name]) for name in _FACTS)]
 
 
 def _show_file(settings: IngestSettings, world: World, name: str, key: str | None, as_json: bool) -> None:

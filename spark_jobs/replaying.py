@@ -46,17 +46,27 @@ class Replay:
     to: str
 
 
+@dataclass(frozen=True)
+class Copy:
+    """``file``: the copy that waits now, which the log will know by its own id; None where there is none."""
+
+    answer: Answer
+    file: FileId | None = None
+
+
 def plan(store: FileStore, feed: Feed, places: Places, wanted: Wanted) -> list[Replay]:
     """What would be copied, older generations first. Raises SettingsError for a file that is nowhere."""
     found = {replay.stored.file: replay for replay in _found(store, feed, places, wanted)}
     return sorted(found.values(), key=lambda replay: replay.original)
 
 
-def carry_out(store: FileStore, replay: Replay) -> Answer:
+def carry_out(store: FileStore, replay: Replay) -> Copy:
     """Copy one file back. Doing it again changes nothing: the place is derived from the generation."""
-    if store.copy(replay.stored.file, replay.to, {ARRIVAL_KEY: replay.arrival.isoformat()}):
-        return "copied"
-    return "waiting already" if store.look(replay.stored.file.bucket, replay.to) else "gone meanwhile"
+    copied = store.copy(replay.stored.file, replay.to, {ARRIVAL_KEY: replay.arrival.isoformat()})
+    if copied:
+        return Copy("copied", copied)
+    there = store.look(replay.stored.file.bucket, replay.to)
+    return Copy("waiting already", there.file) if there else Copy("gone meanwhile")
 
 
 def _found(store: FileStore, feed: Feed, places: Places, wanted: Wanted) -> Iterator[Replay]:

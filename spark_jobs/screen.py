@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -32,6 +34,34 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 def _printable(text: str) -> str:
     """Names are hostile: nothing may move the cursor or change a terminal's mind."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def waiting_bar(total: int) -> Iterator[Callable[[int, str], None]]:
+    """Tell it how many are done, and what the others wait for: a bar on a terminal, elsewhere a line where that changed.
+    On stderr: stdout is for the answer.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = ""
+
+        def say(done: int, text: str) -> None:
+            nonlocal said
+            line = _printable(f"{done}/{total} {text}")
+            if line != said:
+                click.echo(line, err=True)
+            said = line
+
+        yield say
+        return
+    text_column = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), text_column)
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done, text: progress.update(task, completed=done, description=_printable(text))
 
 
 def print_json(answer: Any) -> None:

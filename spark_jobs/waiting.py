@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.places import report_name
+from spark_jobs.contract.violations import shorten
 from spark_jobs.settings import Places
+from spark_jobs.world import World
 
 State = Literal["accepted", "not judged yet", "marked under another contract", "empty"]
+
+POLL_SECONDS = 3.0
+SHOWN_FILES = 3
+_ADVICE: dict[State, str] = {
+    "accepted": "accepted files wait for a run (status --job-id shows the latest)",
+    "not judged yet": "files not judged yet wait for the function (its log says why; the sweep makes up for lost events)",
+    "marked under another contract": "files marked under another contract wait for the sweep",
+    "empty": "nothing takes an empty file",
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +39,10 @@ class Waiting:
     generation: int
     since: datetime
     state: State
+
+
+class StillWaiting(Exception):
+    """Patience ran out; the message is one sentence that says what waits and what to do."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +56,43 @@ class Rejected:
 
 def waiting(store: FileStore, places: Places) -> list[Waiting]:
     """Whatever is in the source folder, the oldest first."""
-    found = (s for s in store.listing(places.bucket, places.source_prefix) if not s.file.name.endswith("/"))
+    return _listed(store, places.bucket, places.source_prefix)
+
+
+def _listed(store: FileStore, bucket: str, prefix: str) -> list[Waiting]:
+    found = (s for s in store.listing(bucket, prefix) if not s.file.name.endswith("/"))
     lines = [Waiting(s.file.name, s.file.generation, s.created, state_of(s)) for s in found]
     return sorted(lines, key=lambda line: line.since)
+
+
+def wait_for(
+    files: Collection[FileId], world: World, places: Places, patience: float, tell: Callable[[list[Waiting]], None]
+) -> None:
+    """Until none of these files is in the source folder any more, whatever became of it. ``tell`` hears at each look which
+    are. Raises StillWaiting after ``patience`` seconds.
+    """
+    if not files:
+        return
+    wanted = {(file.name, file.generation) for file in files}
+    # One file, or the copies of a replay, are found without paging through everything that waits.
+    prefix = os.path.commonprefix([file.name for file in files])  # noqa: RUF071 - a bucket knows no folders
+    deadline = world.elapsed() + patience
+    while True:
+        left = [w for w in _listed(world.store, places.bucket, prefix) if (w.name, w.generation) in wanted]
+        tell(left)
+        if not left:
+            return
+        remaining = deadline - world.elapsed()
+        if remaining <= 0:
+            raise StillWaiting(_still_waiting(left, len(files), patience))
+        world.sleep(min(POLL_SECONDS, remaining))
+
+
+def _still_waiting(left: list[Waiting], of: int, patience: float) -> str:
+    named = ", ".join(f"{shorten(w.name)} ({w.state})" for w in left[:SHOWN_FILES])
+    more = f" and {len(left) - SHOWN_FILES} more" if len(left) > SHOWN_FILES else ""
+    advice = "; ".join(_ADVICE[state] for state in Counter(w.state for w in left))
+    return f"after {patience:g} s {len(left)} of {of} files still wait: {named}{more}; {advice}"
 
 
 def state_of(stored: StoredFile) -> State:

@@ -97,12 +97,14 @@ class GcsFileStore:
         # Gone: by an earlier attempt of ours (then it lies at ``to``), or overwritten or deleted by somebody else.
         return moved is not None or self.look(file.bucket, to) is not None
 
-    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> bool:
+    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
         bucket = self._client.bucket(file.bucket)
         source = bucket.blob(file.name, generation=file.generation)
         target = bucket.blob(to)
         target.metadata = dict(metadata)
-        return self._change(lambda: _rewrite(source, target)) is not None
+        if self._change(lambda: _rewrite(source, target)) is None:
+            return None
+        return FileId(file.bucket, to, int(target.generation))
 
     def _blob(self, file: FileId) -> storage.Blob:
         return self._client.bucket(file.bucket).blob(file.name)

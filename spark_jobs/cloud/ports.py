@@ -63,9 +63,9 @@ class FileStore(Protocol):
         was done already counts as done. False where the generation is gone and was not moved to ``to``.
         """
 
-    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> bool:
-        """Copy this generation to a name at which nothing is, with ``metadata`` as its only custom metadata.
-        False where the generation is gone or something is at ``to`` already.
+    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
+        """Copy this generation to a name at which nothing is, with ``metadata`` as its only custom metadata; the copy's id.
+        None where the generation is gone or something is at ``to`` already.
         """
 
 

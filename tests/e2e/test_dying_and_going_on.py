@@ -88,6 +88,32 @@ def test_a_function_that_was_killed_judges_again_after_a_restart(stack: RunningS
     assert len(stack.names("archive/")) == before
 
 
+def test_an_overwrite_during_a_run_that_carries_the_mark_along_is_judged_on_its_own(stack: RunningStack) -> None:
+    """As gcsfuse writes: new bytes under the old custom metadata, an accepted mark among it."""
+    name = "order_tracking_2026_01_28.csv"
+    old_rows = HEADER + b"".join(line(f"R{n}", "pending", "2026-01-28 10:00:00") for n in range(50))
+    new_rows = HEADER + b"".join(line(f"R{n}", "shipped", "2026-01-28 09:00:00") for n in range(25, 75))
+    before = set(target(stack))
+    old = send(stack, name, old_rows)
+    until(lambda: old.file_id in attempted(stack), "the run has taken the file", RUN_SECONDS)
+    blob = stack.bucket.get_blob(f"source/{name}")
+    assert blob is not None and blob.metadata, "taken, and not marked"
+    carried = stack.bucket.blob(blob.name)
+    carried.metadata = blob.metadata
+    carried.upload_from_string(new_rows, content_type="text/csv")
+    settle(stack)
+
+    lines = log_lines(stack)
+    new_id = old.file_id.replace(str(old.generation), str(carried.generation))
+    assert lines[new_id]["outcome"] == "merged" and lines[new_id]["balanced"] is True
+    merged = [new_rows] if lines[old.file_id]["outcome"] == "superseded" else [old_rows, new_rows]
+    assert {key: row for key, row in target(stack).items() if key not in before} == newest_of(*merged)
+
+
+def attempted(stack: RunningStack) -> set[str]:
+    return {row["file_id"] for row in table(stack, "orders_attempts", "file_id")}
+
+
 def test_stopping_and_starting_again_keeps_tables_bucket_and_runs(stack: RunningStack) -> None:
     before = (target(stack), sorted(stack.names()), [run.run_id for run in runs(stack)])
 

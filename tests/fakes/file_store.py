@@ -118,14 +118,14 @@ class FakeFileStore:
             del self.objects[file.bucket, file.name]
             return True
 
-    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> bool:
+    def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
         self._called("copy", file.name)
         with self._lock:
             held = self._live(file)
             if held is None or (file.bucket, to) in self.objects:
-                return False
-            self.upload(to, held.content, bucket=file.bucket, metadata=metadata, content_type=held.content_type)
-            return True
+                return None
+            copied = self.upload(to, held.content, bucket=file.bucket, metadata=metadata, content_type=held.content_type)
+            return copied.file
 
     def _live(self, file: FileId) -> FakeObject | None:
         with self._lock:

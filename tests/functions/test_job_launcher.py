@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config as SdkConfig
 
 from functions.databricks_jobs import DatabricksJobLauncher
-from functions.ports import JobLauncher
+from functions.ports import FailedRun, JobLauncher
 from spark_jobs.cloud.ports import WorldTrouble
 from spark_jobs.contract.parameters import RunParameters
 from tests.fakes.job_launcher import FakeJobLauncher
@@ -70,13 +70,19 @@ def launcher_on(server: RunningJobsServer, **settings: Any) -> DatabricksJobLaun
     return DatabricksJobLauncher(lambda: WorkspaceClient(config=config), server.job_ids["ingest"])
 
 
-@pytest.fixture
-def real(tmp_path: Path, start_jobs_server: StartJobsServer) -> Job:
-    gate, bundle = tmp_path / "gate", tmp_path / "bundle"
+def start_job(tmp_path: Path, start: StartJobsServer, mode: str, value: str | Path) -> RunningJobsServer:
+    """A server whose job does one of the things that the probe can do."""
+    bundle = tmp_path / "bundle"
     (bundle / "resources").mkdir(parents=True)
     (bundle / "databricks.yml").write_text(BUNDLE)
-    (bundle / "resources" / "ingest.yml").write_text(JOB % (DECLARED, "wait", gate))
-    server = start_jobs_server(tmp_path / "data", "--bundle", bundle)
+    (bundle / "resources" / "ingest.yml").write_text(JOB % (DECLARED, mode, value))
+    return start(tmp_path / "data", "--bundle", bundle)
+
+
+@pytest.fixture
+def real(tmp_path: Path, start_jobs_server: StartJobsServer) -> Job:
+    gate = tmp_path / "gate"
+    server = start_job(tmp_path, start_jobs_server, "wait", gate)
     return Job(launcher_on(server), gate=gate, server=server)
 
 
@@ -105,6 +111,39 @@ def test_a_run_is_active_until_it_ended_and_its_token_still_returns_it(job: Job)
     job.let_runs_end()
     until(lambda: not job.launcher.has_active_run(), "no run is active")
     assert job.launcher.launch("window-1", PARAMETERS) == run
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
+def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[JobLauncher, int]:
+    """A launcher whose one run failed with "2 files do not balance"."""
+    if request.param == "fake":
+        return FakeJobLauncher(failed=[FailedRun(1, datetime.now(UTC), "ValueError: 2 files do not balance")]), 1
+    server = start_job(tmp_path, request.getfixturevalue("start_jobs_server"), "fail", "2 files do not balance")
+    launcher = launcher_on(server)
+    run = launcher.launch("window-1", PARAMETERS)
+    server.wait_state(run, "FAILED")
+    return launcher, run
+
+
+def test_a_failed_run_is_told_with_its_end_and_what_it_raised(failed_run: tuple[JobLauncher, int]) -> None:
+    launcher, run = failed_run
+    now = datetime.now(UTC)
+    (told,) = launcher.failed_runs(now - timedelta(minutes=5))
+    assert told.run_id == run
+    assert now - timedelta(minutes=1) < told.ended <= now
+    assert told.reason.startswith("ValueError: ")
+    assert "2 files do not balance" in told.reason
+    assert launcher.failed_runs(told.ended) == [told]
+    assert launcher.failed_runs(told.ended + timedelta(milliseconds=1)) == []
+
+
+def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: Job) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    job.begin("window-1")
+    assert job.launcher.failed_runs(long_ago) == []
+    job.let_runs_end()
+    until(lambda: not job.launcher.has_active_run(), "no run is active")
+    assert job.launcher.failed_runs(long_ago) == []
 
 
 @pytest.mark.servers
@@ -153,3 +192,30 @@ class TestReal:
         with pytest.raises(WorldTrouble) as trouble:
             launcher.launch("window-1", PARAMETERS)
         assert "wrong" not in json.dumps(str(trouble.value)).replace("wrong value", "")
+
+    def test_a_cancelled_run_did_not_fail(self, real: Job) -> None:
+        assert real.server is not None
+        run = real.begin("window-1")
+        real.server.wait_state(run, "RUNNING")
+        real.server.client().jobs.cancel_run(run)
+        real.server.wait_state(run, "CANCELED")
+        assert real.launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1)) == []
+
+    def test_a_run_without_output_is_told_by_its_state(self, tmp_path: Path, start_jobs_server: StartJobsServer) -> None:
+        server = start_job(tmp_path, start_jobs_server, "fail", "this time")
+        launcher = launcher_on(server)
+        server.wait_state(launcher.launch("window-1", PARAMETERS), "FAILED")
+        server.fault(times=10, path_regex=".*get-output.*", action="status", status=400)
+        (told,) = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+        assert told.reason == "Task ingest failed with message: Workload failed, see run output for details."
+
+    def test_only_the_latest_runs_are_looked_at_and_in_one_call(
+        self, tmp_path: Path, start_jobs_server: StartJobsServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = start_job(tmp_path, start_jobs_server, "fail", "again")
+        launcher = launcher_on(server)
+        runs = [launcher.launch(f"window-{number}", PARAMETERS) for number in range(3)]
+        until(lambda: not launcher.has_active_run(), "no run is active")
+        monkeypatch.setattr("functions.databricks_jobs.LATEST_RUNS", 2)
+        told = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+        assert [run.run_id for run in told] == [runs[2], runs[1]]

@@ -62,7 +62,7 @@ def test_nothing_is_launched_while_a_run_is_queued_or_running(fake: FakeWorld) -
     assert marked(fake) == {NAMES[0]}, "judged all the same"
 
 
-def test_nothing_waiting_means_no_call_to_databricks(fake: FakeWorld) -> None:
+def test_nothing_waiting_means_that_databricks_out_of_reach_is_no_trouble(fake: FakeWorld) -> None:
     fake.launcher.trouble = "down"
     assert sweep("tick-1", fake.world).run_id is None
 

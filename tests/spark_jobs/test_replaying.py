@@ -32,7 +32,7 @@ def merged(fake: FakeWorld, content: bytes = GOOD, name: str = NAME) -> int:
 
 
 def replay(fake: FakeWorld, *files: str, first: date | None = None, last: date | None = None) -> list[str]:
-    return [carry_out(fake.store, r) for r in plan(fake.store, ORDER_TRACKING, PLACES, Wanted(files, first, last))]
+    return [carry_out(fake.store, r).answer for r in plan(fake.store, ORDER_TRACKING, PLACES, Wanted(files, first, last))]
 
 
 @pytest.mark.parametrize("spelling", ["order_tracking_2026_01_31.csv", NAME, "archive", "id"])

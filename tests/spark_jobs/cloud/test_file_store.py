@@ -182,7 +182,8 @@ def test_move_never_takes_a_newer_generation(place: Bucket) -> None:
 
 def test_copy_makes_a_new_object_with_only_the_metadata_given(place: Bucket) -> None:
     file = place.upload("archive/x.1.csv", b"abc", {"mark": "old"})
-    assert place.store.copy(file, NAME, {"arrival": "2026"})
+    copied = place.store.copy(file, NAME, {"arrival": "2026"})
+    assert copied == looked(place).file
     assert dict(looked(place).metadata) == {"arrival": "2026"}
     assert place.content(NAME) == place.content("archive/x.1.csv") == b"abc"
 
