@@ -1,4 +1,7 @@
-"""The scheduled pass over what is still in source/: missed event, crashed function, failed run, all by one mechanism."""
+"""The scheduled pass over what is still in source/: missed event, crashed function, failed run, all by one mechanism.
+
+Being what runs anyway, it is also who tells of failed runs (`failed_runs`).
+"""
 
 from __future__ import annotations
 
