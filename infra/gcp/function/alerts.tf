@@ -1,5 +1,5 @@
-# What a person should get up for. Failed runs and a log that doesn't balance are seen by Databricks only: the bundle's
-# job notifies of those (infra/databricks/resources); here they show as a growing age of the oldest file.
+# What a person should get up for. Failed runs and a log that doesn't balance are Databricks' to know: the sweep asks and
+# tells of them in its log, some minutes after the bundle's own mails (alert_emails in infra/databricks/databricks.yml).
 
 resource "google_monitoring_notification_channel" "email" {
   count = var.alert_email == "" ? 0 : 1
@@ -64,6 +64,57 @@ resource "google_monitoring_alert_policy" "rejected_files" {
   }
   documentation {
     content = "The report beside each file in rejected/ says which rows broke which rule; its sender mends it and uploads it again. docs/deploy.md, When something is wrong."
+  }
+}
+
+resource "google_monitoring_alert_policy" "failed_runs" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: runs fail"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "ERROR"
+  conditions {
+    display_name = "any in 30 minutes"
+    condition_threshold {
+      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.failed_runs.name}\" AND ${local.on_run}"
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        # Longer than the sweep looks back: a run told twice is one incident.
+        alignment_period     = "1800s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    content = "The sweep's log line names the run and begins what it raised; the run's page in Databricks has the rest. No file is lost: whatever a failed run leaves is taken by the next one. docs/deploy.md, When something is wrong."
+  }
+}
+
+resource "google_monitoring_alert_policy" "unbalanced_log" {
+  project               = local.base.project_id
+  display_name          = "Order tracking: the log does not balance"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "ERROR"
+  conditions {
+    display_name = "any in 30 minutes"
+    condition_threshold {
+      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.unbalanced_log.name}\" AND ${local.on_run}"
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "1800s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    content = "Everything is loaded and archived, but function and job counted different rows: a bug. The files are in orders_ingest_log where balanced = false; keep them. docs/deploy.md, When something is wrong."
   }
 }
 

@@ -35,6 +35,30 @@ resource "google_logging_metric" "rejected_files" {
   }
 }
 
+resource "google_logging_metric" "failed_runs" {
+  project     = local.base.project_id
+  name        = "${local.base.name}/failed-runs"
+  description = "Tellings of failed runs by the sweep; a new instance of it may tell a run again"
+  filter      = "${local.our_lines} AND jsonPayload.message=~\"^run failed: \""
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+  }
+}
+
+resource "google_logging_metric" "unbalanced_log" {
+  project     = local.base.project_id
+  name        = "${local.base.name}/unbalanced-log"
+  description = "Tellings of runs that loaded everything and whose counts differ from the function's"
+  filter      = "${local.our_lines} AND jsonPayload.message=~\"^log does not balance: \""
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+  }
+}
+
 resource "google_logging_metric" "oldest_in_source" {
   project         = local.base.project_id
   name            = "${local.base.name}/oldest-in-source"

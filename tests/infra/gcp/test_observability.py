@@ -7,12 +7,15 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from werkzeug.exceptions import ServiceUnavailable
 
 from functions import bootstrap, reporting
+from functions.failed_runs import LOOK_BACK, UNBALANCED
 from functions.handler import handle_upload
+from functions.ports import FailedRun
 from functions.sweep import sweep
 from spark_jobs.cloud.ports import WorldTrouble
 from spark_jobs.contract.violations import RULES
@@ -95,6 +98,27 @@ def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.Strin
     age = entry[extracted("oldest_in_source")]
     assert isinstance(age, int | float)
     assert 7200 <= age < 7300
+
+
+@pytest.mark.parametrize(
+    ("reason", "metric"),
+    [("SessionError: no catalog", "failed_runs"), (f"RunFailed: 2 {UNBALANCED}, among them x", "unbalanced_log")],
+)
+def test_a_failed_run_is_counted_once_and_is_no_error_of_the_function(lines: io.StringIO, reason: str, metric: str) -> None:
+    fake = FakeWorld()
+    fake.launcher.failed.append(FailedRun(7, fake.clock(), reason))
+    sweep("tick", fake.world)
+    (entry,) = [entry for entry in printed(lines) if entry["message"] != "swept"]
+    assert [name for name in METRICS if matching(name, entry)] == [metric]
+    assert entry["run_id"] == 7
+
+
+@pytest.mark.parametrize("alert", ["failed_runs", "unbalanced_log"])
+def test_a_run_told_twice_is_one_incident(alert: str) -> None:
+    """As long as one telling is in the window, the incident stays open, and the next opens none."""
+    (condition,) = ALERTS[alert]["conditions"][0]["condition_threshold"]
+    period = text(condition["aggregations"][0]["alignment_period"])
+    assert timedelta(seconds=int(period.removesuffix("s"))) > LOOK_BACK
 
 
 def test_trouble_with_the_world_is_counted_as_an_error(lines: io.StringIO) -> None:
