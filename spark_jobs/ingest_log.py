@@ -102,6 +102,17 @@ def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list
     return [LogEntry.of_row(row) for row in rows]
 
 
+def of_generations(spark: SparkSession, tables: Tables, generations: Sequence[int]) -> list[LogEntry]:
+    """The lines with these generations, for whoever doesn't know the rest of a file's id."""
+    from pyspark.sql import functions as F
+
+    # The range, too: Delta skips by it, as in `of_files`.
+    generation = F.col("generation")
+    near = generation.between(min(generations, default=0), max(generations, default=0)) & generation.isin(list(generations))
+    rows = spark.table(tables.ingest_log).where(near).select(*INGEST_LOG_COLUMNS).collect()
+    return [LogEntry.of_row(row) for row in rows]
+
+
 def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
     """The latest lines of the log, the newest first; none where no run has made the table yet."""
     from pyspark.errors import AnalysisException

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.marks import arrival_of
 from spark_jobs.contract.records import BOM, RecordError, split_records
 from spark_jobs.contract.rows import JudgedRow, judge_header, judge_row, latest_allowed, precedence
-from spark_jobs.ingest_log import LogEntry, logged
+from spark_jobs.ingest_log import LogEntry, of_generations
 from spark_jobs.replaying import Replay, Wanted, plan
-from spark_jobs.settings import IngestSettings, SettingsError
+from spark_jobs.settings import IngestSettings, Places, SettingsError
 from spark_jobs.tables import Tables
 from spark_jobs.taking import of_files
 from spark_jobs.waiting import reason_of, state_of
@@ -54,37 +55,92 @@ def find(store: FileStore, settings: IngestSettings, name: str) -> list[tuple[Fi
         moved: list[Replay] = plan(store, settings.feed, places, Wanted((name,)))
     except SettingsError:
         moved = []
-    relative = name.partition("#")[0].removeprefix(f"{places.bucket}/").removeprefix(places.source_prefix)
-    found = [(FileId(places.bucket, places.source_prefix + relative, r.original), r.stored, r.arrival) for r in moved]
+    relative = _relative(places, name)
+    found = [(_uploaded_as(places, relative, r), r.stored, r.arrival) for r in moved]
     live = store.look(places.bucket, places.source_prefix + relative)
     if live:
-        found.append((live.file, live, live.created))
+        arrival = arrival_of(live.file.name, places.source_prefix, live.created, live.metadata)
+        found.append((live.file, live, arrival))
     if not found:
-        raise SettingsError(f"{name!r} is not in {places.bucket}: neither waiting, nor archived, nor rejected")
+        raise _nowhere(name, places)
     return found
+
+
+def _nowhere(name: str, places: Places) -> SettingsError:
+    return SettingsError(f"{name!r} is not in {places.bucket}: neither waiting, nor archived, nor rejected")
+
+
+def _uploaded_as(places: Places, relative: str, moved: Replay) -> FileId:
+    """As far as the bucket knows: an archived object's name leaves out the folder that it was uploaded to."""
+    now = moved.stored.file.name
+    if now.startswith(places.rejected_prefix):
+        relative = now.removeprefix(places.rejected_prefix).removesuffix(f".{moved.original}")
+    elif relative.startswith(places.archive_prefix):
+        relative = moved.to.rpartition("/")[2]
+    return FileId(places.bucket, places.source_prefix + relative, moved.original)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A generation under the id that the log has it by, if the log has it."""
+
+    file: FileId
+    stored: StoredFile
+    arrival: datetime
+    entry: LogEntry | None
+
+
+def _identify(spark: SparkSession | None, store: FileStore, settings: IngestSettings, name: str) -> list[_Found]:
+    """What ``find`` finds, each under its true name: a replayed copy is archived beside the original, and only its
+    generation tells them apart. Whoever names a folder gets no file of another. Raises SettingsError.
+    """
+    found = find(store, settings, name)
+    entries: dict[tuple[str, int], LogEntry] = {}
+    if spark:
+        generations = [file.generation for file, _, _ in found]
+        entries = {_archive_keeps(entry.file): entry for entry in of_generations(spark, Tables.of(settings), generations)}
+    places = settings.places
+    relative = _relative(places, name)
+    anywhere = "/" not in relative or relative.startswith((places.archive_prefix, places.rejected_prefix))
+    identified = [
+        _Found(entry.file if entry else file, stored, arrival, entry)
+        for file, stored, arrival in found
+        for entry in [entries.get(_archive_keeps(file))]
+    ]
+    asked = [one for one in identified if anywhere or one.file.name == places.source_prefix + relative]
+    if not asked:
+        raise _nowhere(name, places)
+    return asked
+
+
+def _archive_keeps(file: FileId) -> tuple[str, int]:
+    """Of a file id, what its archived object's name still says."""
+    return file.name.rpartition("/")[2], file.generation
+
+
+def _relative(places: Places, name: str) -> str:
+    return name.partition("#")[0].removeprefix(f"{places.bucket}/").removeprefix(places.source_prefix)
 
 
 def trace(spark: SparkSession | None, store: FileStore, settings: IngestSettings, name: str) -> list[Trace]:
     """The way of each generation of a file, older first. Without Spark, what the bucket alone tells."""
-    found = find(store, settings, name)
-    entries: dict[FileId, LogEntry] = {}
+    found = _identify(spark, store, settings, name)
     taken: dict[str, list[datetime]] = {}
     if spark:
         tables = Tables.of(settings)
-        ids = [file for file, _, _ in found]
-        entries = {entry.file: entry for entry in logged(spark, tables, ids)}
-        for row in of_files(spark.table(tables.attempts), ids).select("file_id", "attempted_at").collect():
+        noted = of_files(spark.table(tables.attempts), [one.file for one in found])
+        for row in noted.select("file_id", "attempted_at").collect():
             taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
     return [
         Trace(
-            str(file),
-            stored.file.name,
-            arrival,
-            _state(store, settings, stored, entries.get(file)),
-            tuple(sorted(taken.get(str(file), []))),
-            entries.get(file),
+            str(one.file),
+            one.stored.file.name,
+            one.arrival,
+            _state(store, settings, one.stored, one.entry),
+            tuple(sorted(taken.get(str(one.file), []))),
+            one.entry,
         )
-        for file, stored, arrival in found
+        for one in found
     ]
 
 
@@ -98,9 +154,10 @@ def _state(store: FileStore, settings: IngestSettings, stored: StoredFile, entry
 
 def explain_key(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str, key: str) -> list[Verdict]:
     """For each generation of a file: which of its rows has the key, and what the target has instead, if it does."""
+    target = _target_row(spark, settings, key)
     return [
-        _explain(_rows(store, settings.feed, stored, arrival), _target_row(spark, settings, key), settings.feed, file, key)
-        for file, stored, arrival in find(store, settings, name)
+        _explain(_rows(store, settings.feed, one.stored, one.arrival), target, settings.feed, one.file, key)
+        for one in _identify(spark, store, settings, name)
     ]
 
 

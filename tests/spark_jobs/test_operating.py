@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from functions.handler import handle_upload
 from spark_jobs import bootstrap, session
 from spark_jobs.cli import main
+from spark_jobs.world import World
 from tests.fakes.world import BAD_HEADER, FakeWorld
 from tests.spark_jobs.workshop import Workshop, csv, row
 
@@ -48,7 +49,7 @@ def ask(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(session, "open_session", lambda: shop.spark)
 
     def ask(command: str, *words: str) -> Result:
-        tables = ["--warehouse", shop.settings.warehouse] if command == "status" else []
+        tables = ["--warehouse", shop.settings.warehouse] if command == "status" or "--wait" in words else []
         result = CliRunner().invoke(main, [command, "--bucket", "orders-data", *tables, *words])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -118,8 +119,9 @@ def test_a_key_s_row_is_told_what_outranked_it(ask: Any, file: str, key: str, se
 def test_a_file_that_is_nowhere_and_a_key_without_a_file_are_one_sentence(ask: Any) -> None:
     from spark_jobs.settings import SettingsError
 
-    with pytest.raises(SettingsError, match="neither waiting, nor archived, nor rejected"):
-        ask("status", "--file", "order_tracking_2031_01_01.csv")
+    for name in ("order_tracking_2031_01_01.csv", "a/order_tracking_2026_01_01.csv"):
+        with pytest.raises(SettingsError, match="neither waiting, nor archived, nor rejected"):
+            ask("status", "--file", name)
     assert "--key goes with --file" in ask("status", "--key", "T1").output
 
 
@@ -137,6 +139,36 @@ def test_a_dry_replay_copies_nothing_and_a_replay_of_what_was_right_changes_noth
     assert {k: v for k, v in shop.target().items() if k != "T4"} == before
     entry = shop.log()[str(copy.file)]
     assert (entry["inserted"], entry["updated"], entry["outranked"], entry["balanced"]) == (0, 0, 2, True)
+
+
+def test_a_replay_that_waits_says_that_nothing_changed_and_its_copy_s_way_is_told_by_its_own_id(
+    shop: Workshop, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (original,) = (name for name in shop.log() if "/source/order_tracking_2026_01_01.csv#" in name)
+    to = f"source/replay/{original.partition('#')[2]}/order_tracking_2026_01_01.csv"
+
+    def run(seconds: float) -> None:
+        shop.clock.advance(seconds)
+        copy = shop.store.look("orders-data", to)
+        assert copy is not None, "one run is enough"
+        shop.accept(copy, shop.store.content(to))
+        shop.ingest()
+
+    world = World(shop.store, shop.announcer, shop.clock, run, elapsed=lambda: shop.clock().timestamp())
+    monkeypatch.setattr(bootstrap, "build_world", lambda settings: world)
+    before = shop.target()
+    text = ask("replay", "order_tracking_2026_01_01.csv", "--wait").stdout
+    assert text.endswith("nothing changed: every good row was there already, or a newer one; 1 row set aside\n")
+    assert {key: row for key, row in shop.target().items() if key in before} == before
+    (way,) = answer(ask("status", "--file", to, "--json"))["file"]
+    assert way["file"].startswith(f"orders-data/{to}#")
+    counts = [way["entry"][name] for name in ("rows", "inserted", "updated", "outranked", "rejected_rows")]
+    assert counts == [23, 0, 0, 22, 1]
+    assert answer(ask("status", "--file", way["place"], "--json"))["file"] == [way], "by its archived name as well"
+    told = ask("status", "--file", to, "--key", "T1").stdout
+    assert f"row 1 of orders-data/{to}#" in told
+    ways = answer(ask("status", "--file", "order_tracking_2026_01_01.csv", "--json"))["file"]
+    assert [each["file"] for each in ways] == [original, way["file"]]
 
 
 def test_hostile_names_do_not_reach_the_terminal_unescaped(shop: Workshop, ask: Any) -> None:
