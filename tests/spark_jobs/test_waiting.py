@@ -111,8 +111,8 @@ def test_patience_ends_with_what_waits_and_what_to_do(life: Life) -> None:
         waited(life, files, 7)
     assert str(told.value) == (
         f"after 7 s 4 of 5 files still wait: {names[1]} (accepted), {names[2]} (not judged yet), {names[3]} (not judged"
-        " yet) and 1 more; accepted files wait for a run (status --job-id shows the latest); files not judged yet wait for the"
-        " function (its log says why; the sweep makes up for lost events)"
+        " yet) and 1 more; accepted files wait for a run (status --job-id shows the latest); files not judged yet wait for"
+        " the function (its log says why; the sweep makes up for lost events)"
     )
     assert sum(life.slept) == 7
 
