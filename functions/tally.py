@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from spark_jobs.contract.judgements import MAX_VIOLATIONS, Judgement
-from spark_jobs.contract.rows import JudgedRow
+from spark_jobs.contract.rows import Fault
 from spark_jobs.contract.violations import Violation
 
 
@@ -18,13 +19,16 @@ class Tally:
         self._counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._violations: list[Violation] = []
 
-    def take_row(self, judged: JudgedRow) -> None:
+    def take_row(self, faults: Sequence[Fault], in_words: Callable[[Fault], Violation]) -> None:
+        """``in_words`` makes a fault a violation; it is asked for the listed ones only."""
         self.rows += 1
-        if judged.violations:
+        if faults:
             self.bad_rows += 1
-            for violation in judged.violations:
-                self._count(violation)
-            self._violations.extend(judged.violations[: MAX_VIOLATIONS - len(self._violations)])
+            for fault in faults:
+                self._counts[fault.code][fault.column or ""] += 1
+            if not self.full:
+                listed = faults[: MAX_VIOLATIONS - len(self._violations)]
+                self._violations.extend(map(in_words, listed))
 
     @property
     def full(self) -> bool:
@@ -37,7 +41,7 @@ class Tally:
     def judgement(self, *faults: Violation, partial: bool = False, splittable: bool = False) -> Judgement:
         """``faults`` condemn the file as a whole; what was seen of its rows stands behind them."""
         for fault in faults:
-            self._count(fault)
+            self._counts[fault.code][fault.column or ""] += 1
         return Judgement(
             rows=self.rows,
             bad_rows=self.bad_rows,
@@ -46,6 +50,3 @@ class Tally:
             partial=partial,
             splittable=splittable,
         )
-
-    def _count(self, violation: Violation) -> None:
-        self._counts[violation.code][violation.column or ""] += 1

@@ -17,7 +17,7 @@ from functions.tally import Tally
 from spark_jobs.contract.feeds import MAX_RECORD_BYTES, ORDER_TRACKING, Feed, name_problem
 from spark_jobs.contract.judgements import Judgement, too_many_bad_rows
 from spark_jobs.contract.records import BOM, Record, RecordCutter, RecordError, line_ends
-from spark_jobs.contract.rows import judge_header, judge_row, latest_allowed
+from spark_jobs.contract.rows import in_words, judge_fields, judge_header, latest_allowed
 from spark_jobs.contract.violations import Violation, shorten
 
 FIRST_BLOCK_BYTES = 128 * 1024
@@ -124,9 +124,11 @@ class _Judging:
             positions, self.faults = judge_header(self._feed, record)
             self._positions = positions or None
             return
-        self._tally.take_row(judge_row(self._feed, self._positions, record, self._tally.rows + 1, self._latest))
+        feed, latest, row = self._feed, self._latest, self._tally.rows + 1
+        _, faults = judge_fields(feed, self._positions, record, latest)
+        self._tally.take_row(faults, lambda fault: in_words(feed, fault, row, record, latest))
         if self._plain is not None and not self._plain.line_breaks:
-            self._plain.line_breaks = line_ends(record.raw) > 0
+            self._plain.line_breaks = self._cutter.line > record.line + 1
 
     def hopeless(self, unread: int, max_ratio: float) -> bool:
         """Whether the share of bad rows stays too large even if everything still to come is good rows, the shortest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spark_jobs.contract.feeds import MAX_RECORD_BYTES
 
@@ -18,12 +18,12 @@ _QUOTE_OR_END = re.compile(rb'["\r\n]')
 _UNQUOTED_END = re.compile(rb"[,\r\n]")
 # A CR that ends the data is left alone: it may be half of a line end.
 _EMPTY_LINES = re.compile(rb"(?:\n|\r\n|\r(?=[^\n]))++")
+_QUOTE = ord('"')
 _COMMA = ord(",")
 _CR = ord("\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record that isn't an empty line.
 
     ``raw`` is the record as it stood, without its line end. ``line`` is the physical line it begins on, from 1.
@@ -48,7 +48,8 @@ class RecordError(Exception):
 
 def line_ends(data: bytes) -> int:
     """How many physical lines end in ``data``: LF, CRLF and a lone CR each end one, in quotes or not."""
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    ends = data.count(b"\n")
+    return ends + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else ends
 
 
 def split_records(chunks: Iterable[bytes]) -> Iterator[Record]:
@@ -90,21 +91,21 @@ class RecordCutter:
 
     def next(self) -> Record | None:
         """The next record; None where more must be fed first, or at the end. Raises RecordError."""
-        while self.at < len(self.data):
-            begin = self.at
-            cut = _cut(self.data, begin, final=self._ended)
+        data = self.data
+        while (begin := self.at) < len(data):
+            cut = _cut(data, begin, final=self._ended)
             if cut is None:
                 self._complain()
                 return None
             fields, stray, end, self.at = cut
-            line, raw = self.line, self.data[begin:end]
+            line, raw = self.line, data[begin:end]
             self.line += 1
-            if self.data[self.at - 1] == _CR:
+            if data[self.at - 1] == _CR:
                 self.splittable = False
             if len(raw) > MAX_RECORD_BYTES:
                 raise RecordError("record_too_long", line)
             if raw:
-                if b'"' in raw and (breaks := line_ends(raw)):
+                if breaks := line_ends(raw):
                     self.line += breaks
                     self.splittable = False
                 return Record(raw, line, fields, stray)
@@ -140,43 +141,39 @@ _Cut = tuple[tuple[bytes, ...], int | None, int, int]
 
 def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
     """Cut one record at ``start``: (fields, stray quote, its end, next start), or None for want of bytes."""
-    found = _QUOTE_OR_END.search(data, start)
-    if found and found.group() == b'"':
-        return _cut_quoted(data, start, final=final)
-    if found is None and not final:
-        return None
-    end = found.start() if found else len(data)
-    following = _after_line_end(data, end, final=final)
-    return None if following is None else (tuple(data[start:end].split(b",")), None, end, following)
-
-
-def _cut_quoted(data: bytes, start: int, *, final: bool) -> _Cut | None:
-    """As ``_cut``, where a quote stands somewhere in the record."""
     fields: list[bytes] = []
     stray: int | None = None
     at = start
     while True:
-        value = b""
-        if quoted := data[at : at + 1] == b'"':
-            closing = _closing_quote(data, at + 1, final=final)
+        found = _QUOTE_OR_END.search(data, at)
+        if found is None and not final:
+            return None
+        end = found.start() if found else len(data)
+        if found is None or data[end] != _QUOTE:
+            fields += data[at:end].split(b",")
+            break
+        # Fields without a quote are cut all at once, together with what follows them.
+        value = None
+        if end == at or data[end - 1] == _COMMA:
+            fields += data[at:end].split(b",")[:-1]
+            closing = _closing_quote(data, end + 1, final=final)
             if closing is None:
                 return None
-            value = data[at + 1 : closing].replace(b'""', b'"')
-            at = closing + 1
-        found = _UNQUOTED_END.search(data, at)
+            value = data[end + 1 : closing].replace(b'""', b'"')
+            at = end = closing + 1
+        found = _UNQUOTED_END.search(data, end)
         if found is None and not final:
             return None
         end = found.start() if found else len(data)
         rest = data[at:end]
-        if stray is None and ((quoted and rest) or b'"' in rest):
-            stray = len(fields)
-        fields.append(value + rest)
-        at = end
-        if found is None or data[at] != _COMMA:
+        fields += rest.split(b",") if value is None else (value + rest,)
+        if stray is None and rest:
+            stray = len(fields) - 1
+        if found is None or data[end] != _COMMA:
             break
-        at += 1
-    following = _after_line_end(data, at, final=final)
-    return None if following is None else (tuple(fields), stray, at, following)
+        at = end + 1
+    following = _after_line_end(data, end, final=final)
+    return None if following is None else (tuple(fields), stray, end, following)
 
 
 def _closing_quote(data: bytes, at: int, *, final: bool) -> int | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.records import Record
@@ -16,25 +16,32 @@ WHITE_SPACE = " \t\n\r\v\f"
 Value = str | date | datetime | None
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d{2}-\d{2}[ T](?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,6}))?(?:Z|([+-])(\d{2}):(\d{2}))?",
     re.ASCII,
 )
 _STATUS_GAP = re.compile(r"[ \t\n\r\v\f_-]+")
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _MAX_OFFSET = timedelta(hours=18)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRow:
+class JudgedRow(NamedTuple):
     """A good row has ``values`` (in the feed's column order; timestamps aware, in UTC), a bad one ``violations``."""
 
     row: int
     line: int
     values: tuple[Value, ...] | None
     violations: tuple[Violation, ...] = ()
+
+
+class Fault(NamedTuple):
+    """A violation of a row that isn't put in words yet. ``detail`` is what its message names beside ``found``."""
+
+    code: str
+    column: str | None = None
+    found: str | None = None
+    detail: int | str | None = None
 
 
 def judge_header(feed: Feed, record: Record) -> tuple[list[int], list[Violation]]:
@@ -80,23 +87,60 @@ def judge_row(feed: Feed, positions: Sequence[int], record: Record, row: int, la
 
     Raises UnicodeDecodeError where the record isn't UTF-8: a fault of the whole file.
     """
-    raws = [raw.decode("utf-8") for raw in record.fields]
-    violations = _structure(feed, positions, record, raws, row)
-    if violations:
-        return JudgedRow(row, record.line, None, tuple(violations))
+    values, faults = judge_fields(feed, positions, record, latest)
+    if faults:
+        return JudgedRow(row, record.line, None, tuple(in_words(feed, fault, row, record, latest) for fault in faults))
+    return JudgedRow(row, record.line, tuple(values))
+
+
+def judge_fields(
+    feed: Feed, positions: Sequence[int], record: Record, latest: datetime
+) -> tuple[Sequence[Value], Sequence[Fault]]:
+    """As ``judge_row``, for whoever may only count the faults: most of the cost of a bad row lies in the words."""
+    raws = [raw.decode() for raw in record.fields]
+    faults = _structure(feed, positions, record, raws)
+    if faults:
+        return (), faults
     values: list[Value] = []
     for column, position in zip(feed.columns, positions, strict=True):
-        text = raws[position].strip(WHITE_SPACE)
-        value, problem = _typed(feed, column, text, latest)
-        values.append(value)
-        if problem:
-            code, message = problem
-            violations.append(Violation(code, message, row, column.name, shorten(text) if text else None, record.line))
-    if not violations:
-        violations = _order_of_dates(feed, values, row, record.line)
-    if violations:
-        return JudgedRow(row, record.line, None, tuple(violations))
-    return JudgedRow(row, record.line, tuple(values))
+        value = _value(feed, column, raws[position].strip(WHITE_SPACE), latest)
+        if isinstance(value, Fault):
+            faults.append(value)
+        else:
+            values.append(value)
+    return values, faults or _order_of_dates(feed, values)
+
+
+def in_words(feed: Feed, fault: Fault, row: int, record: Record, latest: datetime) -> Violation:
+    """``fault`` as it is told to people. ``latest`` is what its row was judged by."""
+    found = None if fault.found is None else shorten(fault.found)
+    return Violation(fault.code, _message(feed, fault, latest), row, fault.column, found, record.line)
+
+
+def _message(feed: Feed, fault: Fault, latest: datetime) -> str:
+    code, column, found, detail = fault
+    match code:
+        case "stray_quote":
+            return "a quote stands in or behind a field; quote the whole field and double the quotes in it"
+        case "field_count":
+            return f"the row has {detail} fields, expected {len(feed.columns)}"
+        case "control_character":
+            return f"{column} has the control character U+{detail:04X}"
+        case "required":
+            return f"{column} is empty"
+        case "too_long":
+            return f"{column} has {len(found or '')} characters, at most {detail} are allowed"
+        case "unknown_status":
+            return f"status must be one of {', '.join(feed.statuses)}"
+        case "bad_date":
+            return f"{column} must be a date of the calendar written YYYY-MM-DD"
+        case "bad_timestamp":
+            return f"{column} must be written YYYY-MM-DD HH:MM:SS, optionally with Z or +hh:mm"
+        case "timestamp_in_future":
+            return f"{column} lies after {latest:%Y-%m-%d %H:%M:%S} UTC, 24 h after the file's arrival"
+        case "date_order":
+            return f"{column} {found} lies before {detail}"
+    raise AssertionError(f"no words for {code}")
 
 
 def latest_allowed(feed: Feed, arrival: datetime) -> datetime:
@@ -142,7 +186,7 @@ def parse_status(feed: Feed, text: str) -> str | None:
     """The status as the lifecycle spells it; None where it isn't one."""
     if text in feed.statuses:
         return text
-    spelled = _STATUS_GAP.sub(" ", text.translate(_ASCII_LOWER))
+    spelled = _STATUS_GAP.sub(" ", text.encode().lower().decode())  # of bytes, only ASCII letters have a lower case
     spelled = feed.status_synonyms.get(spelled, spelled)
     return spelled if spelled in feed.statuses else None
 
@@ -160,75 +204,42 @@ def _comparable(feed: Feed, name: str, value: Value) -> tuple[bool, str | int | 
     return (True, value if isinstance(value, datetime) else str(value))
 
 
-def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Sequence[str], row: int) -> list[Violation]:
+def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Sequence[str]) -> list[Fault]:
     """Faults that make the fields themselves doubtful; where there is one, no field is judged."""
-    violations: list[Violation] = []
+    faults: list[Fault] = []
     if record.stray_quote is not None:
-        message = "a quote stands in or behind a field; quote the whole field and double the quotes in it"
-        value = shorten(raws[record.stray_quote])
-        violations.append(Violation("stray_quote", message, row, None, value, record.line))
+        faults.append(Fault("stray_quote", found=raws[record.stray_quote]))
     if len(raws) != len(feed.columns):
-        message = f"the row has {len(raws)} fields, expected {len(feed.columns)}"
-        violations.append(Violation("field_count", message, row, None, None, record.line))
-        return violations
-    if not _CONTROL_BYTE.search(record.raw):
-        return violations
-    for column, position in zip(feed.columns, positions, strict=True):
-        if found := _CONTROL.search(raws[position]):
-            message = f"{column.name} has the control character U+{ord(found.group()):04X}"
-            value = shorten(raws[position])
-            violations.append(Violation("control_character", message, row, column.name, value, record.line))
-    return violations
+        faults.append(Fault("field_count", detail=len(raws)))
+    elif len(record.raw.translate(None, _CONTROL_BYTES)) < len(record.raw):
+        for column, position in zip(feed.columns, positions, strict=True):
+            if control := _CONTROL.search(raws[position]):
+                faults.append(Fault("control_character", column.name, raws[position], ord(control.group())))
+    return faults
 
 
-_Problem = tuple[str, str]
-
-
-def _typed(feed: Feed, column: Column, text: str, latest: datetime) -> tuple[Value, _Problem | None]:
+def _value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
     if not text:
-        return None, ("required", f"{column.name} is empty") if column.required else None
+        return Fault("required", column.name) if column.required else None
     if column.kind == "text":
-        if len(text) > column.max_length:
-            return None, (
-                "too_long",
-                f"{column.name} has {len(text)} characters, at most {column.max_length} are allowed",
-            )
-        return text, None
-    if column.kind == "status":
-        status = parse_status(feed, text)
-        return status, None if status else (
-            "unknown_status",
-            f"status must be one of {', '.join(feed.statuses)}",
-        )
+        return text if len(text) <= column.max_length else Fault("too_long", column.name, text, column.max_length)
     if column.kind == "date":
-        day = parse_date(text)
-        return day, None if day else (
-            "bad_date",
-            f"{column.name} must be a date of the calendar written YYYY-MM-DD",
-        )
+        return parse_date(text) or Fault("bad_date", column.name, text)
+    if column.kind == "status":
+        return parse_status(feed, text) or Fault("unknown_status", column.name, text)
     stamp = parse_timestamp(text)
     if stamp is None:
-        return None, (
-            "bad_timestamp",
-            f"{column.name} must be written YYYY-MM-DD HH:MM:SS, optionally with Z or +hh:mm",
-        )
-    if stamp > latest:
-        limit = latest.strftime("%Y-%m-%d %H:%M:%S")
-        return None, (
-            "timestamp_in_future",
-            f"{column.name} lies after {limit} UTC, 24 h after the file's arrival",
-        )
-    return stamp, None
+        return Fault("bad_timestamp", column.name, text)
+    return stamp if stamp <= latest else Fault("timestamp_in_future", column.name, text)
 
 
-def _order_of_dates(feed: Feed, values: Sequence[Value], row: int, line: int) -> list[Violation]:
-    violations = []
+def _order_of_dates(feed: Feed, values: Sequence[Value]) -> list[Fault]:
+    faults = []
     for later, earlier in feed.not_before:
         last, first = values[feed.position(later)], values[feed.position(earlier)]
         if isinstance(last, date) and isinstance(first, date) and last < first:
-            message = f"{later} {last} lies before {earlier} {first}"
-            violations.append(Violation("date_order", message, row, later, str(last), line))
-    return violations
+            faults.append(Fault("date_order", later, str(last), f"{earlier} {first}"))
+    return faults
 
 
 def _shown(raw: bytes) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_VALUE_LENGTH = 80
 
 
-@dataclass(frozen=True)
-class Violation:
+class Violation(NamedTuple):
     """``row`` is 1 for the first row after the header, None for the whole file. ``line`` is the physical line, from 1."""
 
     code: str
