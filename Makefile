@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit test-recovery bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
+.PHONY: help setup demo up test lint types architecture unit bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## what each target does
 demo: setup ## the whole system on this machine: upload, judge, run, merge, archive, and a check of every row
 	$(PY) -m infra.local.demo
 
-test: setup lint types architecture unit ## all checks and tests, but for test-recovery
+test: setup lint types architecture unit ## all checks and tests
 
 up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
 	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
@@ -37,9 +37,6 @@ architecture: $(READY) ## import-linter: which package may import which
 
 unit: $(READY) ## the tests, end to end included
 	$(PY) -m pytest
-
-test-recovery: $(READY) ## the job's crashes, conflicts and failing files: many Spark runs, half an hour
-	$(PY) -m pytest -m recovery tests/spark_jobs
 
 bench-import: $(READY) ## cold start: importing main.py against a bare handler
 	$(PY) -m tests.bench.import_main

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from spark_jobs.cloud.ports import FileGone
@@ -11,6 +13,7 @@ from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.counts import Counts, count_rows
 from spark_jobs.judging import StagedRow, as_arrow, judge_stream
 from spark_jobs.parsing import staged_ddl
+from spark_jobs.staging import STORAGE_CALLS_AT_ONCE
 from spark_jobs.taking import WaitingFile
 from spark_jobs.winners import flags
 from spark_jobs.world import World
@@ -26,12 +29,16 @@ def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], wor
     """
     import pyarrow as pa
 
-    rows: list[StagedRow] = []
-    for waiting in files:
+    def content(waiting: WaitingFile) -> bytes:
         with world.store.reading(waiting.file) as stream:
             if stream is None:
                 raise FileGone(str(waiting.file))
-            rows += judge_stream(feed, str(waiting.file), latest_allowed(feed, waiting.arrival), stream)
+            return stream.read()
+
+    rows: list[StagedRow] = []
+    with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
+        for waiting, found in zip(files, pool.map(content, files), strict=True):
+            rows += judge_stream(feed, str(waiting.file), latest_allowed(feed, waiting.arrival), BytesIO(found))
     flagged = flags(rows, feed)
     batch = as_arrow(feed, rows)
     for at, name in enumerate(("newest", "tied")):

@@ -1,37 +1,54 @@
-"""python -m tests.spark_jobs.killed_run FOLDER TABLE: a run that is killed with 9, Spark and all, in the middle of a
-commit to TABLE: as soon as a new data file of it appears. In a process group of its own.
+"""python -m tests.spark_jobs.killed_run MOMENT BUCKET WAREHOUSE: a run that is killed with 9, Spark and all.
+
+MOMENT is a step that the run leaves, or a table: then in the middle of a commit to it, as soon as a new data file of it
+appears. Storage is reached as STORAGE_EMULATOR_HOST says. In a process group of its own.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from spark_jobs.bootstrap import build_world
+from spark_jobs.ingest import ingest
 from spark_jobs.session import open_session
-from tests.spark_jobs.workshop import Workshop, row
+from spark_jobs.settings import IngestSettings, Places
 
 
-def uploads(shop: Workshop) -> None:
-    """The same in both processes, down to the generations."""
-    shop.day(1, *[row(f"K{n}") for n in range(40)], row("BAD", status="lost"))
-    shop.day(2, *[row(f"K{n}", "2026-01-02 10:00:00", "shipped") for n in range(20, 60)])
-
-
-def kill_when_written(table: Path) -> None:
-    while not any(table.glob("*.parquet")):
-        pass  # every moment counts, and it is over within seconds
+def die() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def at_step(step: str) -> Callable[[str], None]:
+    def checkpoint(reached: str) -> None:
+        if reached == step:
+            die()
+
+    return checkpoint
+
+
+def die_when_written(table: Path) -> None:
+    before = set(table.glob("*.parquet"))
+    while set(table.glob("*.parquet")) <= before:
+        pass  # every moment counts, and it is over within seconds
+    die()
+
+
 def main() -> None:
-    folder, table = Path(sys.argv[1]), sys.argv[2]
-    shop = Workshop(open_session(), folder)
-    uploads(shop)
-    threading.Thread(target=kill_when_written, args=[folder / "warehouse" / table], daemon=True).start()
-    shop.ingest()
+    moment, bucket, warehouse = sys.argv[1:]
+    logging.basicConfig(level=logging.INFO)  # tells of the outcomes that were announced before the end
+    settings = IngestSettings(Places(bucket), warehouse=warehouse)
+    table = Path(warehouse) / moment
+    if table.exists():
+        threading.Thread(target=die_when_written, args=[table], daemon=True).start()
+    world = replace(build_world(settings), checkpoint=at_step(moment))
+    ingest(settings, world, open_session)
     raise SystemExit("the run came to its end")
 
 

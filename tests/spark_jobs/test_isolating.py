@@ -17,8 +17,6 @@ from tests.spark_jobs.workshop import Crash, Workshop, row
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.recovery
-
 
 @pytest.fixture
 def shop(spark: SparkSession, tmp_path: Path) -> Workshop:

@@ -1,4 +1,5 @@
-"""The target is a function of the set of merged files: crashes, repeats, batches and overwrites change nothing."""
+"""The target is a function of the set of merged files: repeats, batches and overwrites change nothing (for crashes:
+`test_killed`)."""
 
 from __future__ import annotations
 
@@ -11,23 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.spark_jobs.workshop import Crash, Workshop, csv, row
+from tests.spark_jobs.workshop import Crash, Workshop, row
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-pytestmark = pytest.mark.recovery
-
-STEPS = (
-    "taken",
-    "staged",
-    "staging done",
-    "merged",
-    "bad rows recorded",
-    "recorded",
-    "announced",
-    "archived",
-)
 
 
 def crash_at(step: str) -> Callable[[str], None]:
@@ -36,75 +24,6 @@ def crash_at(step: str) -> Callable[[str], None]:
             raise Crash(step)
 
     return checkpoint
-
-
-def wave(shop: Workshop, number: int) -> dict[int, str]:
-    """Files about keys of their own: a day; then, waiting, an older one with a bad row, one that ties, one to be rejected.
-    Number of the file -> its id."""
-    k = f"W{number}-"
-    first = shop.upload(f"{number}/order_tracking_2026_01_05.csv", csv(
-        row(k + "T1", "2026-01-05 10:00:00", "shipped"), row(k + "T2", "2026-01-05 10:00:00")))  # fmt: skip
-    shop.ingest()
-    older = [row(f"{k}K{n}") for n in range(12)]
-    waiting = [
-        csv(*older, row(k + "T1", status="delivered"), row(k + "T3"), row(k + "T4", status="lost")),
-        csv(
-            row(k + "T1", "2026-01-05 10:00:00", "delivered"),
-            row(k + "T2", "2026-01-05 10:00:00"),
-            row(k + "T3", address="x"),
-        ),
-    ]
-    files = [first, *(shop.upload(f"{number}/order_tracking_2026_01_{n:02d}.csv", c) for n, c in enumerate(waiting, 6))]
-    rejected = csv(row(k + "X1"), row(k + "X2", status="lost"))
-    files.append(shop.upload(f"{number}/order_tracking_2026_01_09.csv", rejected, partial=True))
-    return {at: str(stored.file) for at, stored in enumerate(files)}
-
-
-KEPT = (
-    "outcome",
-    "reason",
-    "rows",
-    "inserted",
-    "updated",
-    "outranked",
-    "rejected_rows",
-    "conflicting_ties",
-    "balanced",
-    "note",
-)
-
-
-def lines(shop: Workshop, files: dict[int, str]) -> dict[int, Any]:
-    """The log's lines about a wave, and its rejected rows, without what may depend on crashes."""
-    log, bad = shop.log(), shop.rejected_rows()
-    told = {outcome.file for outcome in shop.announcer.outcomes}
-    return {
-        at: (
-            {name: log[file][name] for name in KEPT},
-            [number for of, number in bad if of == file],
-            any(str(each) == file for each in told),
-            len([name for name in shop.store.names() if f".{file.rpartition('#')[2]}" in name]),
-        )
-        for at, file in files.items()
-    }
-
-
-def test_a_run_that_dies_after_any_step_is_finished_by_the_next(spark: SparkSession, tmp_path: Path) -> None:
-    """Lines, counts, rejected rows, messages and objects come out as in an undisturbed run."""
-    shop = Workshop(spark, tmp_path)
-    files = wave(shop, 0)
-    shop.ingest()
-    undisturbed = lines(shop, files)
-    assert [line[0]["outcome"] for line in undisturbed.values()] == ["merged", "merged", "merged", "rejected"]
-    for number, step in enumerate(STEPS, 1):
-        files = wave(shop, number)
-        with pytest.raises(Crash):
-            shop.ingest(crash_at(step))
-        if step == "merged":  # maintenance in between must not matter
-            spark.sql(f"OPTIMIZE {shop.tables.target}").collect()
-        shop.ingest()
-        assert lines(shop, files) == undisturbed, step
-        shop.assert_right()
 
 
 KEYS = st.sampled_from(["T1", "T2", "T3", "é", "'"])

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 from spark_jobs.world import World
 
-pytestmark = pytest.mark.recovery
-
 
 def test_two_runs_at_once_end_as_one(spark: SparkSession, tmp_path: Path) -> None:
     """Both list the same files; both stage before either merges."""
