@@ -100,7 +100,7 @@ def _lines(shown: str, judgement: Judgement) -> Iterator[str]:
 
 
 def _line(shown: str, violation: Violation) -> str:
-    place = f"{shown}:{violation.line}" if violation.line else shown
+    place = f"{shown}:{violation.line}:{violation.character}" if violation.line else shown
     value = f" (found {violation.value!r})" if violation.value is not None else ""
     return f"{place}: {click.style(violation.code, fg='red', bold=True)} {violation.message}{value}"
 

@@ -124,9 +124,9 @@ class _Judging:
             positions, self.faults = judge_header(self._feed, record)
             self._positions = positions or None
             return
-        feed, latest, row = self._feed, self._latest, self._tally.rows + 1
-        _, faults = judge_fields(feed, self._positions, record, latest)
-        self._tally.take_row(faults, lambda fault: in_words(feed, fault, row, record, latest))
+        feed, positions, latest, row = self._feed, self._positions, self._latest, self._tally.rows + 1
+        _, faults = judge_fields(feed, positions, record, latest)
+        self._tally.take_row(faults, lambda fault: in_words(feed, positions, fault, record, row, latest))
         if self._plain is not None and not self._plain.line_breaks:
             self._plain.line_breaks = self._cutter.line > record.line + 1
 

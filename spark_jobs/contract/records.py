@@ -37,6 +37,18 @@ class Record(NamedTuple):
     stray_quote: int | None = None
 
 
+def place_of_field(record: Record, field: int) -> tuple[int, int]:
+    """The physical line, and the character in it, both from 1, at which a field (0-based) of a record of UTF-8 begins."""
+    at = 0
+    for _ in range(field):
+        if record.raw.startswith(b'"', at):
+            at = (_closing_quote(record.raw, at + 1, final=True) or at) + 1
+        at = record.raw.index(b",", at) + 1
+    before = record.raw[:at]
+    in_line = before[max(before.rfind(b"\n"), before.rfind(b"\r")) + 1 :]
+    return record.line + line_ends(before), len(in_line.decode()) + 1
+
+
 class RecordError(Exception):
     """The bytes can't be cut into records: nothing after this point has a meaning. ``code`` is a violation's code."""
 
@@ -105,7 +117,7 @@ class RecordCutter:
             if len(raw) > MAX_RECORD_BYTES:
                 raise RecordError("record_too_long", line)
             if raw:
-                if breaks := line_ends(raw):
+                if b'"' in raw and (breaks := line_ends(raw)):
                     self.line += breaks
                     self.splittable = False
                 return Record(raw, line, fields, stray)

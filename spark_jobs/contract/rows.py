@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from spark_jobs.contract.feeds import Column, Feed
-from spark_jobs.contract.records import Record
+from spark_jobs.contract.records import Record, place_of_field
 from spark_jobs.contract.violations import Violation, shorten
 
 WHITE_SPACE = " \t\n\r\v\f"
@@ -89,7 +89,8 @@ def judge_row(feed: Feed, positions: Sequence[int], record: Record, row: int, la
     """
     values, faults = judge_fields(feed, positions, record, latest)
     if faults:
-        return JudgedRow(row, record.line, None, tuple(in_words(feed, fault, row, record, latest) for fault in faults))
+        violations = tuple(in_words(feed, positions, fault, record, row, latest) for fault in faults)
+        return JudgedRow(row, record.line, None, violations)
     return JudgedRow(row, record.line, tuple(values))
 
 
@@ -111,10 +112,14 @@ def judge_fields(
     return values, faults or _order_of_dates(feed, values)
 
 
-def in_words(feed: Feed, fault: Fault, row: int, record: Record, latest: datetime) -> Violation:
-    """``fault`` as it is told to people. ``latest`` is what its row was judged by."""
+def in_words(feed: Feed, positions: Sequence[int], fault: Fault, record: Record, row: int, latest: datetime) -> Violation:
+    """A fault as it is told to people; the rest is what its row was judged with, and the row's number."""
     found = None if fault.found is None else shorten(fault.found)
-    return Violation(fault.code, _message(feed, fault, latest), row, fault.column, found, record.line)
+    field = record.stray_quote if fault.code == "stray_quote" else None
+    if fault.column is not None:
+        field = positions[feed.position(fault.column)]
+    line, character = place_of_field(record, field or 0)
+    return Violation(fault.code, _message(feed, fault, latest), row, fault.column, found, line, character)
 
 
 def _message(feed: Feed, fault: Fault, latest: datetime) -> str:
@@ -219,13 +224,14 @@ def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Seque
 
 
 def _value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
+    kind = column.kind
     if not text:
         return Fault("required", column.name) if column.required else None
-    if column.kind == "text":
+    if kind == "text":
         return text if len(text) <= column.max_length else Fault("too_long", column.name, text, column.max_length)
-    if column.kind == "date":
+    if kind == "date":
         return parse_date(text) or Fault("bad_date", column.name, text)
-    if column.kind == "status":
+    if kind == "status":
         return parse_status(feed, text) or Fault("unknown_status", column.name, text)
     stamp = parse_timestamp(text)
     if stamp is None:

@@ -11,7 +11,9 @@ MAX_VALUE_LENGTH = 80
 
 
 class Violation(NamedTuple):
-    """``row`` is 1 for the first row after the header, None for the whole file. ``line`` is the physical line, from 1."""
+    """``row`` is 1 for the first row after the header, None for the whole file. ``line`` is the physical line and
+    ``character`` the place in it, both from 1, where the field begins, or the row if it is the row's as a whole.
+    """
 
     code: str
     message: str
@@ -19,12 +21,14 @@ class Violation(NamedTuple):
     column: str | None = None
     value: str | None = None
     line: int | None = None
+    character: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "code": self.code,
             "row": self.row,
             "line": self.line,
+            "character": self.character if self.line else None,
             "column": self.column,
             "value": self.value,
             "message": self.message,

@@ -49,10 +49,10 @@ def test_violations_are_listed_as_linters_do_with_help_once_a_code(flawed: Path)
     result = run(flawed)
     first, help_line, second, footer = result.stdout.splitlines()
     assert result.exit_code == 1
-    assert first.startswith(f"{flawed}:22: unknown_status status must be one of order placed, ")
+    assert first.startswith(f"{flawed}:22:29: unknown_status status must be one of order placed, ")
     assert first.endswith("(found 'shippd')")
     assert help_line == f"  help: {RULES['unknown_status'].remedy}"
-    assert second.startswith(f"{flawed}:23: unknown_status")
+    assert second.startswith(f"{flawed}:23:29: unknown_status")
     assert footer == f"{flawed}: found 2 violations in 2 of 22 rows; would be accepted, 2 set aside"
 
 

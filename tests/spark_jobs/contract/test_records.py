@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.contract.feeds import MAX_RECORD_BYTES
-from spark_jobs.contract.records import BOM, Record, RecordCutter, RecordError, line_ends, split_records
+from spark_jobs.contract.records import BOM, Record, RecordCutter, RecordError, line_ends, place_of_field, split_records
 from tests.oracle import Bad, cut
 from tests.strategies import files
 
@@ -88,6 +88,29 @@ def test_splittable_files_may_be_cut_at_every_lf(content: bytes) -> None:
 def test_quotes(text: bytes, fields: tuple[bytes, ...], stray: int | None) -> None:
     (record,) = split_records([text])
     assert (record.fields, record.stray_quote, record.raw) == (fields, stray, text)
+
+
+@given(texts)
+@settings(deadline=None)
+def test_every_field_stands_at_its_place(content: bytes) -> None:
+    found = records(content.decode("utf-8", "ignore").encode())
+    text = content.decode("utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for record in found:
+        if not isinstance(record, Record):
+            return
+        for number, field in enumerate(record.fields):
+            line, character = place_of_field(record, number)
+            rest = "\n".join(text[line - 1 :])[character - 1 :]
+            first = field.decode().replace("\r\n", "\n").replace("\r", "\n")
+            assert rest.startswith((first, '"'))
+            if number:
+                before = "\n".join([*text[: line - 1], text[line - 1][: character - 1]])
+                assert before.endswith(",")
+
+
+def test_a_field_behind_a_line_break_stands_on_its_own_line() -> None:
+    (record,) = split_records(['é,"a ""b"",\r\nc",d'.encode()])
+    assert [place_of_field(record, field) for field in range(3)] == [(1, 1), (1, 3), (2, 4)]
 
 
 def test_every_line_end_ends_a_line_once() -> None:
