@@ -78,6 +78,9 @@ KINDS: dict[str, Callable[[random.Random, int], Row]] = {
     "every field quoted": lambda rng, _: [f'"{field}"' for field in _bare(realistic(rng))],
     "a line break in every address": lambda rng, _: [*(row := _bare(realistic(rng)))[:5], f'"{row[5]}\nFloor 2"', row[6]],
     "stray quotes everywhere": lambda rng, _: [*(row := _bare(realistic(rng)))[:5], f'The "{row[5]}"', row[6]],
+    "all of that at once": lambda rng, _: (
+        [f'"{field}"' for field in _bare(realistic(rng))[:5]] + ['"Floor\n2" up', '"soon"']
+    ),
     "an offset in every timestamp": lambda rng, _: [*(row := realistic(rng))[:6], f"{row[6]}-05:00"],
 }
 
