@@ -115,7 +115,9 @@ def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
     wanted = list(files)
     generations = [file.generation for file in wanted] or [0]
     near = table.where(F.col("generation").between(min(generations), max(generations)))
-    return near.where(F.col("file_id").isin([str(file) for file in wanted]))
+    # Not a list of literals: planning takes seconds over thousands of them.
+    ids = table.sparkSession.createDataFrame([(str(file),) for file in wanted], "file_id STRING")
+    return near.join(F.broadcast(ids), "file_id", "left_semi")
 
 
 def choose(waiting: Sequence[WaitingFile], attempts: dict[FileId, Attempts], settings: IngestSettings) -> list[WaitingFile]:
