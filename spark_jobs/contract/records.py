@@ -165,20 +165,27 @@ def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
             fields += data[at:end].split(b",")
             break
         # Fields without a quote are cut all at once, together with what follows them.
-        value = None
-        if end == at or data[end - 1] == _COMMA:
-            fields += data[at:end].split(b",")[:-1]
+        quoted = end == at or data[end - 1] == _COMMA
+        if quoted:
+            if end > at:
+                fields += data[at : end - 1].split(b",")
             closing = _closing_quote(data, end + 1, final=final)
             if closing is None:
                 return None
-            value = data[end + 1 : closing].replace(b'""', b'"')
+            fields.append(data[end + 1 : closing].replace(b'""', b'"'))
             at = end = closing + 1
+            if data[at : at + 1] == b",":  # as behind nearly every closing quote
+                at += 1
+                continue
         found = _UNQUOTED_END.search(data, end)
         if found is None and not final:
             return None
         end = found.start() if found else len(data)
         rest = data[at:end]
-        fields += rest.split(b",") if value is None else (value + rest,)
+        if quoted:
+            fields[-1] += rest
+        else:
+            fields += rest.split(b",")
         if stray is None and rest:
             stray = len(fields) - 1
         if found is None or data[end] != _COMMA:
