@@ -42,7 +42,7 @@ bench-import: $(READY) ## cold start: importing main.py against a bare handler
 	$(PY) -m tests.bench.import_main
 
 bench-validation: $(READY) ## the gate's speed and memory against pyarrow's typed read
-	$(PY) -m tests.bench.validation
+	$(PY) -m tests.bench.validation $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
 
 bench-merge: $(READY) ## a load into a large table against the usual notebook and delta-rs (ROWS=10000000)
 	$(PY) -m tests.bench.merge $(if $(ROWS),ROWS=$(ROWS))

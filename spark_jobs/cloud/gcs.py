@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -69,8 +70,11 @@ class GcsFileStore:
         if self._change(lambda: blob.reload(**_CALL)) is None:
             yield None
             return
-        with blob.open("rb", chunk_size=READ_CHUNK_BYTES, **_CALL) as stream:
-            yield cast("BinaryIO", _TranslatedReader(stream, self._ask))
+        with (
+            blob.open("rb", chunk_size=READ_CHUNK_BYTES, **_CALL) as stream,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            yield cast("BinaryIO", _ReaderAhead(stream, pool, self._ask))
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         blob = self._blob(stored.file)
@@ -133,16 +137,34 @@ class _Gone(WorldTrouble):
     """404 or 412. Outside a conditional call it is trouble with the world: a bucket that isn't there, say."""
 
 
-class _TranslatedReader:
-    """A stream whose errors are the ports' own."""
+class _ReaderAhead:
+    """A stream that fetches its next chunk while the caller works on this one, and whose errors are the ports' own."""
 
-    def __init__(self, stream: BinaryIO, ask: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(self, stream: BinaryIO, pool: ThreadPoolExecutor, ask: Callable[[Callable[[], Any]], Any]) -> None:
         self._stream = stream
+        self._pool = pool
         self._ask = ask
+        self._chunk = b""
+        self._at = 0
+        self._following = self._fetch()
 
     def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return b"".join(iter(lambda: self.read(READ_CHUNK_BYTES), b""))
+        if size and self._at == len(self._chunk):
+            self._chunk, self._at = self._fetched(), 0
+            if self._chunk:
+                self._following = self._fetch()
+        piece = self._chunk[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def _fetch(self) -> Future[bytes]:
+        return self._pool.submit(self._stream.read, READ_CHUNK_BYTES)
+
+    def _fetched(self) -> bytes:
         try:
-            return cast("bytes", self._ask(lambda: self._stream.read(size)))
+            return cast("bytes", self._ask(self._following.result))
         except _Gone as gone:
             raise FileGone(str(gone)) from gone
 

@@ -1,11 +1,11 @@
 """How fast files are judged, in how much memory: clean ones beside pyarrow's bare typed CSV read, the worst beside clean.
 
-python -m tests.bench.validation [SIZE_MB=100] [ROUNDS=3]        `make bench-validation`; SIZE_MB=2000 is for the memory
+python -m tests.bench.validation [SIZE_MB=200] [ROUNDS=3]        `make bench-validation`; SIZE_MB=2000 is for the memory
 
 Every figure is the best of some runs, each in a process of its own, taken in turns with pyarrow's so that both meet the
-same machine. Goals are ratios of CPU time, of all threads together, since others may use the machine, too. MB are 10^6
-bytes; memory is the highest resident set of the process, interpreter and libraries included. What the first file of a
-process costs (importing RE2, compiling the pattern) is part of every figure. Only the clean file grows beyond 50 MB.
+same machine. Goals against pyarrow are ratios of throughput, those against clean files of CPU time. MB are 10^6 bytes;
+memory is the highest resident set of the process, interpreter and libraries included. What the first file of a process
+costs (importing RE2, compiling the pattern) is part of every figure. Only the clean file grows beyond 200 MB.
 Exits 1 where a goal isn't met.
 """
 
@@ -31,13 +31,12 @@ NAME = "order_tracking_2026_01_31.csv"
 ARRIVAL = datetime(2026, 2, 1, 12, tzinfo=UTC)
 BUCKET = "bench"
 MAX_BAD_ROW_RATIO = 0.1
-SMALL_MB, LARGEST_FLAWED_MB = 20, 50
-OF_PYARROW = 0.5
-FLAWED_OF_CLEAN = 0.5
+LARGEST_FLAWED_MB, LARGEST_STORED_MB = 50, 200
+OF_PYARROW = 0.6
 WORST_OF_CLEAN = 0.2
 GIVEN_UP_AFTER = 1 / 3
 """Share of a file: a row may have three times the bytes of the shortest good one, and a tenth of all must be bad."""
-MEMORY_GROWTH = 1.2
+MEMORY_MB = 256
 FLAWED = "0.1 % bad rows"
 WORST = (
     "every row bad",
@@ -168,7 +167,8 @@ def _compare(title: str, source: str, size: int, rounds: int) -> dict[str, Any]:
     for other, theirs in best.items():
         ratio, by_cpu = (ours[rate] / theirs[rate] for rate in ("mb_per_s", "mb_per_cpu_s"))
         print(f"  {ratio:4.2f} ({by_cpu:4.2f} by CPU time) of {other:23} {_figures(theirs)}", flush=True)
-    return ours | {"of_pyarrow": ours["mb_per_cpu_s"] / best["pyarrow, one thread"]["mb_per_cpu_s"]}
+    pyarrow = best["pyarrow, one thread"]["mb_per_s"]
+    return ours | {"of_pyarrow": ours["mb_per_s"] / pyarrow, "pyarrow_mb_per_s": pyarrow}
 
 
 def _alone(title: str, runner: str, source: str, size: int, rounds: int, clean: dict[str, Any]) -> dict[str, Any]:
@@ -215,16 +215,14 @@ def _worst(kind: str, megabytes: int, rounds: int, clean: dict[str, Any]) -> tup
 
 
 def main() -> int:
-    size_mb, rounds = number("SIZE_MB", 100), number("ROUNDS", 3)
+    size_mb, rounds = number("SIZE_MB", 200), number("ROUNDS", 3)
     flawed_mb = min(size_mb, LARGEST_FLAWED_MB)
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; best of {rounds}")
-    small = _file("clean", SMALL_MB)
-    little = _best(("judge",), str(small), small.stat().st_size, 1)["judge"]["peak_mb"]
     path = _file("clean", size_mb)
     clean = _compare(f"clean, {size_mb} MB, local file", str(path), path.stat().st_size, rounds)
     goals = [
         Goal("clean: of pyarrow's rate on one thread", clean["of_pyarrow"], OF_PYARROW, least=True),
-        Goal(f"clean: memory for {size_mb:,} MB against {SMALL_MB} MB", clean["peak_mb"] / little, MEMORY_GROWTH),
+        Goal(f"clean: MB of memory for {size_mb:,} MB", clean["peak_mb"], MEMORY_MB),
     ]
     # Beside a clean file of their own size: the pattern is compiled once a process, whatever its file's size.
     path = _file("clean", flawed_mb)
@@ -233,13 +231,18 @@ def main() -> int:
     for kind in WORST:
         goal, figures[kind] = _worst(kind, flawed_mb, rounds, alike)
         goals.append(goal)
-    paths = [path, _file(FLAWED, flawed_mb)]
+    paths = [_file("clean", size_mb), _file(FLAWED, min(size_mb, LARGEST_STORED_MB))]
     with _stored(paths) as sources:
-        stored = _compare("clean, storage server and client", sources[0], paths[0].stat().st_size, rounds)
-        title = f"{FLAWED}, storage server and client"
-        flawed = _alone(title, "judge", sources[1], paths[1].stat().st_size, rounds, stored)
+        stored = _compare(f"clean, {size_mb} MB, storage and client", sources[0], paths[0].stat().st_size, rounds)
+        flawed = _alone(f"{FLAWED}, storage and client", "judge", sources[1], paths[1].stat().st_size, rounds, stored)
+    # pyarrow can't read a bad row with types: its rate is the clean file's.
+    flawed["of_pyarrow"] = flawed["mb_per_s"] / stored["pyarrow_mb_per_s"]
     figures |= {"clean, stored": stored, f"{FLAWED}, stored": flawed}
-    goals.append(Goal(f"{FLAWED}, through the client: of the clean rate", flawed["of_clean"], FLAWED_OF_CLEAN, least=True))
+    goals += [
+        Goal("clean, through the client: of pyarrow's rate on one thread", stored["of_pyarrow"], OF_PYARROW, least=True),
+        Goal(f"{FLAWED}, through the client: of pyarrow's rate", flawed["of_pyarrow"], OF_PYARROW, least=True),
+        Goal("clean, through the client: MB of memory", stored["peak_mb"], MEMORY_MB),
+    ]
     keep("validation", {"files": figures})
     return show_goals(goals)
 
