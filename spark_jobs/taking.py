@@ -27,6 +27,7 @@ SUSPECT_ATTEMPTS = 2
 """From so many unlogged attempts on, a file is kept apart from the others."""
 FEW_SUSPECTS = 8
 """So many suspects are run one by one; more of them point to an outage rather than to the files."""
+FEW_FILES = 100
 _log = logging.getLogger(__name__)
 
 
@@ -112,7 +113,9 @@ def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
     wanted = list(files)
     generations = [file.generation for file in wanted] or [0]
     near = table.where(F.col("generation").between(min(generations), max(generations)))
-    # Not a list of literals: planning takes seconds over thousands of them.
+    if len(wanted) <= FEW_FILES:
+        return near.where(F.col("file_id").isin([str(file) for file in wanted]))
+    # Planning takes seconds over a list of thousands of literals.
     ids = table.sparkSession.createDataFrame([(str(file),) for file in wanted], "file_id STRING")
     return near.join(F.broadcast(ids), "file_id", "left_semi")
 
