@@ -72,6 +72,7 @@ _timeout_option = click.option(
 @click.option("--job-id", type=int, help="Show this Databricks job's latest runs; login from the environment.")
 @click.option("--file", "name", help="Where is this file: its name, object name or file id.")
 @click.option("--key", help="With --file: what became of its row with this tracking_num.")
+@click.option("--ties", "shows_ties", is_flag=True, help="With --file: its rows that differ from the target at one moment.")
 @click.option("--wait", "waits", is_flag=True, help="First wait until what waits now (with --file: that file) has left.")
 @_timeout_option
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -86,6 +87,7 @@ def status(
     job_id: int | None,
     name: str | None,
     key: str | None,
+    shows_ties: bool,
     waits: bool,
     timeout: float,
     as_json: bool,
@@ -93,15 +95,15 @@ def status(
     """What waits, what was merged or rejected, and the last runs; or one file's way."""
     from spark_jobs.bootstrap import build_world
 
-    if key and not name:
-        raise click.UsageError("--key goes with --file")
+    if (key or shows_ties) and not name:
+        raise click.UsageError("--key and --ties go with --file")
     places = Places(bucket, source_prefix, archive_prefix, rejected_prefix)
     settings = IngestSettings(places, catalog=catalog, schema=schema, warehouse=warehouse)
     world = build_world(settings)
     if waits:
         _wait(_waiting_now(settings, world, name), settings, world, timeout)
     if name:
-        _show_file(settings, world, name, key, as_json)
+        _show_file(settings, world, name, key, shows_ties, as_json)
     else:
         _show_overview(settings, world, job_id, as_json)
 
@@ -229,19 +231,27 @@ def _change_line(replay: Replay, copy: Copy, changes: dict[FileId, Change]) -> l
     return [replay.to, copy.answer, *("" if facts[name] is None else str(facts[name]) for name in _FACTS)]
 
 
-def _show_file(settings: IngestSettings, world: World, name: str, key: str | None, as_json: bool) -> None:
+def _show_file(settings: IngestSettings, world: World, name: str, key: str | None, shows_ties: bool, as_json: bool) -> None:
+    from spark_jobs.ties import ties
     from spark_jobs.tracing import explain_key, trace
 
     with _session() as spark:
         traces = trace(spark, world.store, settings, name)
         verdicts = explain_key(spark, world.store, settings, name, key) if key else []
+        tied = list(ties(spark, world.store, settings, name)) if shows_ties else []
     if as_json:
-        print_json({"file": traces, "key": verdicts})
+        print_json({"file": traces, "key": verdicts, "ties": tied})
         return
     for one in traces:
         print_table(["", one.file], _way(one))
     for verdict in verdicts:
         click.echo(verdict.sentence)
+    print_table(
+        ["key", "moment", "row", "of", "the target has row", "of"],
+        [[t.key, moment(t.stamp), str(t.row), t.file, str(t.kept_row), t.kept_file] for t in tied],
+    )
+    if shows_ties and not tied:
+        click.echo("no row of it differs from the target at the same moment")
 
 
 def _way(one: Trace) -> list[list[str]]:

@@ -161,6 +161,14 @@ def explain_key(spark: SparkSession, store: FileStore, settings: IngestSettings,
     ]
 
 
+def good_rows(
+    spark: SparkSession, store: FileStore, settings: IngestSettings, name: str
+) -> Iterator[tuple[FileId, Iterator[JudgedRow]]]:
+    """Each generation of a file with its rows that break no rule. Raises SettingsError for a file that is nowhere."""
+    for one in _identify(spark, store, settings, name):
+        yield one.file, (row for row in _rows(store, settings.feed, one.stored, one.arrival) if row.values is not None)
+
+
 def _explain(rows: Iterable[JudgedRow], target: dict[str, Any] | None, feed: Feed, file: FileId, key: str) -> Verdict:
     best: JudgedRow | None = None
     for row in rows:

@@ -122,7 +122,7 @@ def test_a_file_that_is_nowhere_and_a_key_without_a_file_are_one_sentence(ask: A
     for name in ("order_tracking_2031_01_01.csv", "a/order_tracking_2026_01_01.csv"):
         with pytest.raises(SettingsError, match="neither waiting, nor archived, nor rejected"):
             ask("status", "--file", name)
-    assert "--key goes with --file" in ask("status", "--key", "T1").output
+    assert "--key and --ties go with --file" in ask("status", "--key", "T1").output
 
 
 def test_a_dry_replay_copies_nothing_and_a_replay_of_what_was_right_changes_nothing(shop: Workshop, ask: Any) -> None:
@@ -187,3 +187,16 @@ def test_the_wheel_s_entry_point_turns_a_mistake_into_one_sentence(monkeypatch: 
     monkeypatch.setattr("sys.argv", ["order-tracking", "status", "--bucket=b"])
     with pytest.raises(RunFailed, match="--catalog and --schema"):
         run()
+
+
+def test_the_rows_that_tie_with_the_target_are_listed(shop: Workshop, ask: Any) -> None:
+    """Two shops tell different stories of one moment: who loses the tie can be found out, run or batch regardless."""
+    kept = "order_tracking_2026_01_08.csv"
+    shop.upload(kept, csv(row("TIE1", address="b"), row("TIE2"), row("TIE3")))
+    shop.ingest()
+    loser = shop.day(9, row("TIE1", address="a"), row("TIE2"), row("TIE3", "2026-01-01 09:00:00", address="c"))
+    shop.ingest()
+    (tie,) = json.loads(ask("status", "--file", str(loser.file), "--ties", "--json").stdout)["ties"]
+    assert (tie["key"], tie["row"], tie["kept_row"]) == ("TIE1", 1, 1)
+    assert kept in tie["kept_file"] and tie["stamp"] == "2026-01-01T10:00:00+00:00"
+    assert "no row of it differs" in ask("status", "--file", kept, "--ties").stdout
