@@ -20,7 +20,7 @@ from spark_jobs.contract.violations import shorten
 from spark_jobs.counts import FileCounts
 from spark_jobs.staging import Staged
 from spark_jobs.tables import INGEST_LOG_COLUMNS, INGEST_LOG_DDL, Tables, quoted
-from spark_jobs.taking import Batch, WaitingFile, of_files
+from spark_jobs.taking import Batch, WaitingFile, near_generations, of_files
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
@@ -98,19 +98,19 @@ class Won:
 
 def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list[LogEntry]:
     """The lines of these files."""
-    rows = of_files(spark.table(tables.ingest_log), files).select(*INGEST_LOG_COLUMNS).collect()
-    return [LogEntry.of_row(row) for row in rows]
+    return _entries(of_files(spark.table(tables.ingest_log), files))
 
 
 def of_generations(spark: SparkSession, tables: Tables, generations: Sequence[int]) -> list[LogEntry]:
     """The lines with these generations, for whoever doesn't know the rest of a file's id."""
     from pyspark.sql import functions as F
 
-    # The range, too: Delta skips by it, as in `of_files`.
-    generation = F.col("generation")
-    near = generation.between(min(generations, default=0), max(generations, default=0)) & generation.isin(list(generations))
-    rows = spark.table(tables.ingest_log).where(near).select(*INGEST_LOG_COLUMNS).collect()
-    return [LogEntry.of_row(row) for row in rows]
+    near = near_generations(spark.table(tables.ingest_log), generations)
+    return _entries(near.where(F.col("generation").isin(list(generations))))
+
+
+def _entries(lines: DataFrame) -> list[LogEntry]:
+    return [LogEntry.of_row(row) for row in lines.select(*INGEST_LOG_COLUMNS).collect()]
 
 
 def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
@@ -119,8 +119,7 @@ def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
     from pyspark.sql import functions as F
 
     try:
-        lines = spark.table(tables.ingest_log).orderBy(F.desc("logged_at")).limit(limit)
-        return [LogEntry.of_row(row) for row in lines.select(*INGEST_LOG_COLUMNS).collect()]
+        return _entries(spark.table(tables.ingest_log).orderBy(F.desc("logged_at")).limit(limit))
     except AnalysisException:
         return []
 

@@ -233,12 +233,13 @@ def _change_line(replay: Replay, copy: Copy, changes: dict[FileId, Change]) -> l
 
 def _show_file(settings: IngestSettings, world: World, name: str, key: str | None, shows_ties: bool, as_json: bool) -> None:
     from spark_jobs.ties import ties
-    from spark_jobs.tracing import explain_key, trace
+    from spark_jobs.tracing import explain_key, identify, trace
 
     with _session() as spark:
-        traces = trace(spark, world.store, settings, name)
-        verdicts = explain_key(spark, world.store, settings, name, key) if key else []
-        tied = list(ties(spark, world.store, settings, name)) if shows_ties else []
+        found = identify(spark, world.store, settings, name)
+        traces = trace(spark, world.store, settings, found)
+        verdicts = explain_key(spark, world.store, settings, found, key) if key else []
+        tied = list(ties(spark, world.store, settings, found)) if shows_ties else []
     if as_json:
         print_json({"file": traces, "key": verdicts, "ties": tied})
         return

@@ -107,17 +107,23 @@ def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> tup
 
 
 def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
-    """The rows of a table about these files. The range of generations lets Delta skip most of a long history."""
+    """The rows of a table about these files."""
     from pyspark.sql import functions as F
 
     wanted = list(files)
-    generations = [file.generation for file in wanted] or [0]
-    near = table.where(F.col("generation").between(min(generations), max(generations)))
+    near = near_generations(table, [file.generation for file in wanted])
     if len(wanted) <= FEW_FILES:
         return near.where(F.col("file_id").isin([str(file) for file in wanted]))
     # Planning takes seconds over a list of thousands of literals.
     ids = table.sparkSession.createDataFrame([(str(file),) for file in wanted], "file_id STRING")
     return near.join(F.broadcast(ids), "file_id", "left_semi")
+
+
+def near_generations(table: DataFrame, generations: Sequence[int]) -> DataFrame:
+    """The rows between the lowest and the highest of them: by this range Delta skips most of a long history."""
+    from pyspark.sql import functions as F
+
+    return table.where(F.col("generation").between(min(generations, default=0), max(generations, default=0)))
 
 
 def choose(waiting: Sequence[WaitingFile], attempts: dict[FileId, Attempts], settings: IngestSettings) -> list[WaitingFile]:

@@ -15,7 +15,7 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import JudgedRow
 from spark_jobs.settings import IngestSettings
 from spark_jobs.tables import Tables
-from spark_jobs.tracing import good_rows
+from spark_jobs.tracing import Found, good_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,11 +36,12 @@ class Tie:
     kept_row: int
 
 
-def ties(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str) -> Iterator[Tie]:
-    """For each generation of a file, in the order of its rows. Raises SettingsError for a file that is nowhere."""
-    for file, rows in good_rows(spark, store, settings, name):
+def ties(spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found]) -> Iterator[Tie]:
+    """For each of these generations, in the order of its rows."""
+    for one in found:
+        rows = good_rows(store, settings.feed, one)
         while some := list(islice(rows, _AT_ONCE)):
-            yield from sorted(_tied(spark, settings, file, some), key=lambda tie: tie.row)
+            yield from sorted(_tied(spark, settings, one.file, some), key=lambda tie: tie.row)
 
 
 def _tied(spark: SparkSession, settings: IngestSettings, file: FileId, rows: Sequence[JudgedRow]) -> list[Tie]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ def _uploaded_as(places: Places, relative: str, moved: Replay) -> FileId:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """A generation under the id that the log has it by, if the log has it."""
 
     file: FileId
@@ -90,20 +90,18 @@ class _Found:
     entry: LogEntry | None
 
 
-def _identify(spark: SparkSession | None, store: FileStore, settings: IngestSettings, name: str) -> list[_Found]:
+def identify(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
     """What ``find`` finds, each under its true name: a replayed copy is archived beside the original, and only its
     generation tells them apart. Whoever names a folder gets no file of another. Raises SettingsError.
     """
     found = find(store, settings, name)
-    entries: dict[tuple[str, int], LogEntry] = {}
-    if spark:
-        generations = [file.generation for file, _, _ in found]
-        entries = {_archive_keeps(entry.file): entry for entry in of_generations(spark, Tables.of(settings), generations)}
+    generations = [file.generation for file, _, _ in found]
+    entries = {_archive_keeps(entry.file): entry for entry in of_generations(spark, Tables.of(settings), generations)}
     places = settings.places
     relative = _relative(places, name)
     anywhere = "/" not in relative or relative.startswith((places.archive_prefix, places.rejected_prefix))
     identified = [
-        _Found(entry.file if entry else file, stored, arrival, entry)
+        Found(entry.file if entry else file, stored, arrival, entry)
         for file, stored, arrival in found
         for entry in [entries.get(_archive_keeps(file))]
     ]
@@ -122,15 +120,12 @@ def _relative(places: Places, name: str) -> str:
     return name.partition("#")[0].removeprefix(f"{places.bucket}/").removeprefix(places.source_prefix)
 
 
-def trace(spark: SparkSession | None, store: FileStore, settings: IngestSettings, name: str) -> list[Trace]:
-    """The way of each generation of a file, older first. Without Spark, what the bucket alone tells."""
-    found = _identify(spark, store, settings, name)
+def trace(spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found]) -> list[Trace]:
+    """The way of each of these generations."""
     taken: dict[str, list[datetime]] = {}
-    if spark:
-        tables = Tables.of(settings)
-        noted = of_files(spark.table(tables.attempts), [one.file for one in found])
-        for row in noted.select("file_id", "attempted_at").collect():
-            taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
+    noted = of_files(spark.table(Tables.of(settings).attempts), [one.file for one in found])
+    for row in noted.select("file_id", "attempted_at").collect():
+        taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
     return [
         Trace(
             str(one.file),
@@ -152,21 +147,20 @@ def _state(store: FileStore, settings: IngestSettings, stored: StoredFile, entry
     return f"{entry.outcome}, to be archived" if entry else f"waiting: {state_of(stored)}"
 
 
-def explain_key(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str, key: str) -> list[Verdict]:
-    """For each generation of a file: which of its rows has the key, and what the target has instead, if it does."""
+def explain_key(
+    spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found], key: str
+) -> list[Verdict]:
+    """For each of these generations: which of its rows has the key, and what the target has instead, if it does."""
     target = _target_row(spark, settings, key)
     return [
         _explain(_rows(store, settings.feed, one.stored, one.arrival), target, settings.feed, one.file, key)
-        for one in _identify(spark, store, settings, name)
+        for one in found
     ]
 
 
-def good_rows(
-    spark: SparkSession, store: FileStore, settings: IngestSettings, name: str
-) -> Iterator[tuple[FileId, Iterator[JudgedRow]]]:
-    """Each generation of a file with its rows that break no rule. Raises SettingsError for a file that is nowhere."""
-    for one in _identify(spark, store, settings, name):
-        yield one.file, (row for row in _rows(store, settings.feed, one.stored, one.arrival) if row.values is not None)
+def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[JudgedRow]:
+    """The rows of a generation that break no rule."""
+    return (row for row in _rows(store, feed, found.stored, found.arrival) if row.values is not None)
 
 
 def _explain(rows: Iterable[JudgedRow], target: dict[str, Any] | None, feed: Feed, file: FileId, key: str) -> Verdict:

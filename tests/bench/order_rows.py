@@ -9,18 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_jobs.contract.feeds import ORDER_TRACKING
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-COLUMNS = (
-    "order_num",
-    "tracking_num",
-    "pck_recieved_date",
-    "package_deliver_date",
-    "status",
-    "address",
-    "last_update_timestamp",
-)
+COLUMNS = ORDER_TRACKING.column_names
 STATUSES = ("order placed", "pending", "processing", "shipped", "in transit", "delivered", "canceled")
 STREETS = ("Oak", "Maple", "Cedar", "Elm", "Pine", "Lake", "Hill", "Main", "Church", "Station", "Park", "Mill")
 TOWNS = ("Springfield", "Riverside", "Fairview", "Georgetown", "Salem", "Clinton", "Madison", "Arlington")

@@ -128,16 +128,6 @@ class Workshop:
         ]
         return oracle.newest(rows)
 
-    def end_state(self) -> dict[str, Any]:
-        """What must not depend on crashes: everything but batches, moments and the number of attempts."""
-        kept = ("outcome", "reason", "rows", "inserted", "updated", "outranked", "rejected_rows", "balanced", "note")
-        return {
-            "target": self.target(),
-            "log": {file: {name: line[name] for name in kept} for file, line in self.log().items()},
-            "rejected rows": self.rejected_rows(),
-            "objects": self.store.names(),
-        }
-
     def assert_right(self) -> None:
         """The target is the oracle's, every line balances, nothing is left in source/."""
         assert self.target() == self.expected()
