@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.judging import WHOLE_FILE_ROW, StagedRow
+from spark_jobs.judging import WHOLE_FILE_ROW
 
 if TYPE_CHECKING:
+    import pyarrow
     from pyspark.sql import DataFrame
 
 
@@ -59,25 +60,24 @@ def count_staged(staged: DataFrame, feed: Feed) -> Counts:
     return Counts(files, _range(key for r in found for key in (r["lowest"], r["highest"]) if key is not None))
 
 
-def count_rows(rows: Sequence[StagedRow], flags: Iterable[tuple[bool, bool]], feed: Feed) -> Counts:
-    """Of the same rows before they are staged. ``flags``: (newest, tied) of each."""
-    tally: dict[str, list[int]] = {}
-    faults: dict[str, str] = {}
-    for (file_id, number, values, _, violations), (_, tied) in zip(rows, flags, strict=True):
-        mine = tally.setdefault(file_id, [0, 0, 0, 0])
-        if number == WHOLE_FILE_ROW:
-            faults[file_id] = violations[0].code if violations else ""
-            continue
-        mine[0] += 1
-        mine[1] += values is None
-        mine[2] += number
-        mine[3] += tied
-    at = feed.position(feed.key)
-    files = {
-        FileId.parse(file_id): FileCounts(total, bad, numbers, ties, faults.get(file_id))
-        for file_id, (total, bad, numbers, ties) in tally.items()
-    }
-    return Counts(files, _range(str(values[at]) for _, _, values, _, _ in rows if values is not None))
+def count_table(rows: pyarrow.Table, feed: Feed) -> Counts:
+    """Of the same rows in Arrow, before they are staged."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    row = pc.greater(rows.column("row_number"), WHOLE_FILE_ROW)
+    of_file = rows.filter(pc.invert(row)).select(["file_id", "violations"]).to_pylist()
+    faults = {said["file_id"]: said["violations"][0]["code"] for said in of_file}
+    bad = pc.and_(row, pc.is_valid(rows.column("violations")))
+    numbers = [row.cast(pa.int64()), bad.cast(pa.int64()), rows.column("row_number"), rows.column("tied").cast(pa.int64())]
+    names = ["rows", "bad", "numbers", "ties"]
+    by_file = pa.table([rows.column("file_id"), *numbers], ["file_id", *names]).group_by("file_id")
+    sums = by_file.aggregate([(name, "sum") for name in names]).to_pylist()
+    files = {}
+    for of in sums:
+        total, broken, row_numbers, ties = (of[f"{name}_sum"] for name in names)
+        files[FileId.parse(of["file_id"])] = FileCounts(total, broken, row_numbers, ties, faults.get(of["file_id"]))
+    return Counts(files, _range(key for key in pc.min_max(rows.column(feed.key)).as_py().values() if key is not None))
 
 
 def _range(keys: Iterable[str]) -> tuple[str, str] | None:

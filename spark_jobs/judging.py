@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.records import BOM, Record, RecordError, split_records
 from spark_jobs.contract.rows import JudgedRow, Value, judge_header, judge_row
 from spark_jobs.contract.violations import RULES, Violation
@@ -33,19 +33,18 @@ def lines_judge(feed: Feed, positions: Sequence[int], latest: Mapping[str, datet
     """For doubtful lines (file_id, row_number, value: binary, without LF) of files whose records are said to be lines."""
 
     def judge(batches: Arrow) -> Iterator[pyarrow.RecordBatch]:
-        return _batches(feed, (_judge_line(feed, positions, latest, *row) for row in _rows(batches)))
+        return _batches(feed, (judge_line(feed, positions, latest[row[0]], *row) for row in _rows(batches)))
 
     return judge
 
 
-def _judge_line(
-    feed: Feed, positions: Sequence[int], latest: Mapping[str, datetime], file_id: str, row: int, line: bytes
-) -> StagedRow:
+def judge_line(feed: Feed, positions: Sequence[int], latest: datetime, file_id: str, row: int, line: bytes) -> StagedRow:
+    """One line, without its LF, as a record; it speaks of the file as a whole (``NOT_LINES``) where it isn't one."""
     try:
         records = list(split_records([line + b"\n"]))
         if len(records) != 1 or records[0].raw not in {line, line.removesuffix(b"\r")}:
             return _whole_file(file_id, NOT_LINES)
-        judged = judge_row(feed, positions, records[0], row, latest[file_id])
+        judged = judge_row(feed, positions, records[0], row, latest)
     except (RecordError, UnicodeDecodeError):
         return _whole_file(file_id, NOT_LINES)  # the other way says what it is, and where
     return _out(file_id, judged, records[0])
@@ -137,10 +136,8 @@ def as_arrow(feed: Feed, rows: Sequence[StagedRow]) -> pyarrow.RecordBatch:
     """Rows as a batch with the columns of ``parsing.staged_ddl``."""
     import pyarrow as pa
 
-    types = {"text": pa.string(), "status": pa.string(), "date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC")}
-    violation = pa.struct([(name, pa.string()) for name in ("code", "column", "value", "message")])
     arrays = [
-        pa.array([values[at] if values else None for _, _, values, _, _ in rows], types[column.kind])
+        pa.array([values[at] if values else None for _, _, values, _, _ in rows], arrow_type(column))
         for at, column in enumerate(feed.columns)
     ]
     broken = [
@@ -153,6 +150,27 @@ def as_arrow(feed: Feed, rows: Sequence[StagedRow]) -> pyarrow.RecordBatch:
         pa.array([row[0] for row in rows], pa.string()),
         pa.array([row[1] for row in rows], pa.int64()),
         pa.array([row[3] for row in rows], pa.string()),
-        pa.array(broken, pa.list_(violation)),
+        pa.array(broken, violations_type()),
     ]
-    return pa.RecordBatch.from_arrays(arrays, [*feed.column_names, "file_id", "row_number", "raw_line", "violations"])
+    return pa.RecordBatch.from_arrays(arrays, staged_names(feed))
+
+
+def staged_names(feed: Feed) -> list[str]:
+    """Columns of ``parsing.staged_ddl``."""
+    return [*feed.column_names, "file_id", "row_number", "raw_line", "violations"]
+
+
+def arrow_type(column: Column) -> pyarrow.DataType:
+    """Of a column's typed values."""
+    import pyarrow as pa
+
+    if column.kind == "timestamp":
+        return pa.timestamp("us", tz="UTC")
+    return pa.date32() if column.kind == "date" else pa.string()
+
+
+def violations_type() -> pyarrow.DataType:
+    """Of a bad row's violations."""
+    import pyarrow as pa
+
+    return pa.list_(pa.struct([(name, pa.string()) for name in ("code", "column", "value", "message")]))

@@ -45,7 +45,7 @@ class IngestSettings:
     not_before: datetime | None = None
     max_batch_files: int = 1000
     max_batch_bytes: int = 20 * 1024**3
-    small_batch_bytes: int = 4 * 1024**2
+    small_batch_bytes: int = 32 * 1024**2
     feed: Feed = ORDER_TRACKING
 
     def __post_init__(self) -> None:

@@ -1,4 +1,6 @@
-"""Small batches are read on the driver by the contract's own Python, each file as exactly the generation that was taken."""
+"""Small batches are read on the driver, each file as exactly the generation that was taken: mostly column by column
+(`plain_columns`), otherwise by the contract's own Python.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,23 @@ from typing import TYPE_CHECKING
 from spark_jobs.cloud.ports import FileGone
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.rows import latest_allowed
-from spark_jobs.counts import Counts, count_rows
-from spark_jobs.judging import StagedRow, as_arrow, judge_stream
+from spark_jobs.counts import Counts, count_table
+from spark_jobs.judging import as_arrow, judge_stream, staged_names, violations_type
 from spark_jobs.parsing import staged_ddl
+from spark_jobs.plain_columns import read_columns
 from spark_jobs.staging import STORAGE_CALLS_AT_ONCE
 from spark_jobs.taking import WaitingFile
-from spark_jobs.winners import flags
+from spark_jobs.winners import flag_table
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow
     from pyspark.sql import DataFrame, SparkSession
+
+WORTH_COLUMNS = 16 * 1024
+"""Bytes from which on a file is read column by column: some dozens of calls to Arrow."""
 
 
 def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], world: World) -> tuple[DataFrame, Counts]:
@@ -35,14 +44,29 @@ def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], wor
                 raise FileGone(str(waiting.file))
             return stream.read()
 
-    rows: list[StagedRow] = []
     with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
-        for waiting, found in zip(files, pool.map(content, files), strict=True):
-            rows += judge_stream(feed, str(waiting.file), latest_allowed(feed, waiting.arrival), BytesIO(found))
-    flagged = flags(rows, feed)
-    batch = as_arrow(feed, rows)
-    for at, name in enumerate(("newest", "tied")):
-        batch = batch.append_column(name, pa.array([flag[at] for flag in flagged], pa.bool_()))
-    table = pa.Table.from_batches([batch])
+        tables = [
+            read_file(feed, str(waiting.file), latest_allowed(feed, waiting.arrival), found)
+            for waiting, found in zip(files, pool.map(content, files), strict=True)
+        ]
+    table = flag_table(pa.concat_tables(tables), feed)
     frame = spark.createDataFrame(table, f"{staged_ddl(feed)}, newest BOOLEAN, tied BOOLEAN")
-    return frame, count_rows(rows, flagged, feed)
+    return frame, count_table(table, feed)
+
+
+def read_file(feed: Feed, file_id: str, latest: datetime, content: bytes) -> pyarrow.Table:
+    """One file's judged rows, with the columns of ``parsing.staged_ddl``, in no particular order."""
+    import pyarrow as pa
+
+    plain = read_columns(feed, file_id, latest, content) if len(content) >= WORTH_COLUMNS else None
+    if plain is None:
+        return pa.Table.from_batches([as_arrow(feed, list(judge_stream(feed, file_id, latest, BytesIO(content))))])
+    rows = plain.clean.num_rows
+    clean = {
+        **dict(zip(plain.clean.column_names, plain.clean.columns, strict=True)),
+        "file_id": pa.repeat(pa.scalar(file_id), rows),
+        "raw_line": pa.nulls(rows, pa.string()),
+        "violations": pa.nulls(rows, violations_type()),
+    }
+    others = pa.Table.from_batches([as_arrow(feed, plain.others)])
+    return pa.concat_tables([pa.table({name: clean[name] for name in staged_names(feed)}), others])

@@ -10,6 +10,7 @@ from spark_jobs.contract.rows import precedence
 from spark_jobs.judging import StagedRow
 
 if TYPE_CHECKING:
+    import pyarrow
     from pyspark.sql import DataFrame
 
 
@@ -33,6 +34,26 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
         .withColumn("tied", (F.min(content).over(same_moment) != F.max(content).over(same_moment)) & good)
         .drop("staged_key")
     )
+
+
+def flag_table(rows: pyarrow.Table, feed: Feed) -> pyarrow.Table:
+    """What ``flag`` does, for rows in Arrow. Only rows whose key comes more than once are looked at one by one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = rows.column(feed.key)  # null where a row is bad
+    newest, tied = pc.is_valid(keys).to_pylist(), [False] * len(rows)
+    found = pc.value_counts(keys.drop_null())
+    repeated = found.field("values").filter(pc.greater(found.field("counts"), 1))
+    if len(repeated):
+        at = pc.indices_nonzero(pc.is_in(keys, repeated))
+        columns = (rows.column(name).take(at).to_pylist() for name in ("file_id", "row_number", *feed.column_names))
+        among = [(file_id, number, values, None, None) for file_id, number, *values in zip(*columns, strict=True)]
+        for place, (new, tie) in zip(at.to_pylist(), flags(among, feed), strict=True):
+            newest[place], tied[place] = new, tie
+    for name, flagged in (("newest", newest), ("tied", tied)):
+        rows = rows.append_column(name, pa.chunked_array([pa.array(flagged, pa.bool_())]))
+    return rows
 
 
 def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:

@@ -104,7 +104,7 @@ def judge_fields(
         return (), faults
     values: list[Value] = []
     for column, position in zip(feed.columns, positions, strict=True):
-        value = _value(feed, column, raws[position].strip(WHITE_SPACE), latest)
+        value = judge_value(feed, column, raws[position].strip(WHITE_SPACE), latest)
         if isinstance(value, Fault):
             faults.append(value)
         else:
@@ -223,7 +223,8 @@ def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Seque
     return faults
 
 
-def _value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
+def judge_value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
+    """What a field says, or what is wrong with it. ``text`` is trimmed; empty: missing."""
     kind = column.kind
     if not text:
         return Fault("required", column.name) if column.required else None
