@@ -78,8 +78,9 @@ def local_settings(jars: list[Path]) -> dict[str, str]:
         # A load needs some 190 generated classes and Spark keeps 100: each load would compile all of them again, first to
         # byte code and then to machine code. That was a third of a warm load's time.
         "spark.sql.codegen.cache.maxEntries": "2000",
-        # With two partitions there is nothing to adapt, only a job and a plan more for every shuffle.
-        "spark.sql.adaptive.enabled": "false",
+        # A small load becomes one file of the target, not one a core: every later MERGE rewrites the deletion vector of
+        # each file that it touches, up to 8 KB, and logs it anew.
+        "spark.sql.adaptive.coalescePartitions.minPartitionSize": "8MB",
         # MERGE's outer join can't broadcast its source, so Spark shuffles every row of the touched files; unless a Bloom
         # filter of the source's keys drops them at the scan, which it only does where no side could be broadcast.
         "spark.sql.autoBroadcastJoinThreshold": "-1",

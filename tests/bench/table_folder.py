@@ -50,10 +50,10 @@ def live_bytes(table: Path) -> tuple[int, int]:
     """Live data files of a table, read from its log, and their bytes."""
     live: dict[str, int] = {}
     for commit in sorted((table / "_delta_log").glob("*.json")):
-        for line in commit.read_text().splitlines():
-            action = json.loads(line)
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        # A file that gets another deletion vector is removed and added in one commit, in either order.
+        for action in actions:
             if "remove" in action:
                 live.pop(action["remove"]["path"], None)
-            if "add" in action:
-                live[action["add"]["path"]] = action["add"]["size"]
+        live |= {action["add"]["path"]: action["add"]["size"] for action in actions if "add" in action}
     return len(live), sum(live.values())
