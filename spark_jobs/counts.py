@@ -34,6 +34,11 @@ class Counts:
     files: Mapping[FileId, FileCounts]
     keys: tuple[str, str] | None
 
+    @property
+    def staged_rows(self) -> int:
+        """What is said about a file as a whole is a row of the stage, too."""
+        return sum(counted.rows + (counted.fault is not None) for counted in self.files.values())
+
 
 def count_staged(staged: DataFrame, feed: Feed) -> Counts:
     """Of rows as they are staged."""

@@ -51,7 +51,7 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
     while left:
         try:
             parsed = _parsed(spark, list(left.values()), not_lines, settings, world)
-            version = _write(spark, tables, batch, parsed.rows, settings, world)
+            version = _write(spark, tables, batch, parsed, settings, world)
         except Exception:
             if not (changed := overwritten(world, left.values())):
                 raise
@@ -139,7 +139,7 @@ def _parsed(
 
 
 def _write(
-    spark: SparkSession, tables: Tables, batch: Batch, rows: DataFrame, settings: IngestSettings, world: World
+    spark: SparkSession, tables: Tables, batch: Batch, parsed: _Parsed, settings: IngestSettings, world: World
 ) -> int | None:
     """One commit; its version. None where there are no rows to write: Delta commits nothing then to an empty stage."""
     from pyspark.sql import functions as F
@@ -147,22 +147,32 @@ def _write(
     provenance = ("file_id", "row_number", "batch_id")
     columns = [*settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
     # A writer option: serverless refuses the session setting that would do the same.
-    write = rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
+    write = parsed.rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
     # Written once and read three times, and not kept: the smaller the better.
     marked = write.option("userMetadata", batch.id).option("compression", "zstd")
     committed("stage", world, lambda: marked.overwrite(F.lit(True)))
-    version = _version_of(spark, tables.stage, batch.id)
-    if version is None and not rows.isEmpty():
+    commit = _commit_of(spark, tables.stage, batch.id)
+    if commit is None:
+        if parsed.rows.isEmpty():
+            return None
         raise LookupError(f"{tables.stage} has no commit of batch {batch.id}")
+    version, written = commit
+    if parsed.counts is not None and written is not None and written != parsed.counts.staged_rows:
+        raise RuntimeError(f"{tables.stage} got {written} rows, not the {parsed.counts.staged_rows} that were read")
     return version
 
 
-def _version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int | None:
-    """The version that this batch wrote last, if it did: another run may have overwritten the stage since."""
+def _commit_of(spark: SparkSession, stage_table: str, batch_id: str) -> tuple[int, int | None] | None:
+    """The version that this batch wrote last, if it did: another run may have overwritten the stage since. And how many
+    rows it wrote, where the platform tells.
+    """
+    told = ("version", "userMetadata", "operationMetrics")
     for limit in ("LIMIT 5", ""):
-        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").select("version", "userMetadata").collect()
-        if found := [int(row["version"]) for row in history if row["userMetadata"] == batch_id]:
-            return max(found)
+        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").select(*told).collect()
+        if found := [row for row in history if row["userMetadata"] == batch_id]:
+            last = max(found, key=lambda row: int(row["version"]))
+            rows = (last["operationMetrics"] or {}).get("numOutputRows")
+            return int(last["version"]), None if rows is None else int(rows)
     return None
 
 

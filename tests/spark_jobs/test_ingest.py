@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.marks import MARK_KEY
+from spark_jobs.counts import Counts, FileCounts
+from spark_jobs.parsing import staged_ddl
+from spark_jobs.staging import _Parsed, _write
+from spark_jobs.taking import Batch
 from tests.spark_jobs.workshop import HEADER, Workshop, csv, row
 
 if TYPE_CHECKING:
@@ -49,6 +54,28 @@ def test_days_in_any_order_bad_rows_and_an_empty_file_end_as_the_contract_says(s
     told = {outcome.file: outcome for outcome in shop.announcer.outcomes}
     assert set(told) == {late.file, early.file, many.file, empty.file}
     assert (told[many.file].kind, told[many.file].rejected_rows) == ("merged", 1)
+
+
+def test_a_batch_of_longer_files_with_an_empty_one_among_them_loses_none(shop: Workshop) -> None:
+    """Each of them long enough to be read column by column; they share keys, and some rows are odd or bad."""
+    shop.day(1, *[row(f"K{n}") for n in range(1000)])
+    shop.day(2)
+    shop.day(3, *[row(f"K{n}", "2026-01-01 11:00:00", "In_Transit") for n in range(500, 1500)], row("T", status="lost"))
+    shop.day(4, *[row(f"K{n}", "2026-01-01T12:00:00+02:00", address='"quoted, street"') for n in range(1400, 2000)])
+    entries = shop.ingest()
+    shop.assert_right()
+    assert len({entry.batch_id for entry in entries}) == 1
+    assert len(shop.target()) == 2000
+    assert [(line["inserted"], line["outranked"]) for line in shop.log().values()].count((500, 500)) == 1
+
+
+def test_a_stage_with_other_rows_than_were_read_ends_the_run(shop: Workshop) -> None:
+    file = shop.day(1, row("T1"), row("T2")).file
+    read = shop.spark.createDataFrame([], staged_ddl(ORDER_TRACKING)).selectExpr("*", "true AS newest", "false AS tied")
+    one = read.unionByName(shop.spark.sql("SELECT 'a' AS tracking_num, 1L AS row_number"), allowMissingColumns=True)
+    counts = Counts({file: FileCounts(rows=2, numbers=3)}, None)
+    with pytest.raises(RuntimeError, match="got 1 rows, not the 2 that were read"):
+        _write(shop.spark, shop.tables, Batch("b", (), {}, {}, 0), _Parsed(one, counts=counts), shop.settings, shop.world())
 
 
 def test_with_nothing_accepted_no_spark_is_started(shop: Workshop) -> None:
