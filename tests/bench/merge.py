@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 KINDS = (Notebook, TunedNotebook, Ours, DeltaRs, PruningDeltaRs)
-WARM_UPS = 3
+WARM_UPS = 2
 LATE_ROWS = 1000
 # time against the notebook and against delta-rs, share of the notebook's bytes
 GOALS = {"recent": (0.5, 1.0, 1 / 30), "anywhere": (0.9, 1.5, 1 / 9)}
