@@ -88,8 +88,8 @@ class Notebook(Contender):
     """What is usually written: infer the schema, overwrite a stage table, update all, insert all; Spark as it comes."""
 
     name = "usual notebook"
-    # The zone is part of what the rows mean.
-    kept = ("spark.sql.session.timeZone",)
+    # Without the catalog there is no Delta, and the zone is part of what the rows mean.
+    kept = ("spark.sql.catalog.", "spark.sql.session.timeZone")
 
     def build(self, rows: int) -> None:
         table_rows(self._spark, rows, TABLE_FILES).write.format("delta").save(str(self._base / TARGET))
