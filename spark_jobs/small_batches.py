@@ -50,7 +50,7 @@ def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], wor
             for waiting, found in zip(files, pool.map(content, files), strict=True)
         ]
     # Spark takes an empty chunk for the end of the table: what follows would be lost without a word.
-    table = flag_table(pa.concat_tables(tables).combine_chunks(), feed).combine_chunks()
+    table = flag_table(pa.concat_tables(tables), feed).combine_chunks()
     frame = spark.createDataFrame(table, f"{staged_ddl(feed)}, newest BOOLEAN, tied BOOLEAN")
     return frame, count_table(table, feed)
 

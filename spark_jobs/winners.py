@@ -52,7 +52,7 @@ def flag_table(rows: pyarrow.Table, feed: Feed) -> pyarrow.Table:
         for place, (new, tie) in zip(at.to_pylist(), flags(among, feed), strict=True):
             newest[place], tied[place] = new, tie
     for name, flagged in (("newest", newest), ("tied", tied)):
-        rows = rows.append_column(name, pa.chunked_array([pa.array(flagged, pa.bool_())]))
+        rows = rows.append_column(name, pa.array(flagged, pa.bool_()))
     return rows
 
 
