@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyspark.sql import DataFrame, SparkSession
 
+STAGE_FILES = 2
+"""Of a small batch: enough for it to be read by two cores."""
 WORTH_COLUMNS = 16 * 1024
 """Bytes from which on a file is read column by column: some dozens of calls to Arrow."""
 
@@ -52,7 +54,8 @@ def read_here(spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], wor
     # Spark takes an empty chunk for the end of the table: what follows would be lost without a word.
     table = flag_table(pa.concat_tables(tables), feed).combine_chunks()
     frame = spark.createDataFrame(table, f"{staged_ddl(feed)}, newest BOOLEAN, tied BOOLEAN")
-    return frame, count_table(table, feed)
+    # Spark cuts it into a part, and so a file of the stage, for every 10,000 rows.
+    return frame.coalesce(STAGE_FILES), count_table(table, feed)
 
 
 def read_file(feed: Feed, file_id: str, latest: datetime, content: bytes) -> pyarrow.Table:

@@ -153,9 +153,10 @@ class Ours(Contender):
 
     @staticmethod
     def declaration() -> str:
-        """Changes when the target is declared otherwise than it was."""
+        """Changes when the target is declared, or its files are written, otherwise than before."""
         target, *_ = definitions(Tables("target", "", "", "", ""), ORDER_TRACKING)
-        return hashlib.sha256(repr(target).encode()).hexdigest()[:8]
+        parquet = [setting for setting in local_settings([]).items() if setting[0].startswith("spark.sql.parquet.")]
+        return hashlib.sha256(repr((target, parquet)).encode()).hexdigest()[:8]
 
     def _settings(self, warehouse: Path, root: Path | None = None) -> IngestSettings:
         return IngestSettings(Places(BUCKET), warehouse=str(warehouse), files_root=str(root or ""))
