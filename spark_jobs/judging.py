@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 MAX_RAW_CHARACTERS = 8192
+MAX_PLAIN_BYTES = 8192
+"""Longer lines are never taken for plain ones."""
 NOT_LINES = "not_lines"
 """Not a violation: the mark's hint was wrong, a record of this file isn't one line."""
 WHOLE_FILE_ROW = 0

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.records import BOM, RecordError, split_records
 from spark_jobs.contract.rows import Fault, judge_header, judge_value
-from spark_jobs.judging import WHOLE_FILE_ROW, StagedRow, arrow_type, judge_line
+from spark_jobs.judging import MAX_PLAIN_BYTES, WHOLE_FILE_ROW, StagedRow, arrow_type, judge_line
 
 if TYPE_CHECKING:
     import pyarrow
 
-MAX_PLAIN_BYTES = 8192
 _STAMP = r"^\d{4}-\d{2}-\d{2}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z?$"
 _DAY_CHARACTERS = len("YYYY-MM-DD")
 

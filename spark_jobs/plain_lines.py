@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from spark_jobs.contract.feeds import Column as FeedColumn
 from spark_jobs.contract.feeds import Feed
+from spark_jobs.judging import MAX_PLAIN_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-MAX_PLAIN_BYTES = 8192
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DATE = r"^\d{4}-\d{2}-\d{2}\z"
 _TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?\z"
