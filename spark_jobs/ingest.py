@@ -75,20 +75,20 @@ def _start(settings: IngestSettings, world: World, open_spark: Callable[[], Spar
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     """Finish what is only left to be moved, then work on one batch; answers with the files that this settles."""
     with timed("look", run.world):
-        done, earlier = look_up(run.spark, run.tables, [w.file for w in waiting])
-    if done:
+        looked = look_up(run.spark, run.tables, [w.file for w in waiting])
+    if done := looked.done:
         entries = logged(run.spark, run.tables, done)
         announce(entries, run.settings, run.world)
         archive(entries, run.settings, run.world)
     fresh = [w for w in waiting if w.file not in done]
     if not fresh:
         return done
-    chosen = choose(fresh, earlier, run.settings)
-    if len(chosen) == 1 and earlier.get(chosen[0].file, Attempts()).count >= SUSPECT_ATTEMPTS:
-        alone(run, chosen[0], earlier[chosen[0].file], work)
+    chosen = choose(fresh, looked.earlier, run.settings)
+    if len(chosen) == 1 and looked.earlier.get(chosen[0].file, Attempts()).count >= SUSPECT_ATTEMPTS:
+        alone(run, chosen[0], looked, work)
     else:
         try:
-            work(run, run.take(chosen, earlier))
+            work(run, run.take(chosen, looked))
         except WorldTrouble:
             raise
         except Exception as error:  # noqa: BLE001 - whatever Spark raises; it is raised again when it goes on
@@ -107,11 +107,11 @@ def work(run: Run, batch: Batch) -> None:
         staged = stage(spark, tables, batch, settings, world)
     world.checkpoint("staging done")
     with timed("merge", world):
-        version = merge(spark, tables, batch, staged, settings.feed, world)
+        merged = merge(spark, tables, batch, staged, settings.feed, world)
     world.checkpoint("merged")
     with timed("record", world):
         by_file = {w.file: w for w in batch.files}
-        entries = merged_entries(spark, tables, batch, staged, version, world)
+        entries = merged_entries(spark, tables, batch, staged, merged, world)
         entries += superseded(staged.gone, batch, world)
         entries += [reject(by_file[f], judgement, batch, settings, world) for f, judgement in staged.condemned.items()]
         record(spark, tables, entries, staged, world)

@@ -18,8 +18,9 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
 from spark_jobs.contract.violations import shorten
 from spark_jobs.counts import FileCounts
+from spark_jobs.merging import Merged, Won
 from spark_jobs.staging import Staged
-from spark_jobs.tables import INGEST_LOG_COLUMNS, INGEST_LOG_DDL, Tables, quoted
+from spark_jobs.tables import INGEST_LOG_COLUMNS, Tables, frame_of, quoted
 from spark_jobs.taking import Batch, WaitingFile, near_generations, of_files
 from spark_jobs.world import World
 
@@ -88,14 +89,6 @@ class LogEntry:
         )
 
 
-@dataclass(frozen=True)
-class Won:
-    """Rows of one file that reached the target."""
-
-    inserted: int = 0
-    updated: int = 0
-
-
 def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list[LogEntry]:
     """The lines of these files."""
     return _entries(of_files(spark.table(tables.ingest_log), files))
@@ -125,15 +118,16 @@ def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
 
 
 def merged_entries(
-    spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, version: int, world: World
+    spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, merged: Merged, world: World
 ) -> list[LogEntry]:
-    """The lines of the files that were merged: counted, and held against what the function counted.
-
-    ``version``: the target's after the merge.
-    """
+    """The lines of the files that were merged: counted, and held against what the function counted."""
     if not staged.files:
         return []
-    won, note = _won(spark, tables, batch, staged, version)
+    won: Mapping[FileId, Won] | None
+    if merged.won is not None and len(staged.files) == 1:
+        won, note = {staged.files[0].file: merged.won}, None
+    else:
+        won, note = won_by_file(spark, tables, batch, staged, merged.version)
     now = world.now()
     entries = []
     for waiting in staged.files:
@@ -174,7 +168,7 @@ def _entry(
     )
 
 
-def _won(
+def won_by_file(
     spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, last: int
 ) -> tuple[dict[FileId, Won] | None, str | None]:
     """Inserted and updated rows by file, from the target's change feed since the first attempt at any of them.
@@ -235,7 +229,7 @@ def record(
 def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: Sequence[FileId], at: datetime) -> None:
     columns = ("file_id", "generation", "row_number", "batch_id", "raw_line", "violations", "rejected_at")
     listed = ", ".join(quoted(column) for column in columns)
-    named = spark.createDataFrame([(str(file), file.generation, at) for file in files], _FILES_DDL)
+    named = frame_of(spark, [(str(file), file.generation, at) for file in files], _FILES)
     with _view(named) as view:
         spark.sql(
             f"""
@@ -249,14 +243,14 @@ def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: S
         ).collect()
 
 
-_FILES_DDL = "file_id STRING, generation BIGINT, rejected_at TIMESTAMP"
+_FILES = {"file_id": "STRING", "generation": "BIGINT", "rejected_at": "TIMESTAMP"}
 
 
 def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEntry]) -> None:
     """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide."""
     columns = [quoted(name) for name in INGEST_LOG_COLUMNS]
     values = ", ".join(f"s.{column}" for column in columns)
-    with _view(spark.createDataFrame([entry.as_row() for entry in entries], INGEST_LOG_DDL)) as view:
+    with _view(frame_of(spark, [entry.as_row() for entry in entries], INGEST_LOG_COLUMNS)) as view:
         same = f"t.file_id = s.file_id AND {_near([entry.file for entry in entries])}"
         merge = f"MERGE INTO {tables.ingest_log} t USING {view} s ON {same}"
         done = spark.sql(f"{merge} WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({values})").head()

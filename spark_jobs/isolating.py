@@ -19,7 +19,7 @@ from spark_jobs.rejecting import reject, run_failure
 from spark_jobs.run import Run, conclude
 from spark_jobs.staging import Staged, stage
 from spark_jobs.tables import INGEST_LOG_COLUMNS, current_version
-from spark_jobs.taking import Attempts, Batch, WaitingFile
+from spark_jobs.taking import Batch, Looked, WaitingFile
 
 DEATHS = 2
 """So many attempts that were made just after such a proof, and of which nothing was heard again, are enough: a file that
@@ -28,11 +28,11 @@ WITNESSES = 5
 _log = logging.getLogger(__name__)
 
 
-def alone(run: Run, suspect: WaitingFile, earlier: Attempts, work: Callable[[Run, Batch], None]) -> None:
+def alone(run: Run, suspect: WaitingFile, looked: Looked, work: Callable[[Run, Batch], None]) -> None:
     """Work on one suspect. Raises its error where the world may be to blame."""
     proved = world_works(run)
-    batch = run.take([suspect], {suspect.file: earlier}, proved=proved)
-    if proved and earlier.proved >= DEATHS and not _has_merged(run, suspect):
+    batch = run.take([suspect], looked, proved=proved)
+    if proved and looked.earlier[suspect.file].proved >= DEATHS and not _has_merged(run, suspect):
         _set_aside(run, suspect, batch, "the run ended without a word each time")
         return
     try:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spark_jobs.conflicts import committed
@@ -21,24 +22,40 @@ PROVENANCE = ("file_id", "row_number", "batch_id")
 _log = logging.getLogger(__name__)
 
 
-def merge(spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, feed: Feed, world: World) -> int:
-    """Bring the staged good rows into the target; may be repeated: what has won already doesn't win again.
+@dataclass(frozen=True)
+class Won:
+    """Rows that reached the target."""
 
-    Answers with the target's version afterwards.
-    """
+    inserted: int = 0
+    updated: int = 0
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The target's ``version`` after the merge. ``won``: what MERGE said of itself, where its commit is the only one since
+    the first attempt, so that there is nothing else to count."""
+
+    version: int
+    won: Won | None = None
+
+
+def merge(spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, feed: Feed, world: World) -> Merged:
+    """Bring the staged good rows into the target; may be repeated: what has won already doesn't win again."""
     if staged.version is None or staged.keys is None:
-        return batch.target_version
+        return Merged(batch.target_version)
     version, keys = staged.version, staged.keys
-    committed("merge", world, lambda: run_merge(spark, tables, feed, version, keys))
+    won = committed("merge", world, lambda: run_merge(spark, tables, feed, version, keys))
     after = current_version(spark, tables.target)
-    if after > min(batch.first_version[waiting.file] for waiting in staged.files) + 1:
+    commits = after - min(batch.first_version[waiting.file] for waiting in staged.files)
+    if commits > 1:
         # Somebody else committed since the first attempt. Where the platform settles conflicts row by row, two inserts
         # of one new key may both have succeeded.
         committed("repair", world, lambda: repair(spark, tables, feed, version, keys))
-    return after
+    # Where no row won, MERGE made no commit, and the one that is there is somebody else's.
+    return Merged(after, won if commits == 1 and won != Won() else None)
 
 
-def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> None:
+def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> Won:
     """The literal range of keys lets Delta skip the files of the target that can't hold any of them.
 
     ``row_number > 0`` leaves nothing out: Spark makes a Bloom filter only of a side that a comparison narrows.
@@ -46,7 +63,7 @@ def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: in
     key = quoted(feed.key)
     columns = [*(quoted(name) for name in feed.column_names), *PROVENANCE]
     newest = f"{tables.stage} VERSION AS OF {stage_version} WHERE newest AND row_number > 0"
-    spark.sql(
+    answer = spark.sql(
         f"""
         MERGE INTO {tables.target} t
         USING (SELECT {", ".join(columns)} FROM {newest}) s
@@ -56,7 +73,8 @@ def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: in
         WHEN NOT MATCHED
           THEN INSERT ({", ".join(columns)}) VALUES ({", ".join(f"s.{column}" for column in columns)})
         """
-    ).collect()
+    ).collect()[0]
+    return Won(answer["num_inserted_rows"], answer["num_updated_rows"])
 
 
 def rank_sql(feed: Feed, alias: str) -> str:

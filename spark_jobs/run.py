@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spark_jobs.archiving import announce, archive
-from spark_jobs.contract.file_ids import FileId
 from spark_jobs.ingest_log import LogEntry
 from spark_jobs.settings import IngestSettings
 from spark_jobs.tables import Tables
-from spark_jobs.taking import Attempts, Batch, WaitingFile, take
+from spark_jobs.taking import Batch, Looked, WaitingFile, take
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ class Run:
     entries: list[LogEntry] = field(default_factory=list)
     failures: int = 0
 
-    def take(self, chosen: Sequence[WaitingFile], earlier: Mapping[FileId, Attempts], *, proved: bool = False) -> Batch:
+    def take(self, chosen: Sequence[WaitingFile], looked: Looked, *, proved: bool = False) -> Batch:
         """Note that these files are taken."""
         with timed("take", self.world) as told:
-            batch = take(self.spark, self.tables, chosen, earlier, self.world, proved=proved)
+            batch = take(self.spark, self.tables, chosen, looked, self.world, proved=proved)
             told["files"] = len(batch.files)
         return batch
 

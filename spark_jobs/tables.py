@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.settings import IngestSettings
@@ -67,6 +68,15 @@ def current_version(spark: SparkSession, table: str) -> int:
 def at_version(spark: SparkSession, table: str, version: int) -> DataFrame:
     """A table as it was."""
     return spark.sql(f"SELECT * FROM {table} VERSION AS OF {version}")
+
+
+def frame_of(spark: SparkSession, rows: Sequence[tuple[Any, ...]], columns: Mapping[str, str]) -> DataFrame:
+    """At least one row; ``columns``: SQL types by name. By way of Arrow, which takes half of the time that Spark takes over
+    Python's own values."""
+    import pyarrow as pa
+
+    table = pa.table(dict(zip(columns, map(pa.array, zip(*rows, strict=True)), strict=True)))
+    return spark.createDataFrame(table, ", ".join(f"{quoted(name)} {sql_type}" for name, sql_type in columns.items()))
 
 
 _Column = tuple[str, str, str]
@@ -139,15 +149,11 @@ def _definitions(tables: Tables, feed: Feed) -> list[tuple[str, tuple[_Column, .
         (tables.target, (*typed, *_PROVENANCE), target),
         (tables.stage, (*typed, *_PROVENANCE, *_BAD_ROW, *_FLAGS), f"TBLPROPERTIES ({none})"),
         (tables.attempts, _ATTEMPTS, f"TBLPROPERTIES ({near})"),
-        (tables.rejected_rows, _REJECTED_ROWS, f"TBLPROPERTIES ({vectors}, {strict}, {near})"),
-        (tables.ingest_log, _INGEST_LOG, f"TBLPROPERTIES ({vectors}, {strict}, {near})"),
+        # Rows are only ever added to these. Deletion vectors would make Delta list the files of each twice to read it.
+        (tables.rejected_rows, _REJECTED_ROWS, f"TBLPROPERTIES ({strict}, {near})"),
+        (tables.ingest_log, _INGEST_LOG, f"TBLPROPERTIES ({strict}, {near})"),
     ]
 
 
-def ddl_of(columns: tuple[_Column, ...]) -> str:
-    return ", ".join(f"{quoted(name)} {sql_type}" for name, sql_type, _ in columns)
-
-
-ATTEMPTS_DDL = ddl_of(_ATTEMPTS)
-INGEST_LOG_DDL = ddl_of(_INGEST_LOG)
-INGEST_LOG_COLUMNS = tuple(name for name, _, _ in _INGEST_LOG)
+ATTEMPTS_COLUMNS = {name: sql_type for name, sql_type, _ in _ATTEMPTS}
+INGEST_LOG_COLUMNS = {name: sql_type for name, sql_type, _ in _INGEST_LOG}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from spark_jobs.contract.feeds import name_problem
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark, arrival_of
 from spark_jobs.settings import IngestSettings
-from spark_jobs.tables import ATTEMPTS_DDL, Tables, current_version
+from spark_jobs.tables import ATTEMPTS_COLUMNS, Tables, current_version, frame_of
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ class Attempts:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What the tables know about waiting files: those ``done`` (in the log), what was noted about the others, and the
+    target's version when they were asked."""
+
+    done: set[FileId]
+    earlier: dict[FileId, Attempts]
+    target_version: int
+
+
+@dataclass(frozen=True)
 class Batch:
     """The files that this run works on together. ``attempts`` and ``first_version`` (of the target) count this one."""
 
@@ -81,15 +91,16 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
     return found
 
 
-def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> tuple[set[FileId], dict[FileId, Attempts]]:
+def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> Looked:
     """Which of these files are in the log, and what earlier batches noted about the others.
 
-    Both tables at once: planning a query takes longer than reading what it finds, and leaves a core idle.
+    All tables at once: planning a query takes longer than reading what it finds, and leaves a core idle.
     """
     wanted = list(files)
     done = of_files(spark.table(tables.ingest_log), wanted).select("file_id")
     noted = of_files(spark.table(tables.attempts), wanted).select("file_id", "target_version", "proved")
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
+        now = pool.submit(current_version, spark, tables.target)
         logged, attempted = pool.map(lambda frame: frame.collect(), (done, noted))
     in_log = {FileId.parse(row["file_id"]) for row in logged}
     found: dict[FileId, Attempts] = {}
@@ -103,7 +114,7 @@ def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> tup
             was.proved + row["proved"],
             min(version, version if was.first_version is None else was.first_version),
         )
-    return in_log, found
+    return Looked(in_log, found, now.result())
 
 
 def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
@@ -115,7 +126,7 @@ def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
     if len(wanted) <= FEW_FILES:
         return near.where(F.col("file_id").isin([str(file) for file in wanted]))
     # Planning takes seconds over a list of thousands of literals.
-    ids = table.sparkSession.createDataFrame([(str(file),) for file in wanted], "file_id STRING")
+    ids = frame_of(table.sparkSession, [(str(file),) for file in wanted], {"file_id": "STRING"})
     return near.join(F.broadcast(ids), "file_id", "left_semi")
 
 
@@ -160,22 +171,22 @@ def take(
     spark: SparkSession,
     tables: Tables,
     chosen: Sequence[WaitingFile],
-    earlier: Mapping[FileId, Attempts],
+    looked: Looked,
     world: World,
     *,
     proved: bool = False,
 ) -> Batch:
-    """Note that these files are taken, before anything of them is parsed, with the target's version at this moment.
+    """Note that these files are taken, before anything of them is parsed, with the target's version when it was looked at.
 
     Counting starts from the version of a file's first attempt, since that one may have merged before it died.
     """
-    version = current_version(spark, tables.target)
+    version = looked.target_version
     now = world.now()
     batch_id = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}"
     rows = [(str(w.file), w.file.generation, batch_id, version, proved, now) for w in chosen]
-    noted = spark.createDataFrame(rows, ATTEMPTS_DDL)
+    noted = frame_of(spark, rows, ATTEMPTS_COLUMNS)
     committed("take", world, lambda: noted.writeTo(tables.attempts).append())
-    before = {w.file: earlier.get(w.file, Attempts()) for w in chosen}
+    before = {w.file: looked.earlier.get(w.file, Attempts()) for w in chosen}
     first = {file: version if was.first_version is None else was.first_version for file, was in before.items()}
     return Batch(
         batch_id,

@@ -6,16 +6,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import StoredFile, WorldTrouble
 from spark_jobs.contract.feeds import ORDER_TRACKING
-from spark_jobs.contract.marks import MARK_KEY
+from spark_jobs.contract.marks import MARK_KEY, AcceptedMark
 from spark_jobs.counts import Counts, FileCounts
+from spark_jobs.ingest_log import won_by_file
+from spark_jobs.merging import Won
 from spark_jobs.parsing import staged_ddl
-from spark_jobs.staging import _Parsed, _write
-from spark_jobs.taking import Batch
+from spark_jobs.staging import Staged, _Parsed, _write
+from spark_jobs.tables import current_version
+from spark_jobs.taking import Batch, WaitingFile
 from tests.spark_jobs.workshop import HEADER, Workshop, csv, row
 
 if TYPE_CHECKING:
@@ -67,6 +71,30 @@ def test_a_batch_of_longer_files_with_an_empty_one_among_them_loses_none(shop: W
     assert len({entry.batch_id for entry in entries}) == 1
     assert len(shop.target()) == 2000
     assert [(line["inserted"], line["outranked"]) for line in shop.log().values()].count((500, 500)) == 1
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_merge_says_of_itself_is_what_the_change_feed_says(shop: Workshop, others: int) -> None:
+    """Alone it is believed; with somebody else's commit in between the change feed is asked."""
+    shop.day(1, row("T1"), row("T2"), row("T3", "2026-01-09 10:00:00"))
+    shop.ingest()
+    file = shop.day(2, *[row(key, "2026-01-02 10:00:00") for key in ("T1", "T2", "T3", "T4")], row("T4")).file
+    before = current_version(shop.spark, shop.tables.target)
+
+    def meanwhile() -> None:
+        for _ in range(others):
+            shop.spark.sql(f"INSERT INTO {shop.tables.target} (tracking_num, file_id) VALUES ('X', 'another#1')").collect()
+
+    with patch("spark_jobs.ingest_log.won_by_file", wraps=won_by_file) as feed:
+        (entry,) = shop.ingest(at("staging done", meanwhile))
+    assert feed.call_count == others
+    assert (entry.inserted, entry.updated, entry.outranked, entry.balanced) == (1, 2, 2, True)
+    waiting = WaitingFile(StoredFile(file, 1, 0, shop.clock()), AcceptedMark(1, 1, 0, 0, False, True), shop.clock())
+    after = current_version(shop.spark, shop.tables.target)
+    won, _ = won_by_file(
+        shop.spark, shop.tables, Batch("b", (), {}, {file: before}, before), Staged(files=(waiting,)), after
+    )
+    assert won == {file: Won(entry.inserted or 0, entry.updated or 0)}
 
 
 def test_a_stage_with_other_rows_than_were_read_ends_the_run(shop: Workshop) -> None:
