@@ -166,9 +166,8 @@ def _commit_of(spark: SparkSession, stage_table: str, batch_id: str) -> tuple[in
     """The version that this batch wrote last, if it did: another run may have overwritten the stage since. And how many
     rows it wrote, where the platform tells.
     """
-    told = ("version", "userMetadata", "operationMetrics")
     for limit in ("LIMIT 5", ""):
-        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").select(*told).collect()
+        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").collect()
         if found := [row for row in history if row["userMetadata"] == batch_id]:
             last = max(found, key=lambda row: int(row["version"]))
             rows = (last["operationMetrics"] or {}).get("numOutputRows")

@@ -59,10 +59,10 @@ def feed_columns_ddl(feed: Feed) -> str:
 
 def current_version(spark: SparkSession, table: str) -> int:
     """The version that a table has now."""
-    row = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").head()
-    if row is None:
+    history = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()
+    if not history:
         raise LookupError(f"table {table} has no history")
-    return int(row["version"])
+    return int(history[0]["version"])
 
 
 def at_version(spark: SparkSession, table: str, version: int) -> DataFrame:
@@ -149,7 +149,8 @@ def _definitions(tables: Tables, feed: Feed) -> list[tuple[str, tuple[_Column, .
         (tables.target, (*typed, *_PROVENANCE), target),
         (tables.stage, (*typed, *_PROVENANCE, *_BAD_ROW, *_FLAGS), f"TBLPROPERTIES ({none})"),
         (tables.attempts, _ATTEMPTS, f"TBLPROPERTIES ({near})"),
-        # Rows are only ever added to these. Deletion vectors would make Delta list the files of each twice to read it.
+        # Rows are added to these and hardly ever changed: deletion vectors would only make Delta list their files twice
+        # for every look.
         (tables.rejected_rows, _REJECTED_ROWS, f"TBLPROPERTIES ({strict}, {near})"),
         (tables.ingest_log, _INGEST_LOG, f"TBLPROPERTIES ({strict}, {near})"),
     ]

@@ -21,7 +21,7 @@ from spark_jobs.tables import ATTEMPTS_COLUMNS, Tables, current_version, frame_o
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 SUSPECT_ATTEMPTS = 2
 """From so many unlogged attempts on, a file is kept apart from the others."""
@@ -97,14 +97,17 @@ def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> Loo
     All tables at once: planning a query takes longer than reading what it finds, and leaves a core idle.
     """
     wanted = list(files)
-    done = of_files(spark.table(tables.ingest_log), wanted).select("file_id")
-    noted = of_files(spark.table(tables.attempts), wanted).select("file_id", "target_version", "proved")
+
+    def rows(table: str, *columns: str) -> list[Row]:
+        return of_files(spark.table(table), wanted).select(*columns).collect()
+
     with ThreadPoolExecutor(3) as pool:
+        logged = pool.submit(rows, tables.ingest_log, "file_id")
+        attempted = pool.submit(rows, tables.attempts, "file_id", "target_version", "proved")
         now = pool.submit(current_version, spark, tables.target)
-        logged, attempted = pool.map(lambda frame: frame.collect(), (done, noted))
-    in_log = {FileId.parse(row["file_id"]) for row in logged}
+    in_log = {FileId.parse(row["file_id"]) for row in logged.result()}
     found: dict[FileId, Attempts] = {}
-    for row in attempted:
+    for row in attempted.result():
         file, version = FileId.parse(row["file_id"]), row["target_version"]
         if file in in_log:
             continue
