@@ -17,7 +17,7 @@ from spark_jobs.run import Run, conclude, timed
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
 from spark_jobs.staging import stage
 from spark_jobs.tables import Tables, create_tables
-from spark_jobs.taking import SUSPECT_ATTEMPTS, Attempts, Batch, WaitingFile, choose, look_up, waiting_files
+from spark_jobs.taking import SUSPECT_ATTEMPTS, Batch, WaitingFile, choose, look_up, waiting_files
 from spark_jobs.world import World
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     fresh = [w for w in waiting if w.file not in done]
     if not fresh:
         return done
-    chosen = choose(fresh, looked.earlier, run.settings)
-    if len(chosen) == 1 and looked.earlier.get(chosen[0].file, Attempts()).count >= SUSPECT_ATTEMPTS:
+    chosen = choose(fresh, looked, run.settings)
+    if len(chosen) == 1 and looked.attempts(chosen[0]).count >= SUSPECT_ATTEMPTS:
         alone(run, chosen[0], looked, work)
     else:
         try:

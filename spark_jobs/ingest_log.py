@@ -123,10 +123,8 @@ def merged_entries(
     """The lines of the files that were merged: counted, and held against what the function counted."""
     if not staged.files:
         return []
-    won: Mapping[FileId, Won] | None
-    if merged.won is not None and len(staged.files) == 1:
-        won, note = {staged.files[0].file: merged.won}, None
-    else:
+    won, note = merged.won, None
+    if won is None:
         won, note = won_by_file(spark, tables, batch, staged, merged.version)
     now = world.now()
     entries = []

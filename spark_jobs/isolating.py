@@ -32,7 +32,7 @@ def alone(run: Run, suspect: WaitingFile, looked: Looked, work: Callable[[Run, B
     """Work on one suspect. Raises its error where the world may be to blame."""
     proved = world_works(run)
     batch = run.take([suspect], looked, proved=proved)
-    if proved and looked.earlier[suspect.file].proved >= DEATHS and not _has_merged(run, suspect):
+    if proved and looked.attempts(suspect).proved >= DEATHS and not _has_merged(run, suspect):
         _set_aside(run, suspect, batch, "the run ended without a word each time")
         return
     try:

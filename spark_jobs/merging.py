@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spark_jobs.conflicts import committed
 from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.staging import Staged
 from spark_jobs.tables import Tables, current_version, quoted
 from spark_jobs.taking import Batch
@@ -32,11 +34,11 @@ class Won:
 
 @dataclass(frozen=True)
 class Merged:
-    """The target's ``version`` after the merge. ``won``: what MERGE said of itself, where its commit is the only one since
-    the first attempt, so that there is nothing else to count."""
+    """The target's ``version`` after the merge. ``won``: what MERGE said of itself, where there is one file and this commit
+    is the only one since its first attempt: then there is nothing else to count."""
 
     version: int
-    won: Won | None = None
+    won: Mapping[FileId, Won] | None = None
 
 
 def merge(spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, feed: Feed, world: World) -> Merged:
@@ -52,7 +54,8 @@ def merge(spark: SparkSession, tables: Tables, batch: Batch, staged: Staged, fee
         # of one new key may both have succeeded.
         committed("repair", world, lambda: repair(spark, tables, feed, version, keys))
     # Where no row won, MERGE made no commit, and the one that is there is somebody else's.
-    return Merged(after, won if commits == 1 and won != Won() else None)
+    ours_alone = commits == 1 and won != Won() and len(staged.files) == 1
+    return Merged(after, {staged.files[0].file: won} if ours_alone else None)
 
 
 def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> Won:

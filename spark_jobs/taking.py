@@ -63,6 +63,9 @@ class Looked:
     earlier: dict[FileId, Attempts]
     target_version: int
 
+    def attempts(self, waiting: WaitingFile) -> Attempts:
+        return self.earlier.get(waiting.file, Attempts())
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -140,14 +143,14 @@ def near_generations(table: DataFrame, generations: Sequence[int]) -> DataFrame:
     return table.where(F.col("generation").between(min(generations, default=0), max(generations, default=0)))
 
 
-def choose(waiting: Sequence[WaitingFile], attempts: dict[FileId, Attempts], settings: IngestSettings) -> list[WaitingFile]:
+def choose(waiting: Sequence[WaitingFile], looked: Looked, settings: IngestSettings) -> list[WaitingFile]:
     """The next batch: files that were not left unlogged twice; then the suspects, those that failed least first.
 
     Suspects are run alone, but if they are many: then in groups that shrink with every attempt.
     """
 
     def count(file: WaitingFile) -> int:
-        return attempts.get(file.file, Attempts()).count
+        return looked.attempts(file).count
 
     healthy = [file for file in waiting if count(file) < SUSPECT_ATTEMPTS]
     if healthy:
@@ -189,7 +192,7 @@ def take(
     rows = [(str(w.file), w.file.generation, batch_id, version, proved, now) for w in chosen]
     noted = frame_of(spark, rows, ATTEMPTS_COLUMNS)
     committed("take", world, lambda: noted.writeTo(tables.attempts).append())
-    before = {w.file: looked.earlier.get(w.file, Attempts()) for w in chosen}
+    before = {w.file: looked.attempts(w) for w in chosen}
     first = {file: version if was.first_version is None else was.first_version for file, was in before.items()}
     return Batch(
         batch_id,

@@ -7,20 +7,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import functions as F
 
+from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.records import BOM, RecordError, split_records
 from spark_jobs.contract.rows import judge_header, judge_row, latest_allowed
-from spark_jobs.counts import count_staged, count_table
+from spark_jobs.counts import count_staged
 from spark_jobs.judging import NOT_LINES
-from spark_jobs.parsing import OTHER_ORDERS, Source, canonical, parse, read_lines, staged_ddl, survey
-from spark_jobs.small_batches import read_file
-from spark_jobs.winners import flag_table
+from spark_jobs.parsing import OTHER_ORDERS, Source, canonical, parse, read_lines, survey
+from spark_jobs.small_batches import read_here
+from spark_jobs.taking import WaitingFile
+from spark_jobs.world import World
+from tests.fakes.announcer import FakeAnnouncer
+from tests.fakes.file_store import FakeFileStore
 from tests.strategies import ARRIVAL, files
 
 if TYPE_CHECKING:
@@ -130,13 +134,12 @@ def test_every_generated_file_is_read_as_the_contract_reads_it(
 
 
 def test_spark_and_arrow_count_the_same_of_every_generated_file(spark: SparkSession, generated: list[bytes]) -> None:
-    names = [str(FileId("b", "source/order_tracking_2026_01_31.csv", number)) for number in range(1, len(generated) + 1)]
-    read = [read_file(ORDER_TRACKING, name, LATEST, content) for name, content in zip(names, generated, strict=True)]
-    table = flag_table(pa.concat_tables(read), ORDER_TRACKING).combine_chunks()
-    staged = spark.createDataFrame(table, f"{staged_ddl(ORDER_TRACKING)}, newest BOOLEAN, tied BOOLEAN")
-    counts = count_table(table, ORDER_TRACKING)
+    store, mark = FakeFileStore(), AcceptedMark(1, CONTRACT_VERSION, 0, 0, False, True)
+    uploaded = [store.upload(f"source/{number}.csv", content, created=ARRIVAL) for number, content in enumerate(generated)]
+    waiting = [WaitingFile(stored, mark, ARRIVAL) for stored in uploaded]
+    staged, counts = read_here(spark, ORDER_TRACKING, waiting, World(store, FakeAnnouncer()))
     assert counts == count_staged(staged, ORDER_TRACKING)
-    assert counts.staged_rows == table.num_rows
+    assert counts.staged_rows == staged.count()
     assert {counted.fault for counted in counts.files.values()} > {None}
 
 
