@@ -22,7 +22,7 @@ up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=90
 
 setup: $(READY) ## virtual environment, Java, Spark's jars and the job's own environment
 	@sh infra/local/ensure-java.sh
-	@$(PY) -m spark_jobs.session
+	@$(PY) -m spark_jobs.store.session
 	@$(PY) -m infra.local.jobs.environment >/dev/null
 
 lint: $(READY) ## ruff: lint and format

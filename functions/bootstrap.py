@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from functools import cache
 
 from functions.config import Config, ConfigError
-from functions.events import CloudEvent, NotOurs, finalized_file, tick_id
+from functions.dependencies import Dependencies
+from functions.events import CloudEvent, IrrelevantEvent, finalized_file, tick_id
 from functions.handler import handle_upload
 from functions.ports import JobLauncher
 from functions.reporting import configure_logging
 from functions.sweep import sweep
-from functions.world import World
-from spark_jobs.cloud.ports import Announcer, WorldTrouble
+from spark_jobs.cloud.ports import Announcer, TransientError
 
 _log = logging.getLogger(__name__)
 
 
 def answer_upload(event: CloudEvent) -> None:
     """Entry point of the upload's function."""
-    _answer(lambda: handle_upload(finalized_file(event), world()))
+    _answer(lambda: handle_upload(finalized_file(event), deps()))
 
 
 def answer_tick(event: CloudEvent) -> None:
@@ -31,20 +31,20 @@ def answer_tick(event: CloudEvent) -> None:
 
     def tick() -> None:
         identity = tick_id(event)
-        if not world().config.source_bucket:
+        if not deps().config.source_bucket:
             raise ConfigError("The setting SOURCE_BUCKET is missing; the sweep needs the name of the bucket to go through.")
-        sweep(identity, world())
+        sweep(identity, deps())
 
     _answer(tick)
 
 
 @cache
-def world() -> World:
+def deps() -> Dependencies:
     """Built at the first event and kept while the instance lives. Raises ConfigError, each time until it is mended."""
     from spark_jobs.cloud.gcs import GcsFileStore
 
     config = Config.read(os.environ)
-    return World(
+    return Dependencies(
         config=config,
         store=GcsFileStore.connect(),
         launcher=_launcher(config),
@@ -55,8 +55,8 @@ def world() -> World:
 
 
 def _launcher(config: Config) -> JobLauncher:
-    from functions.databricks_jobs import DatabricksJobLauncher
     from functions.databricks_login import connect
+    from spark_jobs.cloud.databricks_jobs import DatabricksJobLauncher
 
     host = os.environ.get("DATABRICKS_HOST")
     return DatabricksJobLauncher(lambda: connect(host, config.federation_audience or None), config.job_id)
@@ -75,9 +75,9 @@ def _answer(work: Callable[[], object]) -> None:
     _prepare_logging()
     try:
         work()
-    except NotOurs as reason:
+    except IrrelevantEvent as reason:
         _log.warning("acknowledged, not ours: %s", reason)
-    except (ConfigError, WorldTrouble) as trouble:
+    except (ConfigError, TransientError) as trouble:
         _log.error("%s", trouble)
         raise ServiceUnavailable(str(trouble)) from None
 

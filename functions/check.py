@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from functions.validation import judge
-from spark_jobs.contract.judgements import Judgement
+from functions.validation.file_validator import judge
 from spark_jobs.contract.reports import build_report
+from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
 
 CLEAN, VIOLATIONS, UNUSABLE = 0, 1, 2
@@ -48,26 +48,26 @@ def main(files: tuple[Path, ...], as_json: bool, explain: str | None, max_bad_ro
 def _check(path: Path, as_json: bool, max_ratio: float) -> int:
     shown = click.format_filename(path)
     try:
-        judgement, seconds, arrival = _judge(path, max_ratio)
+        result, seconds, arrival = _validate(path, max_ratio)
     except OSError as error:
         click.echo(f"{shown}: can't be read: {error.strerror or error}", err=True)
         return UNUSABLE
     if as_json:
-        click.echo(json.dumps(build_report(shown, judgement, seconds=seconds, arrival=arrival), ensure_ascii=False))
+        click.echo(json.dumps(build_report(shown, result, seconds=seconds, arrival=arrival), ensure_ascii=False))
     else:
-        for line in _lines(shown, judgement):
+        for line in _lines(shown, result):
             click.echo(line)
-    return VIOLATIONS if judgement.violations else CLEAN
+    return VIOLATIONS if result.violations else CLEAN
 
 
-def _judge(path: Path, max_ratio: float) -> tuple[Judgement, float, datetime]:
+def _validate(path: Path, max_ratio: float) -> tuple[ValidationResult, float, datetime]:
     """As if the file were uploaded now, under its own name."""
     arrival, started = datetime.now(UTC), time.monotonic()
     with path.open("rb") as file:
         size = path.stat().st_size
         with _progress(file, path.name, size) as stream:
-            judgement = judge(stream, name=path.name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
-    return judgement, time.monotonic() - started, arrival
+            result = judge(stream, name=path.name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
+    return result, time.monotonic() - started, arrival
 
 
 @contextmanager
@@ -89,14 +89,14 @@ def _progress(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
         yield progress.wrap_file(file, total=size, description=name)
 
 
-def _lines(shown: str, judgement: Judgement) -> Iterator[str]:
+def _lines(shown: str, result: ValidationResult) -> Iterator[str]:
     helped: set[str] = set()
-    for violation in judgement.violations:
+    for violation in result.violations:
         yield _line(shown, violation)
         if violation.code not in helped:
             yield f"  {click.style('help:', fg='cyan')} {RULES[violation.code].remedy}"
         helped.add(violation.code)
-    yield f"{shown}: {_verdict(judgement)}"
+    yield f"{shown}: {_verdict(result)}"
 
 
 def _line(shown: str, violation: Violation) -> str:
@@ -105,16 +105,16 @@ def _line(shown: str, violation: Violation) -> str:
     return f"{place}: {click.style(violation.code, fg='red', bold=True)} {violation.message}{value}"
 
 
-def _verdict(judgement: Judgement) -> str:
-    found = sum(times for columns in judgement.counts.values() for times in columns.values())
-    rows = f"{judgement.rows:,} row{'s' * (judgement.rows != 1)}"
+def _verdict(result: ValidationResult) -> str:
+    found = sum(times for columns in result.counts.values() for times in columns.values())
+    rows = f"{result.rows:,} row{'s' * (result.rows != 1)}"
     if not found:
         return f"no violation in {rows}; would be accepted"
-    first_part = "the first " if judgement.partial else ""
-    text = f"found {found:,} violation{'s' * (found != 1)} in {judgement.bad_rows:,} of {first_part}{rows}; "
-    text += "would be rejected" if judgement.rejecting else f"would be accepted, {judgement.bad_rows:,} set aside"
-    listed = len(judgement.violations)
-    return text + (f" (the first {listed:,} are listed)" if judgement.truncated else "")
+    first_part = "the first " if result.partial else ""
+    text = f"found {found:,} violation{'s' * (found != 1)} in {result.bad_rows:,} of {first_part}{rows}; "
+    text += "would be rejected" if result.rejecting else f"would be accepted, {result.bad_rows:,} set aside"
+    listed = len(result.violations)
+    return text + (f" (the first {listed:,} are listed)" if result.truncated else "")
 
 
 def _explanation(code: str) -> str:

@@ -67,13 +67,13 @@ class Config:
 
 def _keep_apart(config: Config) -> None:
     """Moved files raise events too: a place inside another would have them judged again for ever."""
-    places = {
+    layout = {
         "SOURCE_PREFIX": config.source_prefix,
         "ARCHIVE_PREFIX": config.archive_prefix,
         "REJECTED_PREFIX": config.rejected_prefix,
     }
-    for name, place in places.items():
-        for other_name, other in places.items():
+    for name, place in layout.items():
+        for other_name, other in layout.items():
             if name != other_name and place.startswith(other):
                 raise ConfigError(f"The setting {name} ({place!r}) lies inside {other_name} ({other!r}); keep them apart.")
 

@@ -9,8 +9,8 @@ from typing import Literal
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.judgements import Judgement
 from spark_jobs.contract.marks import AcceptedMark
+from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import Violation
 
 STALE_AFTER = timedelta(hours=24)
@@ -33,7 +33,7 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Validate:
     """Read this generation and judge it."""
 
     stored: StoredFile
@@ -53,7 +53,7 @@ class Reject:
     violation: Violation
 
 
-def is_ours(file: FileId, source_prefix: str) -> Ignore | None:
+def ignore_by_name(file: FileId, source_prefix: str) -> Ignore | None:
     """Decided on the name alone, before anything is asked of the world."""
     if not file.name.startswith(source_prefix):
         return Ignore("foreign")
@@ -62,7 +62,7 @@ def is_ours(file: FileId, source_prefix: str) -> Ignore | None:
     return None
 
 
-def first_look(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Judge:
+def first_look(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Validate:
     """What the event's generation and the live object say, before a byte is read."""
     if live is None:
         return Ignore("gone")
@@ -75,11 +75,11 @@ def first_look(file: FileId, live: StoredFile | None, now: datetime) -> Ignore |
     mark = AcceptedMark.valid_on(live.file.generation, live.metadata)
     if mark and mark.contract_version == CONTRACT_VERSION:
         return Launch(mark)
-    return Judge(live)
+    return Validate(live)
 
 
-def verdict(judgement: Judgement, generation: int, arrival: datetime) -> Accept | Reject:
+def verdict(result: ValidationResult, generation: int, arrival: datetime) -> Accept | Reject:
     """What a judged file deserves."""
-    if judgement.rejecting:
-        return Reject(judgement.rejecting)
-    return Accept(AcceptedMark.of(judgement, generation, arrival))
+    if result.rejecting:
+        return Reject(result.rejecting)
+    return Accept(AcceptedMark.of(result, generation, arrival))

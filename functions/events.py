@@ -19,7 +19,7 @@ class CloudEvent(Protocol):
     def get_attributes(self) -> Mapping[str, object]: ...
 
 
-class NotOurs(Exception):
+class IrrelevantEvent(Exception):
     """Nothing to do for this event; the message says why."""
 
 
@@ -28,12 +28,12 @@ def finalized_file(event: CloudEvent) -> FileId:
     _expect_type(event, FINALIZED)
     if not isinstance(event.data, Mapping):
         # functions-framework hands over bytes as they are where the body isn't JSON
-        raise NotOurs(f"the event's body is not a JSON object but {type(event.data).__name__}")
+        raise IrrelevantEvent(f"the event's body is not a JSON object but {type(event.data).__name__}")
     bucket, name, generation = (event.data.get(key) for key in ("bucket", "name", "generation"))
     if not (isinstance(bucket, str) and bucket and isinstance(name, str) and name):
-        raise NotOurs("the event's body names no bucket and object")
+        raise IrrelevantEvent("the event's body names no bucket and object")
     if not str(generation).isascii() or not str(generation).isdigit():
-        raise NotOurs("the event's body has no generation")
+        raise IrrelevantEvent("the event's body has no generation")
     return FileId(bucket, name, int(str(generation)))
 
 
@@ -49,4 +49,4 @@ def tick_id(event: CloudEvent) -> str:
 def _expect_type(event: CloudEvent, expected: str) -> None:
     kind = event.get_attributes().get("type")
     if kind != expected:
-        raise NotOurs(f"the event is of type {str(kind)[:200]!r}, expected {expected!r}")
+        raise IrrelevantEvent(f"the event is of type {str(kind)[:200]!r}, expected {expected!r}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from functions.dependencies import Dependencies
 from functions.ports import FailedRun
-from functions.world import World
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.violations import shorten
 
 LOOK_BACK = timedelta(minutes=25)
@@ -22,17 +22,17 @@ UNBALANCED = "files do not balance"
 _log = logging.getLogger(__name__)
 
 
-def tell_failed_runs(world: World) -> None:
+def report_failed_runs(deps: Dependencies) -> None:
     """A line for each that this instance hasn't told yet. Never raises WorldTrouble: telling is not the sweep's work."""
     try:
-        failed = world.launcher.failed_runs(world.now() - LOOK_BACK)
-    except WorldTrouble as trouble:
+        failed = deps.launcher.failed_runs(deps.now() - LOOK_BACK)
+    except TransientError as trouble:
         _log.warning("not known whether runs failed: %s", trouble)
         return
     for run in failed:
-        if run.run_id not in world.told_runs:
+        if run.run_id not in deps.reported_runs:
             _tell(run)
-            world.told_runs.add(run.run_id)
+            deps.reported_runs.add(run.run_id)
 
 
 def _tell(run: FailedRun) -> None:

@@ -18,7 +18,7 @@ MARGIN_SECONDS = 2
 """Clocks differ a little: the run lists this long after the window's end, so that it sees every mark made within it."""
 
 
-class LaunchedLately:
+class RecentLaunches:
     """Files for which this instance launched the run of the current window.
 
     Eventarc repeats itself. Asking again within the window would find the same mark and, by its token, the same run,

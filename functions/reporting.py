@@ -14,10 +14,10 @@ from functions.config import Config
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.judgements import Judgement
+from spark_jobs.contract.object_names import rejected_name, report_name
 from spark_jobs.contract.outcomes import Outcome
-from spark_jobs.contract.places import rejected_name, report_name
 from spark_jobs.contract.reports import build_report
+from spark_jobs.contract.validation_results import ValidationResult
 
 _TRACE_FIELD = "logging.googleapis.com/trace"
 
@@ -34,22 +34,22 @@ class Rejection:
 
 
 def rejection(
-    stored: StoredFile, arrival: datetime, judgement: Judgement, seconds: float, config: Config, now: datetime
+    stored: StoredFile, arrival: datetime, result: ValidationResult, seconds: float, config: Config, now: datetime
 ) -> Rejection:
     """Names and texts for a file whose judgement rejects it."""
-    violation = judgement.rejecting
+    violation = result.rejecting
     if violation is None:
         raise ValueError(f"{stored.file} has no violation of the whole file")
     name = rejected_name(stored.file, config.source_prefix, config.rejected_prefix)
     # A replay takes the arrival from here.
-    report = build_report(str(stored.file), judgement, seconds=seconds, arrival=arrival)
+    report = build_report(str(stored.file), result, seconds=seconds, arrival=arrival)
     outcome = Outcome(
         stored.file,
         "rejected",
         ORDER_TRACKING.name,
         now,
-        rows=judgement.rows,
-        rejected_rows=judgement.bad_rows,
+        rows=result.rows,
+        rejected_rows=result.bad_rows,
         reason=f"{violation.code}: {violation.message}",
         report=report_name(name),
     )

@@ -6,15 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.cloud.ports import FileStore
+from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings, SettingsError
-from spark_jobs.staging import STORAGE_CALLS_AT_ONCE
-from spark_jobs.world import World
+from spark_jobs.steps.stage import STORAGE_CALLS_AT_ONCE
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 
-def build_world(settings: IngestSettings) -> World:
+def build_dependencies(settings: IngestSettings) -> Dependencies:
     """Cloud Storage and Pub/Sub as this run is told to reach them."""
     from spark_jobs.cloud.gcs import GcsFileStore
     from spark_jobs.cloud.ports import Announcer
@@ -24,10 +24,10 @@ def build_world(settings: IngestSettings) -> World:
     store = GcsFileStore.connect(credentials, connections=STORAGE_CALLS_AT_ONCE)
     topic = settings.outcome_topic
     announcer: Announcer = PubSubAnnouncer(topic, credentials) if topic else LogAnnouncer()
-    return World(store, announcer)
+    return Dependencies(store, announcer)
 
 
-def build_store() -> FileStore:
+def build_file_store() -> FileStore:
     """Cloud Storage with application default credentials, for an operator."""
     from spark_jobs.cloud.gcs import GcsFileStore
 

@@ -7,20 +7,20 @@ import sys
 
 import click
 
-from spark_jobs.cloud.ports import FileUnacceptable, WorldTrouble
+from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.violations import shorten
-from spark_jobs.ingest_log import LogEntry
-from spark_jobs.operating import replay, status
-from spark_jobs.session import SessionError, open_session
+from spark_jobs.operator.backlog import StillWaiting
+from spark_jobs.operator.commands import replay, status
 from spark_jobs.settings import (
+    BucketLayout,
     IngestSettings,
-    Places,
     SettingsError,
     check_contract_version,
     parse_not_before,
     parse_ratio,
 )
-from spark_jobs.waiting import StillWaiting
+from spark_jobs.steps.record import LogEntry
+from spark_jobs.store.session import SessionError, open_session
 
 _log = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ def main() -> None:
 @click.option("--service-credential", default="", help="Unity Catalog service credential for Google Cloud.")
 def ingest(**options: str) -> None:
     """Take every accepted file in the bucket, merge it into orders_target, archive it."""
-    from spark_jobs.bootstrap import build_world
-    from spark_jobs.ingest import ingest as run_ingest
+    from spark_jobs.bootstrap import build_dependencies
+    from spark_jobs.steps.ingest import ingest as run_ingest
 
     configure_logging()
     check_contract_version(options.pop("contract_version"))
     settings = ingest_settings(options)
-    check_balance(run_ingest(settings, build_world(settings), open_session))
+    check_balance(run_ingest(settings, build_dependencies(settings), open_session))
 
 
 def check_balance(entries: list[LogEntry]) -> None:
@@ -73,12 +73,12 @@ def check_balance(entries: list[LogEntry]) -> None:
 
 def ingest_settings(options: dict[str, str]) -> IngestSettings:
     """Options of the command line, checked. Raises SettingsError."""
-    places = Places(
+    layout = BucketLayout(
         options["bucket"],
         *(options[name] or default for name, default in _PREFIXES.items()),
     )
     return IngestSettings(
-        places,
+        layout,
         catalog=options["catalog"],
         schema=options["schema"],
         warehouse=options["warehouse"],
@@ -123,7 +123,7 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("stopped by the keyboard") from None
-    except (SettingsError, SessionError, WorldTrouble, FileUnacceptable, UnbalancedLog, StillWaiting) as error:
+    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, StillWaiting) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # A page of the engine's stack goes to the log; who is called at night reads one line first.

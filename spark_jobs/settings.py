@@ -17,7 +17,7 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
-class Places:
+class BucketLayout:
     """Where files lie and where they go, within one bucket."""
 
     bucket: str
@@ -34,7 +34,7 @@ class IngestSettings:
     is read on the driver: Spark's own parsing takes longer to get going than that takes.
     """
 
-    places: Places
+    layout: BucketLayout
     catalog: str = ""
     schema: str = ""
     warehouse: str = ""
@@ -49,7 +49,7 @@ class IngestSettings:
     feed: Feed = ORDER_TRACKING
 
     def __post_init__(self) -> None:
-        if not self.places.bucket:
+        if not self.layout.bucket:
             raise SettingsError("--bucket is missing: name the bucket that the files are uploaded to, without gs://")
         if self.warehouse and (self.catalog or self.schema):
             raise SettingsError("--warehouse goes instead of --catalog and --schema; give one or the other")

@@ -19,7 +19,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from databricks.sdk.service.jobs import Run
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 20.0

@@ -17,7 +17,7 @@ import pytest
 from google.cloud import storage
 
 from infra.local.folder import Addresses, StackFolder
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 from infra.local.uploads import connect
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """Local Spark with Delta, as the job starts it."""
-    from spark_jobs.session import open_session
+    from spark_jobs.store.session import open_session
 
     os.environ.setdefault("TZ", "UTC")
     with pytest.MonkeyPatch.context() as patch:

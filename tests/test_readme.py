@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from functions.config import Config
-from spark_jobs import tables
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.violations import RULES
+from spark_jobs.store import tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

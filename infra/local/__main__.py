@@ -10,13 +10,14 @@ from typing import NoReturn
 
 import click
 
-from infra.local import screen, uploads
+from infra.local import console as screen
+from infra.local import uploads
 from infra.local.folder import Addresses, AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.ports import PortTaken
-from infra.local.prerequisites import Missing
-from infra.local.process import ServerFailed
-from infra.local.services import BUCKET, Settings, port_wishes
-from infra.local.stack import Interrupted, Stack
+from infra.local.services.definitions import BUCKET, Settings, port_wishes
+from infra.local.services.ports import PortTaken
+from infra.local.services.prerequisites import Missing
+from infra.local.services.process import ServerFailed
+from infra.local.services.stack import Interrupted, Stack
 
 DEFAULT_FOLDER = Path(".data/local")
 

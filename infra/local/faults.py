@@ -122,7 +122,7 @@ class Faults:
                     return fault
         return None
 
-    def listing(self) -> list[dict[str, Any]]:
+    def list_files(self) -> list[dict[str, Any]]:
         with self._lock:
             return [{**vars(fault), "left": left, "struck": struck} for fault, left, struck in self._armed]
 
@@ -148,7 +148,7 @@ async def answer_fault_order(faults: Faults, request: Request) -> Response:
             return JSONResponse({"error": str(error)}, status_code=400)
     elif request.method == "DELETE":
         faults.clear()
-    return JSONResponse({"faults": faults.listing()})
+    return JSONResponse({"faults": faults.list_files()})
 
 
 class FaultMiddleware:

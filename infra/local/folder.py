@@ -151,7 +151,9 @@ class StackFolder:
         descriptor = os.open(self.children_lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             if not _locked_within(descriptor, PREDECESSOR_PATIENCE_SECONDS):
-                raise AlreadyRunning(f"servers of an earlier stack on {self.root} don't end: look for infra.local.guard")
+                raise AlreadyRunning(
+                    f"servers of an earlier stack on {self.root} don't end: look for infra.local.services.guard"
+                )
         finally:
             os.close(descriptor)
 

@@ -19,7 +19,7 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
-from spark_jobs.cloud.ports import FileGone, FileUnacceptable, StoredFile, WorldTrouble
+from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
 from spark_jobs.contract.file_ids import FileId
 
 if TYPE_CHECKING:
@@ -53,18 +53,18 @@ class GcsFileStore:
             client._http.mount("http://", adapter)
         return cls(client)
 
-    def look(self, bucket: str, name: str) -> StoredFile | None:
+    def stat(self, bucket: str, name: str) -> StoredFile | None:
         blob = self._ask(lambda: self._client.bucket(bucket).get_blob(name, **_CALL))
         return _stored(bucket, blob) if blob else None
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
+    def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
         fields = "items(name,generation,metageneration,size,timeCreated,metadata),nextPageToken"
         blobs = self._ask(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **_CALL)))
         while (blob := self._ask(lambda: next(blobs, None))) is not None:
             yield _stored(bucket, blob)
 
     @contextmanager
-    def reading(self, file: FileId) -> Iterator[BinaryIO | None]:
+    def open_file(self, file: FileId) -> Iterator[BinaryIO | None]:
         blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
         # Without the size the reader could not stop at the end; it also tells whether the generation is still there.
         if self._change(lambda: blob.reload(**_CALL)) is None:
@@ -86,7 +86,7 @@ class GcsFileStore:
         if self._change(lambda: blob.patch(**conditions, **_CALL)) is not None:
             return True
         # The answer of a patch that worked may have been lost, and the client's retry of it was then refused.
-        now = self.look(stored.file.bucket, stored.file.name)
+        now = self.stat(stored.file.bucket, stored.file.name)
         return bool(now and now.file == stored.file and dict(metadata).items() <= now.metadata.items())
 
     def write(self, bucket: str, name: str, content: bytes, content_type: str) -> None:
@@ -99,7 +99,7 @@ class GcsFileStore:
             lambda: bucket.move_blob(self._blob(file), to, if_source_generation_match=file.generation, **_CALL)
         )
         # Gone: by an earlier attempt of ours (then it lies at ``to``), or overwritten or deleted by somebody else.
-        return moved is not None or self.look(file.bucket, to) is not None
+        return moved is not None or self.stat(file.bucket, to) is not None
 
     def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
         bucket = self._client.bucket(file.bucket)
@@ -128,12 +128,12 @@ class GcsFileStore:
         except (NotFound, PreconditionFailed) as error:
             raise _Gone(error.message) from error
         except BadRequest as error:
-            raise FileUnacceptable(error.message) from error
+            raise FileRefused(error.message) from error
         except (GoogleAPICallError, GoogleAuthError, RetryError, RequestException, ConnectionError, TimeoutError) as error:
-            raise WorldTrouble(f"Cloud Storage: {type(error).__name__}: {error}") from error
+            raise TransientError(f"Cloud Storage: {type(error).__name__}: {error}") from error
 
 
-class _Gone(WorldTrouble):
+class _Gone(TransientError):
     """404 or 412. Outside a conditional call it is trouble with the world: a bucket that isn't there, say."""
 
 

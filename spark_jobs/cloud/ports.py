@@ -23,11 +23,11 @@ class StoredFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-class FileUnacceptable(Exception):
+class FileRefused(Exception):
     """The service refuses this very file or name for good (a 400): handle it, don't retry."""
 
 
-class WorldTrouble(Exception):
+class TransientError(Exception):
     """Storage, Databricks or Pub/Sub is down, slow or refuses us for now: retry later; the file isn't to blame."""
 
 
@@ -41,13 +41,13 @@ class FileStore(Protocol):
     All methods raise FileUnacceptable or WorldTrouble, nothing else.
     """
 
-    def look(self, bucket: str, name: str) -> StoredFile | None:
+    def stat(self, bucket: str, name: str) -> StoredFile | None:
         """The live generation; None where there is none."""
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
+    def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
         """Live objects whose name begins with ``prefix``, in the order of their names, a page at a time."""
 
-    def reading(self, file: FileId) -> AbstractContextManager[BinaryIO | None]:
+    def open_file(self, file: FileId) -> AbstractContextManager[BinaryIO | None]:
         """The bytes of exactly this generation as a stream; None where it isn't live any more.
         ``read`` raises FileGone where the generation disappears on the way.
         """

@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING
 
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PubSubAnnouncer:
             for future in futures:
                 future.result(timeout=PATIENCE_SECONDS + 5)
         except (GoogleAPICallError, GoogleAuthError, RetryError, FutureTimeout) as error:
-            raise WorldTrouble(f"Pub/Sub topic {self._topic}: {type(error).__name__}: {error}") from error
+            raise TransientError(f"Pub/Sub topic {self._topic}: {type(error).__name__}: {error}") from error
 
 
 class LogAnnouncer:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from spark_jobs.contract import CONTRACT_VERSION
-from spark_jobs.contract.judgements import Judgement
+from spark_jobs.contract.validation_results import ValidationResult
 
 MARK_KEY = "order-tracking-accepted"
 ARRIVAL_KEY = "order-tracking-arrival"
@@ -34,14 +34,14 @@ class AcceptedMark:
     arrival: str = ""
 
     @classmethod
-    def of(cls, judgement: Judgement, generation: int, arrival: datetime | None = None) -> AcceptedMark:
+    def of(cls, result: ValidationResult, generation: int, arrival: datetime | None = None) -> AcceptedMark:
         return cls(
             generation,
             CONTRACT_VERSION,
-            judgement.rows,
-            judgement.bad_rows,
-            judgement.partial,
-            judgement.splittable,
+            result.rows,
+            result.bad_rows,
+            result.partial,
+            result.splittable,
             arrival.isoformat() if arrival else "",
         )
 

@@ -1,7 +1,7 @@
 """RFC 4180 as the contract reads it: bytes in, records out. The one statement of quoting, line ends and row numbers.
 
-Plain Python, one record at a time. The function clears clean stretches faster (`functions.plain_rows`) and the job
-splits clean files in parallel (`spark_jobs.staging`); both fall back to this for anything that isn't plainly clean.
+Plain Python, one record at a time. The function skips clean rows faster (`functions.validation.clean_rows`), and the job
+validates lines column by column (`spark_jobs.reading.columns`). Both use this for anything that isn't plainly clean.
 """
 
 from __future__ import annotations

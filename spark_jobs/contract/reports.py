@@ -9,59 +9,59 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from spark_jobs.contract.judgements import Judgement
+from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
 
 REPORT_VERSION = 1
 MAX_SUMMARY_RULES = 5
 
 
-def build_report(file: str, judgement: Judgement, *, seconds: float, arrival: datetime | None = None) -> dict[str, Any]:
+def build_report(file: str, result: ValidationResult, *, seconds: float, arrival: datetime | None = None) -> dict[str, Any]:
     """``file`` is a file id or a local path; ``seconds`` is what judging took. ``arrival`` (aware) is when the file came:
     a replay of a rejected file takes it from here.
     """
     return {
         "schema_version": REPORT_VERSION,
-        "verdict": "rejected" if judgement.rejecting else "accepted",
+        "verdict": "rejected" if result.rejecting else "accepted",
         "file": file,
         "arrival": arrival.astimezone(UTC).isoformat() if arrival else None,
-        "rows": judgement.rows,
-        "bad_rows": judgement.bad_rows,
-        "counts": {code: dict(columns) for code, columns in judgement.counts.items()},
-        "violations": [violation.as_dict() for violation in judgement.violations],
-        "truncated": judgement.truncated,
-        "partial": judgement.partial,
+        "rows": result.rows,
+        "bad_rows": result.bad_rows,
+        "counts": {code: dict(columns) for code, columns in result.counts.items()},
+        "violations": [violation.as_dict() for violation in result.violations],
+        "truncated": result.truncated,
+        "partial": result.partial,
         "seconds": round(seconds, 3),
-        "summary": " ".join(_sentences(judgement)),
+        "summary": " ".join(_sentences(result)),
     }
 
 
-def _sentences(judgement: Judgement) -> Iterator[str]:
-    fault = judgement.rejecting
+def _sentences(result: ValidationResult) -> Iterator[str]:
+    fault = result.rejecting
     if fault:
         yield f"The file is rejected as a whole: {fault.message}."
         yield RULES[fault.code].remedy
-    elif not judgement.bad_rows:
-        yield f"No violation in {_rows(judgement.rows)}."
+    elif not result.bad_rows:
+        yield f"No violation in {_rows(result.rows)}."
     else:
-        yield f"{_rows(judgement.bad_rows)} of {judgement.rows:,} would be set aside; the others are good."
-    codes = [code for code in judgement.counts if not RULES[code].whole_file]
-    codes.sort(key=lambda code: -sum(judgement.counts[code].values()))
+        yield f"{_rows(result.bad_rows)} of {result.rows:,} would be set aside; the others are good."
+    codes = [code for code in result.counts if not RULES[code].whole_file]
+    codes.sort(key=lambda code: -sum(result.counts[code].values()))
     for code in codes[:MAX_SUMMARY_RULES]:
-        yield _about(code, judgement)
+        yield _about(code, result)
     if len(codes) > MAX_SUMMARY_RULES:
         yield f"{len(codes) - MAX_SUMMARY_RULES} more rules are broken; see counts."
-    if judgement.partial:
+    if result.partial:
         yield "Judging stopped early, so the counts cover the first part of the file only."
 
 
-def _about(code: str, judgement: Judgement) -> str:
-    rule, columns = RULES[code], judgement.counts[code]
+def _about(code: str, result: ValidationResult) -> str:
+    rule, columns = RULES[code], result.counts[code]
     times = sum(columns.values())
     often = f"{times:,} time" if times == 1 else f"{times:,} times"
     named = [f"{column} ({count:,})" if len(columns) > 1 else column for column, count in columns.items() if column]
     where = f" in {', '.join(named)}" if named else ""
-    first = next((v for v in judgement.violations if v.code == code), None)
+    first = next((v for v in result.violations if v.code == code), None)
     return f"{rule.title}: {often}{where}{_first(first)}. {rule.remedy}"
 
 

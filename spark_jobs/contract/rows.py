@@ -26,7 +26,7 @@ _STATUS_GAP = re.compile(r"[ \t\n\r\v\f_-]+")
 _MAX_OFFSET = timedelta(hours=18)
 
 
-class JudgedRow(NamedTuple):
+class ValidatedRow(NamedTuple):
     """A good row has ``values`` (in the feed's column order; timestamps aware, in UTC), a bad one ``violations``."""
 
     row: int
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
     detail: int | str | None = None
 
 
-def judge_header(feed: Feed, record: Record) -> tuple[list[int], list[Violation]]:
+def validate_header(feed: Feed, record: Record) -> tuple[list[int], list[Violation]]:
     """Where in a record each of the feed's columns stands, or the violations of the file.
 
     Raises UnicodeDecodeError where the header isn't UTF-8.
@@ -82,19 +82,19 @@ def judge_header(feed: Feed, record: Record) -> tuple[list[int], list[Violation]
 _MAX_HEADER_VIOLATIONS = 20
 
 
-def judge_row(feed: Feed, positions: Sequence[int], record: Record, row: int, latest: datetime) -> JudgedRow:
+def validate_row(feed: Feed, positions: Sequence[int], record: Record, row: int, latest: datetime) -> ValidatedRow:
     """Judge one record. ``latest`` is the greatest timestamp allowed (arrival plus the feed's allowance, aware).
 
     Raises UnicodeDecodeError where the record isn't UTF-8: a fault of the whole file.
     """
-    values, faults = judge_fields(feed, positions, record, latest)
+    values, faults = validate_fields(feed, positions, record, latest)
     if faults:
-        violations = tuple(in_words(feed, positions, fault, record, row, latest) for fault in faults)
-        return JudgedRow(row, record.line, None, violations)
-    return JudgedRow(row, record.line, tuple(values))
+        violations = tuple(describe(feed, positions, fault, record, row, latest) for fault in faults)
+        return ValidatedRow(row, record.line, None, violations)
+    return ValidatedRow(row, record.line, tuple(values))
 
 
-def judge_fields(
+def validate_fields(
     feed: Feed, positions: Sequence[int], record: Record, latest: datetime
 ) -> tuple[Sequence[Value], Sequence[Fault]]:
     """As ``judge_row``, for whoever may only count the faults: most of the cost of a bad row lies in the words."""
@@ -104,7 +104,7 @@ def judge_fields(
         return (), faults
     values: list[Value] = []
     for column, position in zip(feed.columns, positions, strict=True):
-        value = judge_value(feed, column, raws[position].strip(WHITE_SPACE), latest)
+        value = validate_value(feed, column, raws[position].strip(WHITE_SPACE), latest)
         if isinstance(value, Fault):
             faults.append(value)
         else:
@@ -112,7 +112,7 @@ def judge_fields(
     return values, faults or _order_of_dates(feed, values)
 
 
-def in_words(feed: Feed, positions: Sequence[int], fault: Fault, record: Record, row: int, latest: datetime) -> Violation:
+def describe(feed: Feed, positions: Sequence[int], fault: Fault, record: Record, row: int, latest: datetime) -> Violation:
     """A fault as it is told to people; the rest is what its row was judged with, and the row's number."""
     found = None if fault.found is None else shorten(fault.found)
     field = record.stray_quote if fault.code == "stray_quote" else None
@@ -223,7 +223,7 @@ def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Seque
     return faults
 
 
-def judge_value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
+def validate_value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
     """What a field says, or what is wrong with it. ``text`` is trimmed; empty: missing."""
     kind = column.kind
     if not text:

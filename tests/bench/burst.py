@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 from infra.local.uploads import connect
-from spark_jobs.bootstrap import build_world
+from spark_jobs.bootstrap import build_dependencies
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.marks import AcceptedMark
-from spark_jobs.ingest import ingest
-from spark_jobs.session import open_session
-from spark_jobs.settings import IngestSettings, Places
+from spark_jobs.settings import BucketLayout, IngestSettings
+from spark_jobs.steps.ingest import ingest
+from spark_jobs.store.session import open_session
 from tests.bench.arguments import number
 from tests.bench.figures import ROOT, Goal, keep, show_goals, work_folder
 from tests.bench.job_steps import steps
@@ -112,12 +112,12 @@ def _long_queue(files: int) -> tuple[list[Goal], dict[str, object]]:
         os.environ["STORAGE_EMULATOR_HOST"] = url
         client = connect(url)
         _fill(client.create_bucket(BUCKET), files)
-        settings = IngestSettings(Places(BUCKET), warehouse=str(work_folder("burst-queue") / "warehouse"))
+        settings = IngestSettings(BucketLayout(BUCKET), warehouse=str(work_folder("burst-queue") / "warehouse"))
         spark = open_session()
         spark.sparkContext.setLogLevel("ERROR")
         started = time.time()
         with heap_peak(spark) as heap, resident_peak() as resident, steps() as told:
-            entries = ingest(settings, build_world(settings), lambda: spark)
+            entries = ingest(settings, build_dependencies(settings), lambda: spark)
         seconds = time.time() - started
         spark.stop()
         left = sum(1 for _ in client.list_blobs(BUCKET, prefix="source/"))

@@ -58,8 +58,8 @@ def _contenders(axis: Any, merge: dict[str, Any], what: str, unit: float, title:
     patterns = [pattern for pattern in PATTERNS if pattern in merge]
     for at, (name, colour) in enumerate(COLOURS.items()):
         values = [merge[pattern][name][what] / unit for pattern in patterns]
-        places = [group + (at - 1) * width for group in range(len(patterns))]
-        bars = axis.bar(places, values, width * 0.92, label=name, color=colour)
+        layout = [group + (at - 1) * width for group in range(len(patterns))]
+        bars = axis.bar(layout, values, width * 0.92, label=name, color=colour)
         axis.bar_label(bars, [f"{value:.1f}" for value in values], fontsize=8, padding=1)
     axis.set_xticks(range(len(patterns)), [PATTERNS[pattern] for pattern in patterns])
     _title(axis, f"{title}, {merge['rows'] / 1e6:g} M rows", merge)

@@ -14,15 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from functions.validation import judge
+from functions.validation.file_validator import judge
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.marks import AcceptedMark
-from spark_jobs.ingest import ingest
-from spark_jobs.session import local_settings
-from spark_jobs.settings import IngestSettings, Places
-from spark_jobs.tables import Tables, create_tables
-from spark_jobs.tables import _definitions as definitions
-from spark_jobs.world import World
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.settings import BucketLayout, IngestSettings
+from spark_jobs.steps.ingest import ingest
+from spark_jobs.store.session import local_settings
+from spark_jobs.store.tables import Tables, create_tables
+from spark_jobs.store.tables import _definitions as definitions
 from tests.bench.job_steps import steps
 from tests.bench.memory import heap_peak, resident_peak
 from tests.bench.order_rows import ARRIVAL, COLUMNS, table_rows
@@ -159,28 +159,28 @@ class Ours(Contender):
         return hashlib.sha256(repr((target, parquet)).encode()).hexdigest()[:8]
 
     def _settings(self, warehouse: Path, root: Path | None = None) -> IngestSettings:
-        return IngestSettings(Places(BUCKET), warehouse=str(warehouse), files_root=str(root or ""))
+        return IngestSettings(BucketLayout(BUCKET), warehouse=str(warehouse), files_root=str(root or ""))
 
     def _timed(self, update: Path, day: int) -> tuple[float, float, dict[str, float]]:
         root = self.warehouse.parent / f"{self.warehouse.name}-bucket"
         store = MirroredFileStore(root=root, _generation=1000 + day)
         arrival = ARRIVAL + timedelta(days=day)
         accepted(store, f"source/order_tracking_{arrival:%Y_%m_%d}.csv", update.read_bytes(), arrival)
-        world = World(store, FakeAnnouncer(), now=lambda: datetime.now(UTC))
+        deps = Dependencies(store, FakeAnnouncer(), now=lambda: datetime.now(UTC))
         with heap_peak(self._spark) as peak, steps() as told:
-            ingest(self._settings(self.warehouse, root), world, lambda: self._spark)
+            ingest(self._settings(self.warehouse, root), deps, lambda: self._spark)
         return sum(told[step] for step in ("stage", "merge", "record")), peak[0], dict(told)
 
 
 def accepted(store: MirroredFileStore, name: str, content: bytes, arrival: datetime) -> None:
     """Upload a file and mark it with what the function's own gate says of it."""
     stored = store.upload(name, content, created=arrival)
-    judgement = judge(
+    result = judge(
         io.BytesIO(content), name=name.rpartition("/")[2], arrival=arrival, max_bad_row_ratio=0.1, size=len(content)
     )
-    if judgement.violations and judgement.bad_rows == 0:
-        raise RuntimeError(f"the gate refuses this file: {judgement.violations[0]}")
-    store.annotate(stored, AcceptedMark.of(judgement, stored.file.generation, arrival).as_metadata())
+    if result.violations and result.bad_rows == 0:
+        raise RuntimeError(f"the gate refuses this file: {result.violations[0]}")
+    store.annotate(stored, AcceptedMark.of(result, stored.file.generation, arrival).as_metadata())
 
 
 class DeltaRs(Contender):

@@ -24,7 +24,7 @@ from functions import bootstrap
 from tests.bench.arguments import number
 from tests.bench.figures import ROOT, Goal, keep, show_goals
 from tests.events import binary
-from tests.fakes.world import BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
 
 BARE = "import functions_framework\n\n\n@functions_framework.cloud_event\ndef handle(event):\n    pass\n"
 BARE_NAME = "bare handler"
@@ -34,14 +34,14 @@ Request = dict[str, Any]
 
 def main() -> int:
     events, rounds = number("EVENTS", 1000), number("ROUNDS", 7)
-    world = FakeWorld()
-    kept = world.world
-    bootstrap.world = lambda: kept  # type: ignore[assignment]  # one instance, as a warm one has
+    deps = FakeWorld()
+    kept = deps.deps
+    bootstrap.deps = lambda: kept  # type: ignore[assignment]  # one instance, as a warm one has
     kinds: dict[str, Callable[[int], list[Request]]] = {
         BARE_NAME: lambda count: [binary()] * count,
         "foreign objects": lambda count: [binary(bucket=BUCKET, name=f"archive/{n}.csv") for n in range(count)],
-        "repeated events": lambda count: _repeated(world, count),
-        "valid small files": lambda count: _valid(world, count),
+        "repeated events": lambda count: _repeated(deps, count),
+        "valid small files": lambda count: _valid(deps, count),
     }
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -80,17 +80,17 @@ def _rate(client: Any, requests: list[Request]) -> float:
     return len(requests) / (time.perf_counter() - started)
 
 
-def _repeated(world: FakeWorld, count: int) -> list[Request]:
+def _repeated(deps: FakeWorld, count: int) -> list[Request]:
     """Events of a file whose run was launched in this window; the first of them is sent before, by `_valid` or here."""
-    stored = world.store.upload(NAME, GOOD)
+    stored = deps.store.upload(NAME, GOOD)
     first = binary(bucket=BUCKET, name=NAME, generation=str(stored.file.generation))
     return [first] * count
 
 
-def _valid(world: FakeWorld, count: int) -> list[Request]:
+def _valid(deps: FakeWorld, count: int) -> list[Request]:
     """Each in a new object, as uploads come."""
     names = [f"source/{n}/{NAME.removeprefix('source/')}" for n in range(count)]
-    stored = [world.store.upload(name, GOOD) for name in names]
+    stored = [deps.store.upload(name, GOOD) for name in names]
     return [binary(bucket=BUCKET, name=s.file.name, generation=str(s.file.generation)) for s in stored]
 
 

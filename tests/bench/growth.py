@@ -13,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from spark_jobs.session import open_session
+from spark_jobs.store.session import open_session
 from tests.bench.arguments import number
 from tests.bench.contenders import Load, Ours
 from tests.bench.figures import Goal, keep, long_lived, show_goals, work_folder

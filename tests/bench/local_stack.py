@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from infra.local.folder import StackFolder
-from infra.local.services import PREFERRED_PORTS, Settings, port_wishes
-from infra.local.stack import Stack
+from infra.local.services.definitions import PREFERRED_PORTS, Settings, port_wishes
+from infra.local.services.stack import Stack
 from infra.local.uploads import PREFIX, connect
 from tests.bench.figures import work_folder
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_jobs.session import open_session
+from spark_jobs.store.session import open_session
 from tests.bench.arguments import number
 from tests.bench.contenders import TARGET, Contender, DeltaRs, Load, Notebook, Ours, PruningDeltaRs, TunedNotebook
 from tests.bench.figures import Goal, keep, long_lived, show_goals, work_folder

@@ -60,15 +60,15 @@ def _stream(source: str) -> Iterator[BinaryIO]:
     from spark_jobs.cloud.gcs import GcsFileStore
 
     store = GcsFileStore(storage.Client(project="local", credentials=AnonymousCredentials()))
-    stored = store.look(BUCKET, source.removeprefix("gs:"))
+    stored = store.stat(BUCKET, source.removeprefix("gs:"))
     assert stored is not None
-    with store.reading(stored.file) as stream:
+    with store.open_file(stored.file) as stream:
         assert stream is not None
         yield stream
 
 
 def judging(source: str, size: int, max_ratio: float = MAX_BAD_ROW_RATIO) -> dict[str, Any]:
-    from functions.validation import judge
+    from functions.validation.file_validator import judge
 
     with _stream(source) as stream:
         started, cpu = time.perf_counter(), time.process_time()

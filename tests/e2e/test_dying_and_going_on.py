@@ -78,7 +78,7 @@ def test_a_function_that_was_killed_judges_again_after_a_restart(stack: RunningS
     stack.set_events(delay_seconds=1)
     broken = send(stack, "order_tracking_2026_01_24.csv", b"not,what\nwas,agreed\n")
     for pid, text in stack.processes().items():
-        if "on_object_finalized" in text and "infra.local.guard" not in text:
+        if "on_object_finalized" in text and "infra.local.services.guard" not in text:
             os.kill(pid, signal.SIGKILL)
     assert stack.wait() == 1
     before = len(stack.start().names("archive/"))

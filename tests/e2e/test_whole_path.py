@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.prerequisites import Missing, java_home
-from infra.local.pubsub import pull_outcomes
+from infra.local.services.prerequisites import Missing, java_home
+from infra.local.services.pubsub import pull_outcomes
 from infra.local.uploads import Uploaded
 from tests.e2e.reading import HEADER, line, log_lines, newest_of, runs, send, settle, states, table, target
 from tests.running_stack import RunningStack
@@ -136,12 +136,12 @@ def test_source_is_empty_but_for_what_has_no_bytes(burst: Burst) -> None:
 
 
 def test_merged_files_lie_in_the_archive_under_the_day_of_their_name(burst: Burst) -> None:
-    places = set()
+    layout = set()
     for name in GOOD:
         day = name[-len("2026_01_26.csv") : -len(".csv")]
-        places.add(f"archive/{day.replace('_', '/')}/order_tracking_{day}.{burst.files[name].generation}.csv")
+        layout.add(f"archive/{day.replace('_', '/')}/order_tracking_{day}.{burst.files[name].generation}.csv")
 
-    assert set(burst.stack.names("archive/")) == places
+    assert set(burst.stack.names("archive/")) == layout
 
 
 def test_the_log_has_one_balanced_line_for_each_merged_file(burst: Burst) -> None:
@@ -183,11 +183,11 @@ def test_whatever_an_object_is_called_it_ends_in_rejected_with_its_whole_name_in
     burst: Burst, name: str
 ) -> None:
     uploaded = burst.files[name]
-    places = [n for n in burst.stack.names("rejected/") if n.endswith(f".{uploaded.generation}")]
+    layout = [n for n in burst.stack.names("rejected/") if n.endswith(f".{uploaded.generation}")]
 
-    assert len(places) == 1
-    assert burst.stack.bucket.blob(places[0]).download_as_bytes() == MONDAY
-    report = json.loads(burst.stack.bucket.blob(places[0] + ".report.json").download_as_bytes())
+    assert len(layout) == 1
+    assert burst.stack.bucket.blob(layout[0]).download_as_bytes() == MONDAY
+    report = json.loads(burst.stack.bucket.blob(layout[0] + ".report.json").download_as_bytes())
     assert report["file"] == uploaded.file_id
     assert report["violations"][0]["code"] == "file_name"
 

@@ -71,22 +71,22 @@ class FakeFileStore:
 
     # The port.
 
-    def look(self, bucket: str, name: str) -> StoredFile | None:
-        self._called("look", name)
+    def stat(self, bucket: str, name: str) -> StoredFile | None:
+        self._called("stat", name)
         with self._lock:
             held = self.objects.get((bucket, name))
             return held.stored if held else None
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
-        self._called("listing", prefix)
+    def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
+        self._called("list_files", prefix)
         for name in self.names(prefix, bucket):
             held = self.objects.get((bucket, name))
             if held:
                 yield held.stored
 
     @contextmanager
-    def reading(self, file: FileId) -> Iterator[BinaryIO | None]:
-        self._called("reading", file.name)
+    def open_file(self, file: FileId) -> Iterator[BinaryIO | None]:
+        self._called("open_file", file.name)
         held = self._live(file)
         yield cast("BinaryIO", _FencedReader(self, held)) if held else None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.ports import FailedRun
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.parameters import RunParameters
 
 
@@ -37,4 +37,4 @@ class FakeJobLauncher:
 
     def _check(self) -> None:
         if self.trouble:
-            raise WorldTrouble(self.trouble)
+            raise TransientError(self.trouble)

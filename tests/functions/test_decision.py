@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.decision import Accept, Ignore, Judge, Launch, Reject, first_look, is_ours, verdict
+from functions.decision import Accept, Ignore, Launch, Reject, Validate, first_look, ignore_by_name, verdict
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.judgements import Judgement
 from spark_jobs.contract.marks import AcceptedMark
+from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import Violation
 
 NOW = datetime(2026, 2, 1, 6, 0, tzinfo=UTC)
@@ -21,16 +21,16 @@ MARK = AcceptedMark(17, CONTRACT_VERSION, rows=3, bad_rows=0, partial=False, spl
 
 @pytest.mark.parametrize("name", ["archive/order_tracking_2026_01_31.csv", "sourcefile.csv", "x/source/a.csv"])
 def test_an_object_outside_source_is_foreign(name: str) -> None:
-    assert is_ours(replace(FILE, name=name), "source/") == Ignore("foreign")
+    assert ignore_by_name(replace(FILE, name=name), "source/") == Ignore("foreign")
 
 
 @pytest.mark.parametrize("name", ["source/", "source/2026/"])
 def test_a_folder_placeholder_is_left_alone(name: str) -> None:
-    assert is_ours(replace(FILE, name=name), "source/") == Ignore("placeholder")
+    assert ignore_by_name(replace(FILE, name=name), "source/") == Ignore("placeholder")
 
 
 def test_a_file_below_source_is_ours() -> None:
-    assert is_ours(FILE, "source/") is None
+    assert ignore_by_name(FILE, "source/") is None
 
 
 def test_an_object_that_is_gone_needs_nothing() -> None:
@@ -66,14 +66,14 @@ def test_a_valid_mark_means_that_only_a_run_is_wanted() -> None:
 )
 def test_a_mark_that_is_not_valid_here_means_that_the_file_is_judged(mark: dict[str, str]) -> None:
     stored = replace(STORED, metadata=mark)
-    assert first_look(FILE, stored, NOW) == Judge(stored)
+    assert first_look(FILE, stored, NOW) == Validate(stored)
 
 
 def test_a_violation_of_the_file_rejects_it_and_bad_rows_alone_do_not() -> None:
     header = Violation("missing_column", "the header has no column status", column="status")
     row = Violation("unknown_status", "status must be …", row=2, column="status")
-    assert verdict(Judgement(violations=(header, row)), 17, NOW) == Reject(header)
-    judged = Judgement(rows=30, bad_rows=1, violations=(row,), splittable=True)
+    assert verdict(ValidationResult(violations=(header, row)), 17, NOW) == Reject(header)
+    judged = ValidationResult(rows=30, bad_rows=1, violations=(row,), splittable=True)
     assert verdict(judged, 17, NOW) == Accept(
         AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True, arrival=NOW.isoformat())
     )

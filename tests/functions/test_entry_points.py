@@ -14,9 +14,9 @@ import functions_framework
 import pytest
 
 from functions import bootstrap
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from tests.events import binary, structured
-from tests.fakes.world import BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
 
 MAIN = str(Path(__file__).parents[2] / "main.py")
 
@@ -37,7 +37,7 @@ ODD_NAMES = [
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     fake = FakeWorld()
-    monkeypatch.setattr(bootstrap, "world", lambda: fake.world)
+    monkeypatch.setattr(bootstrap, "deps", lambda: fake.deps)
     return fake
 
 
@@ -128,7 +128,7 @@ def test_trouble_with_the_world_is_an_error_answer_so_that_eventarc_delivers_aga
     fake: FakeWorld, upload: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trouble(_method: str, _name: str) -> None:
-        raise WorldTrouble("Cloud Storage: ServiceUnavailable: 503 down")
+        raise TransientError("Cloud Storage: ServiceUnavailable: 503 down")
 
     fake.store.trouble = trouble
     assert upload.post("/", **binary()).status_code == 503
@@ -141,7 +141,7 @@ def test_a_missing_setting_is_one_sentence_and_an_error_answer(
     upload: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DATABRICKS_JOB_ID", raising=False)
-    bootstrap.world.cache_clear()
+    bootstrap.deps.cache_clear()
     assert upload.post("/", **binary()).status_code == 503
     captured = capsys.readouterr()
     (line,) = [json.loads(line) for line in captured.out.splitlines()]

@@ -10,11 +10,11 @@ from functions.failed_runs import LOOK_BACK, UNBALANCED
 from functions.ports import FailedRun
 from functions.sweep import sweep
 from spark_jobs.cli import UnbalancedLog, check_balance
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
-from spark_jobs.ingest_log import LogEntry
-from tests.fakes.world import BUCKET, GOOD, NAME, FakeWorld
+from spark_jobs.steps.record import LogEntry
+from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
 
 TICKS = timedelta(minutes=10)
 
@@ -39,7 +39,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_failed_run_is_one_line_with_its_id_end_and_reason(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, minutes=3)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     (record,) = [record for record in caplog.records if hasattr(record, "ended")]
     assert record.getMessage() == "run failed: SessionError: no catalog"
     assert (record.levelname, vars(record)["run_id"]) == ("WARNING", 7)
@@ -49,29 +49,29 @@ def test_a_failed_run_is_one_line_with_its_id_end_and_reason(fake: FakeWorld, ca
 def test_one_missed_tick_and_a_slow_one_lose_nothing(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, seconds=0)
     fake.age(seconds=(2 * TICKS).total_seconds() + 240)
-    sweep("tick-2", fake.world)
+    sweep("tick-2", fake.deps)
     assert len(told(caplog)) == 1
 
 
 def test_what_ended_long_ago_is_not_told(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, seconds=LOOK_BACK.total_seconds() + 1)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     assert told(caplog) == []
 
 
 def test_an_instance_tells_a_run_once_and_a_new_one_may_again(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, minutes=3)
-    instance = fake.world
+    instance = fake.deps
     sweep("tick-1", instance)
     sweep("tick-2", instance)
     assert len(told(caplog)) == 1
-    sweep("tick-3", fake.world)
+    sweep("tick-3", fake.deps)
     assert len(told(caplog)) == 2
 
 
 def test_a_reason_can_neither_forge_a_line_nor_fill_the_log(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, "a\nERROR forged \x1b[2J" + "x" * 10_000)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     (line,) = told(caplog)
     assert line.isprintable()
     assert len(line) < 120
@@ -85,7 +85,7 @@ def test_an_unbalanced_log_is_told_apart_by_the_words_that_the_job_uses(
     with pytest.raises(UnbalancedLog, match=UNBALANCED) as unbalanced:
         check_balance([entry])
     failed(fake, f"spark_jobs.cli.RunFailed: {unbalanced.value}")
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     (line,) = told(caplog)
     assert line.startswith("log does not balance: spark_jobs.cli.RunFailed: 1 files")
 
@@ -94,12 +94,12 @@ def test_trouble_while_asking_is_a_warning_and_files_are_settled_and_launched_al
     fake: FakeWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_since: datetime) -> list[FailedRun]:
-        raise WorldTrouble("Databricks job 77: PermissionDenied")
+        raise TransientError("Databricks job 77: PermissionDenied")
 
     monkeypatch.setattr(fake.launcher, "failed_runs", refuse)
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
-    assert sweep("tick-1", fake.world).run_id == 1
+    assert sweep("tick-1", fake.deps).run_id == 1
     assert [r.levelname for r in caplog.records if "PermissionDenied" in r.getMessage()] == ["WARNING"]
 
 
@@ -119,7 +119,7 @@ def test_files_come_first(fake: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(fake.launcher, "failed_runs", failed_runs)
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     assert calls == ["launch", "failed_runs"]
 
 
@@ -127,13 +127,13 @@ def test_a_file_s_trouble_does_not_keep_failed_runs_from_being_told(
     fake: FakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     def trouble(method: str, _name: str) -> None:
-        if method == "reading":
-            raise WorldTrouble("500")
+        if method == "open_file":
+            raise TransientError("500")
 
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
     fake.store.trouble = trouble
     failed(fake, minutes=3)
-    with pytest.raises(WorldTrouble, match="500"):
-        sweep("tick-1", fake.world)
+    with pytest.raises(TransientError, match="500"):
+        sweep("tick-1", fake.deps)
     assert len(told(caplog)) == 1

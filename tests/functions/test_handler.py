@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from functions.handler import handle_upload
-from spark_jobs.cloud.ports import FileUnacceptable, WorldTrouble
+from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.marks import AcceptedMark
-from tests.fakes.world import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def mark_of(fake: FakeWorld, name: str = NAME) -> AcceptedMark | None:
 
 def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake: FakeWorld) -> None:
     upload = fake.store.upload(NAME, GOOD)
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     mark = mark_of(fake)
     assert mark is not None
     assert (mark.rows, mark.bad_rows, mark.partial, mark.splittable) == (1, 0, False, True)
@@ -35,29 +35,29 @@ def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake
 
 def test_the_same_event_again_launches_without_reading_the_file_again(fake: FakeWorld) -> None:
     upload = fake.store.upload(NAME, GOOD)
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     fake.store.calls.clear()
-    handle_upload(upload.file, fake.world)
-    assert fake.store.calls == [("look", NAME)]
+    handle_upload(upload.file, fake.deps)
+    assert fake.store.calls == [("stat", NAME)]
     assert len(fake.launcher.runs) == 1, "the same window, the same run"
 
 
 def test_within_a_window_one_instance_asks_the_world_only_once_about_a_file(fake: FakeWorld) -> None:
-    upload, instance = fake.store.upload(NAME, GOOD), fake.world
+    upload, instance = fake.store.upload(NAME, GOOD), fake.deps
     handle_upload(upload.file, instance)
     fake.store.calls.clear()
     handle_upload(upload.file, instance)
     assert fake.store.calls == []
     fake.age(seconds=30)
     handle_upload(upload.file, instance)
-    assert fake.store.calls == [("look", NAME)]
+    assert fake.store.calls == [("stat", NAME)]
     assert len(fake.launcher.runs) == 2
 
 
 def test_an_event_whose_launch_failed_is_not_taken_for_a_repeated_one(fake: FakeWorld) -> None:
-    upload, instance = fake.store.upload(NAME, GOOD), fake.world
+    upload, instance = fake.store.upload(NAME, GOOD), fake.deps
     fake.launcher.trouble = "503"
-    with pytest.raises(WorldTrouble):
+    with pytest.raises(TransientError):
         handle_upload(upload.file, instance)
     fake.launcher.trouble = None
     handle_upload(upload.file, instance)
@@ -66,7 +66,7 @@ def test_an_event_whose_launch_failed_is_not_taken_for_a_repeated_one(fake: Fake
 
 def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_name(fake: FakeWorld) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     moved = f"rejected/order_tracking_2026_01_31.csv.{upload.file.generation}"
     assert fake.store.names() == [moved, moved + ".report.json"]
     assert fake.store.content(moved) == BAD_HEADER
@@ -83,25 +83,25 @@ def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_n
 def test_a_rejection_that_breaks_off_anywhere_is_completed_by_the_next_delivery(fake: FakeWorld, broken: str) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     fail_once(fake, broken)
-    with pytest.raises(WorldTrouble):
-        handle_upload(upload.file, fake.world)
+    with pytest.raises(TransientError):
+        handle_upload(upload.file, fake.deps)
     assert NAME in fake.store.names(), "it leaves source/ in the very last step"
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     assert [name for name in fake.store.names() if name.startswith("source/")] == []
     assert len(fake.store.names("rejected/")) == 2
     assert {outcome.file for outcome in fake.announcer.outcomes} == {upload.file}
 
 
-@pytest.mark.parametrize("broken", ["look", "reading", "read", "annotate", "launch"])
+@pytest.mark.parametrize("broken", ["stat", "open_file", "read", "annotate", "launch"])
 def test_trouble_with_the_world_raises_so_that_the_event_comes_again_and_the_file_waits(
     fake: FakeWorld, broken: str
 ) -> None:
     upload = fake.store.upload(NAME, GOOD)
     fail_once(fake, broken)
-    with pytest.raises(WorldTrouble):
-        handle_upload(upload.file, fake.world)
+    with pytest.raises(TransientError):
+        handle_upload(upload.file, fake.deps)
     assert fake.store.names() == [NAME]
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     assert mark_of(fake)
     assert len(fake.launcher.runs) == 1
 
@@ -110,15 +110,15 @@ def test_an_object_that_the_service_refuses_for_good_is_acknowledged_and_left(fa
     upload = fake.store.upload(NAME, GOOD)
 
     def refuse(method: str, _name: str) -> None:
-        if method == "look":
-            raise FileUnacceptable("Invalid argument.")
+        if method == "stat":
+            raise FileRefused("Invalid argument.")
 
     fake.store.trouble = refuse
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     assert fake.launcher.runs == {}
 
 
-@pytest.mark.parametrize("moment", ["look", "reading", "read", "annotate"])
+@pytest.mark.parametrize("moment", ["stat", "open_file", "read", "annotate"])
 @pytest.mark.parametrize("content", [GOOD, BAD_HEADER], ids=["good", "bad"])
 def test_an_overwrite_at_any_moment_leaves_the_newer_generation_unmarked_and_in_place(
     fake: FakeWorld, moment: str, content: bytes
@@ -126,7 +126,7 @@ def test_an_overwrite_at_any_moment_leaves_the_newer_generation_unmarked_and_in_
     """Each generation is judged on its own: the older event must neither mark nor move what came after it."""
     upload = fake.store.upload(NAME, content)
     happen_once(fake, moment, lambda: fake.store.upload(NAME, GOOD + GOOD.splitlines()[1]))
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     if moment == "annotate" and content is BAD_HEADER:
         assert NAME not in fake.store.names(), "the rejected one was never annotated, so nothing happened meanwhile"
         return
@@ -138,16 +138,16 @@ def test_an_overwrite_at_any_moment_leaves_the_newer_generation_unmarked_and_in_
 def test_an_overwrite_just_before_the_move_leaves_the_newer_generation_where_it_is(fake: FakeWorld) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     happen_once(fake, "move", lambda: fake.store.upload(NAME, GOOD))
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     assert fake.store.content(NAME) == GOOD
 
 
 def test_a_mark_carried_along_by_an_overwrite_is_void(fake: FakeWorld) -> None:
     first = fake.store.upload(NAME, GOOD)
-    handle_upload(first.file, fake.world)
+    handle_upload(first.file, fake.deps)
     carried = fake.store.objects[BUCKET, NAME].stored.metadata
     second = fake.store.upload(NAME, BAD_HEADER, metadata=carried)
-    handle_upload(second.file, fake.world)
+    handle_upload(second.file, fake.deps)
     assert fake.store.names("source/") == []
     assert fake.store.content(f"rejected/order_tracking_2026_01_31.csv.{second.file.generation}") == BAD_HEADER
 
@@ -160,14 +160,14 @@ def test_somebody_patching_metadata_meanwhile_costs_another_look_and_no_more(fak
         fake.store.annotate(stored, {"carrier": "dhl"})
 
     happen_once(fake, "annotate", patch)
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     assert mark_of(fake)
     assert fake.store.objects[BUCKET, NAME].stored.metadata["carrier"] == "dhl"
 
 
 def test_an_empty_object_and_objects_that_are_not_ours_are_left_alone(fake: FakeWorld) -> None:
     for name in (NAME, "archive/x.csv", "source/folder/"):
-        handle_upload(fake.store.upload(name, b"").file, fake.world)
+        handle_upload(fake.store.upload(name, b"").file, fake.deps)
     assert fake.store.names() == sorted([NAME, "archive/x.csv", "source/folder/"])
     assert fake.launcher.runs == {}
 
@@ -185,7 +185,7 @@ def test_an_empty_object_and_objects_that_are_not_ours_are_left_alone(fake: Fake
 )
 def test_any_other_name_is_rejected_unread_under_a_name_that_fits(fake: FakeWorld, relative: str) -> None:
     upload = fake.store.upload("source/" + relative, GOOD)
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     assert fake.store.names("source/") == []
     assert all(len(name.encode()) <= 1024 for name in fake.store.names("rejected/"))
     (report,) = (json.loads(fake.store.content(n)) for n in fake.store.names("rejected/") if n.endswith(".report.json"))
@@ -197,7 +197,7 @@ def test_a_file_that_takes_too_long_is_accepted_on_what_was_seen(fake: FakeWorld
     rows = b"".join(b"A1,T%d,,,shipped,,2026-01-31 10:00:00\n" % n for n in range(20_000))
     upload = fake.store.upload(NAME, GOOD + rows)
     fake.store.trouble = lambda method, _name: fake.age(seconds=301) if method == "read" else None
-    handle_upload(upload.file, fake.world)
+    handle_upload(upload.file, fake.deps)
     mark = mark_of(fake)
     assert mark is not None
     assert mark.partial
@@ -219,14 +219,14 @@ def fail_once(fake: FakeWorld, where: str) -> None:
     """Let one call fail as the world does."""
 
     def fail() -> None:
-        raise WorldTrouble("503")
+        raise TransientError("503")
 
     if where == "launch":
         original = fake.launcher.launch
 
         def launch(token: str, parameters: object) -> int:
             fake.launcher.launch = original  # type: ignore[method-assign]
-            raise WorldTrouble("503")
+            raise TransientError("503")
 
         fake.launcher.launch = launch  # type: ignore[method-assign]
     elif where == "announce":

@@ -6,9 +6,9 @@ import pytest
 
 from functions.handler import handle_upload
 from functions.sweep import BUDGET_SECONDS, sweep
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.marks import AcceptedMark
-from tests.fakes.world import BAD_HEADER, BUCKET, GOOD, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, FakeWorld
 
 NAMES = [f"source/order_tracking_2026_01_{day:02d}.csv" for day in range(1, 8)]
 
@@ -28,29 +28,29 @@ def test_files_whose_event_never_came_are_judged_and_share_one_run(fake: FakeWor
         fake.store.upload(name, GOOD)
     fake.store.upload(NAMES[-1], BAD_HEADER)
     fake.age(seconds=601)
-    swept = sweep("tick-1", fake.world)
+    sweep_result = sweep("tick-1", fake.deps)
     assert marked(fake) == set(NAMES[:-1])
     assert len(fake.store.names("rejected/")) == 2
     assert len(fake.launcher.runs) == 1
-    assert (swept.seen, swept.waiting) == (7, 6)
+    assert (sweep_result.seen, sweep_result.waiting) == (7, 6)
 
 
 def test_a_file_within_its_grace_is_left_to_its_event(fake: FakeWorld) -> None:
     fake.store.upload(NAMES[0], GOOD)
     fake.age(seconds=599)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     assert marked(fake) == set()
     assert fake.launcher.runs == {}
 
 
 def test_a_marked_file_whose_run_failed_gets_a_run_of_the_tick_s_own(fake: FakeWorld) -> None:
     """The window's token would return the dead run for ever."""
-    handle_upload(fake.store.upload(NAMES[0], GOOD).file, fake.world)
+    handle_upload(fake.store.upload(NAMES[0], GOOD).file, fake.deps)
     fake.age(seconds=601)
-    sweep("tick-1", fake.world)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
+    sweep("tick-1", fake.deps)
     assert len(fake.launcher.runs) == 2, "a tick delivered twice launches once"
-    sweep("tick-2", fake.world)
+    sweep("tick-2", fake.deps)
     assert len(fake.launcher.runs) == 3
 
 
@@ -58,13 +58,13 @@ def test_nothing_is_launched_while_a_run_is_queued_or_running(fake: FakeWorld) -
     fake.store.upload(NAMES[0], GOOD)
     fake.age(seconds=601)
     fake.launcher.active = True
-    assert sweep("tick-1", fake.world).run_id is None
+    assert sweep("tick-1", fake.deps).run_id is None
     assert marked(fake) == {NAMES[0]}, "judged all the same"
 
 
 def test_nothing_waiting_means_that_databricks_out_of_reach_is_no_trouble(fake: FakeWorld) -> None:
     fake.launcher.trouble = "down"
-    assert sweep("tick-1", fake.world).run_id is None
+    assert sweep("tick-1", fake.deps).run_id is None
 
 
 def test_a_mark_of_an_older_contract_is_made_anew(fake: FakeWorld) -> None:
@@ -72,7 +72,7 @@ def test_a_mark_of_an_older_contract_is_made_anew(fake: FakeWorld) -> None:
     old = AcceptedMark(upload.file.generation, 0, 1, 0, partial=False, splittable=True)
     assert fake.store.annotate(upload, old.as_metadata())
     fake.age(seconds=601)
-    sweep("tick-1", fake.world)
+    sweep("tick-1", fake.deps)
     stored = fake.store.objects[BUCKET, NAMES[0]].stored
     mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
     assert mark is not None
@@ -85,12 +85,12 @@ def test_one_file_s_trouble_does_not_keep_the_others_and_is_raised_at_the_end(fa
     fake.age(seconds=601)
 
     def trouble(method: str, name: str) -> None:
-        if method == "reading" and name == NAMES[3]:
-            raise WorldTrouble("500")
+        if method == "open_file" and name == NAMES[3]:
+            raise TransientError("500")
 
     fake.store.trouble = trouble
-    with pytest.raises(WorldTrouble):
-        sweep("tick-1", fake.world)
+    with pytest.raises(TransientError):
+        sweep("tick-1", fake.deps)
     assert marked(fake) == set(NAMES) - {NAMES[3]}
     assert len(fake.launcher.runs) == 1
 
@@ -99,11 +99,11 @@ def test_a_tick_stops_when_its_time_is_up_and_a_later_one_reaches_the_rest(fake:
     for name in NAMES:
         fake.store.upload(name, GOOD)
     fake.age(seconds=601)
-    fake.store.trouble = lambda method, _name: fake.age(seconds=BUDGET_SECONDS / 2 + 1) if method == "reading" else None
-    sweep("tick-1", fake.world)
+    fake.store.trouble = lambda method, _name: fake.age(seconds=BUDGET_SECONDS / 2 + 1) if method == "open_file" else None
+    sweep("tick-1", fake.deps)
     assert len(marked(fake)) == 2
     fake.store.trouble = lambda *_: None
-    sweep("tick-2", fake.world)
+    sweep("tick-2", fake.deps)
     assert marked(fake) == set(NAMES)
 
 
@@ -111,7 +111,7 @@ def test_an_object_that_stays_empty_is_shown_and_never_moved(fake: FakeWorld, ca
     fake.store.upload(NAMES[0], b"")
     fake.age(hours=25)
     with caplog.at_level("WARNING", logger="functions"):
-        sweep("tick-1", fake.world)
+        sweep("tick-1", fake.deps)
     assert "stale_empty" in caplog.text
     assert fake.store.names() == [NAMES[0]]
     assert fake.launcher.runs == {}

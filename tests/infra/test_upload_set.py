@@ -20,7 +20,7 @@ from google.cloud import storage
 
 from infra.deploy.upload_set import ROOT, UploadSetError, upload_set, write_zip
 from infra.local.jobs.locking import locked
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 
 START_DEADLINE = 30.0
 EVENT = json.loads((ROOT / "tests" / "events" / "finalized.json").read_text())
@@ -47,7 +47,12 @@ def test_what_lies_about_in_a_working_tree_is_left_out(tmp_path: Path) -> None:
     left = [
         *(".env", "key.json", "settings.env", ".git/config", "tests/test_main.py", "infra/deploy/settings.env"),
         *("functions/__pycache__/handler.cpython-311.pyc", "functions/key.json", "functions/inner/more.py"),
-        *("functions/check.py", "spark_jobs/ingest.py", "spark_jobs/dist/order_tracking.whl", "other/functions/handler.py"),
+        *(
+            "functions/check.py",
+            "spark_jobs/steps/ingest.py",
+            "spark_jobs/dist/order_tracking.whl",
+            "other/functions/handler.py",
+        ),
         *("spark_jobs/contract/notes.txt", "spark_jobs/contract/deep/rows.py", "main.pyc", "sub/main.py"),
     ]
     for name in [*kept, *left]:

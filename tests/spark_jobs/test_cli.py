@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spark_jobs import bootstrap, cli, ingest
+from spark_jobs import bootstrap, cli
 from spark_jobs.cli import RunFailed
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.ingest_log import LogEntry
-from spark_jobs.world import World
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.steps import ingest
+from spark_jobs.steps.record import LogEntry
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeFileStore
 
@@ -18,7 +19,7 @@ AT = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(bootstrap, "build_world", lambda settings: World(FakeFileStore(), FakeAnnouncer()))
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: Dependencies(FakeFileStore(), FakeAnnouncer()))
     monkeypatch.setattr("sys.argv", ["order-tracking", "ingest", *words])
     cli.run()
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from spark_jobs.cli import RunFailed, run
-from spark_jobs.settings import IngestSettings, Places, SettingsError, parse_not_before, parse_ratio
-from spark_jobs.tables import Tables
+from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError, parse_not_before, parse_ratio
+from spark_jobs.store.tables import Tables
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -59,11 +59,11 @@ def test_empty_texts_mean_not_set() -> None:
 
 
 def test_table_names_are_quoted_whatever_they_hold() -> None:
-    settings = IngestSettings(Places("b"), catalog="a`b", schema="s; DROP")
+    settings = IngestSettings(BucketLayout("b"), catalog="a`b", schema="s; DROP")
     assert Tables.of(settings).target == "`a``b`.`s; DROP`.`orders_target`"
-    assert Tables.of(IngestSettings(Places("b"), warehouse="/w`x/")).stage == "delta.`/w``x/orders_stage`"
+    assert Tables.of(IngestSettings(BucketLayout("b"), warehouse="/w`x/")).stage == "delta.`/w``x/orders_stage`"
 
 
 def test_a_bucket_is_required() -> None:
     with pytest.raises(SettingsError):
-        IngestSettings(Places(""), warehouse="w")
+        IngestSettings(BucketLayout(""), warehouse="w")

@@ -13,15 +13,15 @@ from rich.console import Console
 
 from infra.local.demo import closing
 from infra.local.demo.days import Upload, waves
-from infra.local.demo.progress import NotSettled, Progress, Teller
-from infra.local.demo.verdict import Sent, Verdict, judge
+from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
+from infra.local.demo.verdict import KeyHistory, Sent, judge
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.ports import PortTaken
-from infra.local.prerequisites import Missing
-from infra.local.process import ServerFailed
-from infra.local.pubsub import pull_outcomes
-from infra.local.services import PREFERRED_PORTS, Settings, port_wishes
-from infra.local.stack import Interrupted, Stack
+from infra.local.services.definitions import PREFERRED_PORTS, Settings, port_wishes
+from infra.local.services.ports import PortTaken
+from infra.local.services.prerequisites import Missing
+from infra.local.services.process import ServerFailed
+from infra.local.services.pubsub import pull_outcomes
+from infra.local.services.stack import Interrupted, Stack
 from infra.local.uploads import connect, upload_bytes
 
 if TYPE_CHECKING:
@@ -47,51 +47,51 @@ def main(data_dir: Path, rows: int) -> None:
         console = Console(width=LOG_WIDTH)
     # No sweep on the way: what the demo shows, it shows without its help.
     settings = Settings(sweep_every_seconds=60, sweep_grace_seconds=60)
-    teller = Teller(console)
+    reporter = ProgressReporter(console)
     stack = Stack(
         StackFolder(data_dir.resolve()),
         settings,
         port_wishes(ANY_PORTS),
         fresh=True,
-        tell=lambda line: teller.say("stack", line),
+        tell=lambda line: reporter.say("stack", line),
     )
     stack.stop_on_signals()
     try:
-        teller.say("stack", f"starting on {data_dir}, fresh (the first time Spark is installed, which takes minutes)")
+        reporter.say("stack", f"starting on {data_dir}, fresh (the first time Spark is installed, which takes minutes)")
         with stack:
-            verdict = _play(stack, waves(rows), teller)
+            verdict = _play(stack, waves(rows), reporter)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(130)
     except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as trouble:
         click.echo(f"error: {trouble}", err=True)
         sys.exit(1)
-    sys.exit(_close(console, verdict, data_dir, teller.seconds))
+    sys.exit(_close(console, verdict, data_dir, reporter.seconds))
 
 
-def _play(stack: Stack, plan: list[list[Upload]], teller: Teller) -> Verdict:
+def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) -> KeyHistory:
     at = stack.addresses
     client = connect(at.storage)
-    progress = Progress(stack, client, teller)
+    progress = Progress(stack, client, reporter)
     sent: list[Sent] = []
     for number, uploads in enumerate(plan, 1):
-        teller.say("demo", f"wave {number} of {len(plan)}: {len(uploads)} uploads")
+        reporter.say("demo", f"wave {number} of {len(plan)}: {len(uploads)} uploads")
         for upload in uploads:
-            sent.append(_send(client, at.storage, at.bucket, upload, teller))
+            sent.append(_send(client, at.storage, at.bucket, upload, reporter))
         progress.wait_until_settled(WAVE_SECONDS)
     verdict = judge(sent, client, at.bucket, Path(at.warehouse))
     if at.pubsub:
         told = pull_outcomes(at.pubsub, at_least=sum(e.outcome in ("merged", "rejected") for e in verdict.endings))
-        teller.say("demo", f"{len(told)} outcome messages came by Pub/Sub")
+        reporter.say("demo", f"{len(told)} outcome messages came by Pub/Sub")
     return verdict
 
 
-def _send(client: storage.Client, storage_url: str, bucket: str, upload: Upload, teller: Teller) -> Sent:
+def _send(client: storage.Client, storage_url: str, bucket: str, upload: Upload, reporter: ProgressReporter) -> Sent:
     if upload.events > 1:
         _repeat_events(storage_url, upload.events - 1)
     done = upload_bytes(client, bucket, upload.name, upload.content)
     if upload.events > 1:
         _repeat_events(storage_url, 0)
-    teller.say("upload", f"{upload.name} ({done.size:,} bytes): {upload.about}")
+    reporter.say("upload", f"{upload.name} ({done.size:,} bytes): {upload.about}")
     return Sent(upload, done, done.created)
 
 
@@ -103,7 +103,7 @@ def _repeat_events(storage_url: str, times: int) -> None:
         pass
 
 
-def _close(console: Console, verdict: Verdict, data_dir: Path, seconds: float) -> int:
+def _close(console: Console, verdict: KeyHistory, data_dir: Path, seconds: float) -> int:
     """The last screen; the exit status."""
     console.print()
     closing.show_files(console, verdict)

@@ -6,14 +6,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.demo.verdict import Verdict
+from infra.local.demo.verdict import KeyHistory
 
 COUNTS = ("rows", "inserted", "updated", "outranked", "rejected_rows")
 QUERY = """python -c "from deltalake import DeltaTable as D, QueryBuilder as Q; \\
   print(Q().register('t', D('{table}')).execute('select status, count(*) n from t group by 1 order by 2').read_all())\""""
 
 
-def show_files(console: Console, verdict: Verdict) -> None:
+def show_files(console: Console, verdict: KeyHistory) -> None:
     table = Table(title="uploads and their outcomes", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("upload", overflow="fold")
     table.add_column("outcome", no_wrap=True)
@@ -33,7 +33,7 @@ def show_files(console: Console, verdict: Verdict) -> None:
     console.print()
 
 
-def show_target(console: Console, verdict: Verdict) -> None:
+def show_target(console: Console, verdict: KeyHistory) -> None:
     table = Table(title="orders_target by status", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("status")
     table.add_column("rows", justify="right")
@@ -55,7 +55,7 @@ def show_where_to_look(console: Console, folder: str) -> None:
     _print(console, "\n".join(lines))
 
 
-def show_verdict(console: Console, verdict: Verdict, seconds: float) -> None:
+def show_verdict(console: Console, verdict: KeyHistory, seconds: float) -> None:
     merged = sum(ending.outcome == "merged" for ending in verdict.endings)
     _print(
         console,

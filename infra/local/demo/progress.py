@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from infra.local.stack import Stack
+from infra.local.services.stack import Stack
 from infra.local.uploads import PREFIX
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class NotSettled(Exception):
     """What was uploaded did not come to its end in time; the message says what is missing and where to look."""
 
 
-class Teller:
+class ProgressReporter:
     """One line per happening, with the seconds since the start; a terminal also sees what is being waited for."""
 
     def __init__(self, console: Console) -> None:
@@ -70,12 +70,12 @@ class LogFollower:
 class Progress:
     """Watches a running stack until nothing is under way any more."""
 
-    def __init__(self, stack: Stack, client: storage.Client, teller: Teller) -> None:
+    def __init__(self, stack: Stack, client: storage.Client, reporter: ProgressReporter) -> None:
         from databricks.sdk import WorkspaceClient
 
         self._stack = stack
         self._client = client
-        self._teller = teller
+        self._reporter = reporter
         self._workspace = WorkspaceClient(host=stack.addresses.jobs, token="local")  # noqa: S106 - not a secret
         self._followers = {name: LogFollower(stack.folder.logs / f"{name}.log") for name in ("function", "sweep")}
         self._states: dict[int, str] = {}
@@ -84,7 +84,7 @@ class Progress:
     def wait_until_settled(self, seconds: float) -> None:
         """Until source/ is empty, no event is on its way and no run is active. Raises NotSettled, ServerFailed."""
         deadline = time.monotonic() + seconds
-        with self._teller.waiting:
+        with self._reporter.waiting:
             while True:
                 self._stack.check()
                 left = self._tell_news()
@@ -94,7 +94,7 @@ class Progress:
                     raise KeyboardInterrupt
                 if time.monotonic() > deadline:
                     raise NotSettled(f"after {seconds:.0f} s still {left}; look into {self._stack.folder.logs}")
-                self._teller.waiting.update(f"waiting: {left}")
+                self._reporter.waiting.update(f"waiting: {left}")
                 time.sleep(POLL_SECONDS)
 
     def _tell_news(self) -> str:
@@ -120,7 +120,7 @@ class Progress:
             number, state = run.run_id or 0, _state(run)
             if state != self._states.get(number):
                 self._states[number] = state
-                self._teller.say("run", f"{number} {state}")
+                self._reporter.say("run", f"{number} {state}")
                 self._look_at_failure(run)
             if not state.startswith("TERMINATED"):
                 active.append(number)
@@ -135,7 +135,7 @@ class Progress:
         output = self._workspace.jobs.get_run_output(tasks[-1].run_id or 0) if tasks else None
         error = ((output.error if output else None) or "no error was told").partition("\n")[0]
         self._failed += 1
-        self._teller.say("run", f"{run.run_id} failed: {error}; its page while the stack is up: {run.run_page_url}")
+        self._reporter.say("run", f"{run.run_id} failed: {error}; its page while the stack is up: {run.run_page_url}")
         if self._failed > 1:
             raise NotSettled(
                 f"{self._failed} runs failed, the last one with: {error}; logs: {self._stack.folder.jobs}/runs"
@@ -148,7 +148,7 @@ class Progress:
                 # Moving a file to its new place is an upload there, too; the function ignores it, and so do we.
                 elsewhere = "file" in line and not str(line["file"]).startswith(ours)
                 if not elsewhere and (name == "function" or line.get("severity") != "INFO"):
-                    self._teller.say(name, _decision(line))
+                    self._reporter.say(name, _decision(line))
 
 
 def _state(run: BaseRun) -> str:

@@ -43,7 +43,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class KeyHistory:
     """``faults`` in words, empty where all is as it should be. ``matching`` of ``expected`` rows agree."""
 
     endings: Sequence[Ending]
@@ -54,7 +54,7 @@ class Verdict:
     faults: Sequence[str]
 
 
-def judge(sent: Sequence[Sent], client: storage.Client, bucket: str, warehouse: Path) -> Verdict:
+def judge(sent: Sequence[Sent], client: storage.Client, bucket: str, warehouse: Path) -> KeyHistory:
     """Read everything and compare."""
     objects = {blob.name for blob in client.list_blobs(bucket)}
     log = {line["file_id"]: line for line in read_table(warehouse, "orders_ingest_log")}
@@ -64,7 +64,7 @@ def judge(sent: Sequence[Sent], client: storage.Client, bucket: str, warehouse: 
     expected = expected_target(merged)
     bad_rows = len(read_table(warehouse, "orders_rejected_rows", "file_id"))
     faults = [*_wrong_endings(endings, objects), *_uneven(endings, bad_rows), *_differences(rows, expected)]
-    return Verdict(
+    return KeyHistory(
         endings=endings,
         statuses=Counter(row[4] for row in rows),
         expected=len(expected),
@@ -78,8 +78,8 @@ def _ending(sent: Sent, log: Mapping[str, Mapping[str, Any]], objects: set[str],
     uploaded = sent.uploaded
     line = log.get(uploaded.file_id, {})
     # The generation is part of every name that a file goes to.
-    places = sorted(name for name in objects if f".{uploaded.generation}" in name and not name.endswith(".report.json"))
-    where = ", ".join(places)
+    layout = sorted(name for name in objects if f".{uploaded.generation}" in name and not name.endswith(".report.json"))
+    where = ", ".join(layout)
     if line:
         return Ending(sent, str(line["outcome"]), where, str(line["reason"] or ""), line)
     report = f"{where}.report.json"

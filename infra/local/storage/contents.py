@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Staged:
+class StageResult:
     """A complete, fsynced file that isn't an object yet."""
 
     path: Path
@@ -57,13 +57,13 @@ class Writer:
     def close(self) -> None:
         self._file.close()
 
-    def finish(self, component_count: int | None = None) -> Staged:
+    def finish(self, component_count: int | None = None) -> StageResult:
         """Everything is on the disk when this returns. A composite object has no md5, as in the real service."""
         os.fsync(self._file.fileno())
         self._file.close()
         crc32c = base64.b64encode(self._crc32c.digest()).decode()  # type: ignore[no-untyped-call]
         md5 = base64.b64encode(self._md5.digest()).decode() if component_count is None else None
-        return Staged(self.path, self.size, crc32c, md5, component_count)
+        return StageResult(self.path, self.size, crc32c, md5, component_count)
 
     def _count(self, data: bytes) -> None:
         self._crc32c.update(data)  # type: ignore[no-untyped-call]
@@ -96,7 +96,7 @@ class Contents:
     def remove(self, generation: int) -> None:
         (self._objects / str(generation)).unlink(missing_ok=True)
 
-    def concatenate(self, sources: Iterable[BinaryIO], component_count: int) -> Staged:
+    def concatenate(self, sources: Iterable[BinaryIO], component_count: int) -> StageResult:
         writer = Writer(self.upload_path())
         for source in sources:
             while chunk := source.read(CHUNK):

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from infra.local.storage import objects
 from infra.local.storage.answers import json_response
 from infra.local.storage.calls import Call
-from infra.local.storage.contents import Staged
+from infra.local.storage.contents import StageResult
 from infra.local.storage.database import Transaction
 from infra.local.storage.errors import invalid, no_such_object, required
 from infra.local.storage.names import check_object_name
@@ -104,7 +104,7 @@ def _component(tx: Transaction, bucket: str, entry: Mapping[str, Any]) -> Stored
     return found
 
 
-def _concatenate(call: Call, sources: list[StoredObject]) -> Staged:
+def _concatenate(call: Call, sources: list[StoredObject]) -> StageResult:
     """Opens all before it reads any, so that what is deleted meanwhile doesn't matter."""
     with contextlib.ExitStack() as stack:
         files = []

@@ -7,7 +7,7 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping
 
-from infra.local.storage.contents import CHUNK, Staged, Writer
+from infra.local.storage.contents import CHUNK, StageResult, Writer
 from infra.local.storage.errors import ApiError, invalid
 from infra.local.storage.sessions import UploadRequest
 
@@ -51,7 +51,7 @@ def stated_hashes(headers: Mapping[str, str], metadata: Mapping[str, object]) ->
     return stated
 
 
-def check_hashes(request: UploadRequest, staged: Staged) -> None:
+def check_hashes(request: UploadRequest, staged: StageResult) -> None:
     """Raises 400 if the bytes are not what the client meant to send."""
     for label, stated, actual in (
         ("MD5 hash", request.md5, staged.md5),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.local.storage.contents import Contents, Staged
+from infra.local.storage.contents import Contents, StageResult
 from infra.local.storage.database import Transaction, now_microseconds
 from infra.local.storage.errors import invalid, no_such_bucket, no_such_object
 from infra.local.storage.names import check_object_name
@@ -68,7 +68,7 @@ class Objects:
         tx: Transaction,
         bucket: str,
         name: str,
-        staged: Staged,
+        staged: StageResult,
         attributes: Mapping[str, Any],
         preconditions: Preconditions,
     ) -> StoredObject:

@@ -17,9 +17,9 @@ from functions.failed_runs import LOOK_BACK, UNBALANCED
 from functions.handler import handle_upload
 from functions.ports import FailedRun
 from functions.sweep import sweep
-from spark_jobs.cloud.ports import WorldTrouble
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.violations import RULES
-from tests.fakes.world import BAD_HEADER, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeWorld
 from tests.infra.gcp.provider_schemas import ROOT
 from tests.infra.gcp.terraform_files import load, text
 
@@ -75,7 +75,7 @@ def printed(lines: io.StringIO) -> list[dict[str, object]]:
 
 def test_a_rejected_file_is_counted_by_the_rule_that_it_broke(lines: io.StringIO) -> None:
     fake = FakeWorld()
-    handle_upload(fake.store.upload(NAME, BAD_HEADER).file, fake.world)
+    handle_upload(fake.store.upload(NAME, BAD_HEADER).file, fake.deps)
     (entry,) = [entry for entry in printed(lines) if matching("rejected_files", entry)]
     assert entry[extracted("rejected_files", "code")] in RULES
     assert [label["key"] for label in METRICS["rejected_files"]["metric_descriptor"][0]["labels"]] == ['"code"']
@@ -83,7 +83,7 @@ def test_a_rejected_file_is_counted_by_the_rule_that_it_broke(lines: io.StringIO
 
 def test_an_accepted_file_counts_nowhere(lines: io.StringIO) -> None:
     fake = FakeWorld()
-    handle_upload(fake.store.upload(NAME, GOOD).file, fake.world)
+    handle_upload(fake.store.upload(NAME, GOOD).file, fake.deps)
     assert printed(lines)
     assert not [entry for entry in printed(lines) for metric in METRICS if matching(metric, entry)]
 
@@ -92,7 +92,7 @@ def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.Strin
     fake = FakeWorld()
     fake.store.upload(NAME, GOOD)
     fake.age(hours=2)
-    sweep("tick", fake.world)
+    sweep("tick", fake.deps)
     (entry,) = [entry for entry in printed(lines) if matching("oldest_in_source", entry)]
     assert matching("sweeps", entry)
     age = entry[extracted("oldest_in_source")]
@@ -107,7 +107,7 @@ def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.Strin
 def test_a_failed_run_is_counted_once_and_is_no_error_of_the_function(lines: io.StringIO, reason: str, metric: str) -> None:
     fake = FakeWorld()
     fake.launcher.failed.append(FailedRun(7, fake.clock(), reason))
-    sweep("tick", fake.world)
+    sweep("tick", fake.deps)
     (entry,) = [entry for entry in printed(lines) if entry["message"] != "swept"]
     assert [name for name in METRICS if matching(name, entry)] == [metric]
     assert entry["run_id"] == 7
@@ -123,7 +123,7 @@ def test_a_run_told_twice_is_one_incident(alert: str) -> None:
 
 def test_trouble_with_the_world_is_counted_as_an_error(lines: io.StringIO) -> None:
     def trouble() -> None:
-        raise WorldTrouble("Cloud Storage: 503")
+        raise TransientError("Cloud Storage: 503")
 
     with pytest.raises(ServiceUnavailable):
         bootstrap._answer(trouble)

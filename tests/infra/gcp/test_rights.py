@@ -205,7 +205,7 @@ def methods_used(files: list[Path]) -> set[str]:
 @pytest.mark.parametrize(("who", "folder"), [("function", "functions"), ("job", "spark_jobs")])
 def test_the_granted_permissions_are_those_that_the_code_needs_and_no_others(who: str, folder: str) -> None:
     needs = permissions_of_the_adapter()
-    used = methods_used(sorted((ROOT / folder).glob("*.py")))
+    used = methods_used(sorted((ROOT / folder).rglob("*.py")))
     assert used <= set(needs), f"methods that GcsFileStore hasn't: {used - set(needs)}"
     needed = {permission for method in used for permission in needs[method]}
     granted = {
@@ -250,6 +250,6 @@ def test_the_replay_folder_of_the_rights_is_the_one_that_the_job_uses() -> None:
 
 
 def test_reports_are_named_as_the_rights_say() -> None:
-    from spark_jobs.contract.places import report_name
+    from spark_jobs.contract.object_names import report_name
 
     assert report_name("rejected/x.csv.1").endswith(".report.json")

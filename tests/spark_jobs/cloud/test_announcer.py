@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from infra.local.prerequisites import java_home
-from infra.local.process import ServerProcess, free_port
-from infra.local.pubsub import OUTCOME_TOPIC, create_outcome_topic, find_emulator, pull_outcomes
+from infra.local.services.prerequisites import java_home
+from infra.local.services.process import ServerProcess, free_port
+from infra.local.services.pubsub import OUTCOME_TOPIC, create_outcome_topic, find_emulator, pull_outcomes
 from spark_jobs.cloud import pubsub
-from spark_jobs.cloud.ports import Announcer, WorldTrouble
+from spark_jobs.cloud.ports import Announcer, TransientError
 from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome
@@ -79,14 +79,14 @@ def test_announcing_nothing_sends_nothing(topic: Topic) -> None:
 def test_a_broker_that_is_down_is_trouble_with_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     monkeypatch.setattr(pubsub, "PATIENCE_SECONDS", 1.0)
-    with pytest.raises(WorldTrouble, match="Pub/Sub topic projects/"):
+    with pytest.raises(TransientError, match="Pub/Sub topic projects/"):
         PubSubAnnouncer(OUTCOME_TOPIC).announce(outcomes(1))
 
 
 @pytest.mark.servers
 def test_a_topic_that_is_not_there_is_trouble_with_the_world(emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator)
-    with pytest.raises(WorldTrouble, match="NotFound"):
+    with pytest.raises(TransientError, match="NotFound"):
         PubSubAnnouncer("projects/order-tracking-local/topics/missing").announce(outcomes(1))
 
 

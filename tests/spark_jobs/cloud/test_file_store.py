@@ -10,10 +10,10 @@ import httpx
 import pytest
 from google.cloud import storage
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 from spark_jobs.cloud import gcs
 from spark_jobs.cloud.gcs import GcsFileStore
-from spark_jobs.cloud.ports import FileStore, FileUnacceptable, StoredFile, WorldTrouble
+from spark_jobs.cloud.ports import FileRefused, FileStore, StoredFile, TransientError
 from spark_jobs.contract.file_ids import FileId
 from tests.fakes.file_store import FakeFileStore
 
@@ -81,8 +81,8 @@ def place(request: pytest.FixtureRequest) -> Bucket:
     return RealBucket(bucket, GcsFileStore(bucket.client))
 
 
-def looked(place: Bucket, name: str = NAME) -> StoredFile:
-    stored = place.store.look(place.name, name)
+def known(place: Bucket, name: str = NAME) -> StoredFile:
+    stored = place.store.stat(place.name, name)
     assert stored is not None
     return stored
 
@@ -90,42 +90,42 @@ def looked(place: Bucket, name: str = NAME) -> StoredFile:
 @pytest.mark.parametrize("name", [NAME, ODD])
 def test_look_sees_the_live_generation_with_its_size_creation_and_metadata(place: Bucket, name: str) -> None:
     file = place.upload(name, b"abc", {"carrier": "dhl"})
-    stored = looked(place, name)
+    stored = known(place, name)
     assert (stored.file, stored.metageneration, stored.size) == (file, 1, 3)
     assert dict(stored.metadata) == {"carrier": "dhl"}
     assert abs(datetime.now(UTC) - stored.created) < timedelta(minutes=1)
 
 
 def test_look_says_none_where_nothing_is(place: Bucket) -> None:
-    assert place.store.look(place.name, NAME) is None
+    assert place.store.stat(place.name, NAME) is None
 
 
 def test_listing_gives_what_is_below_a_prefix_in_the_order_of_names(place: Bucket) -> None:
     for name in ("source/b", "source/a", "archive/c", "source/c/d"):
         place.upload(name, b"x")
-    assert [s.file.name for s in place.store.listing(place.name, "source/")] == ["source/a", "source/b", "source/c/d"]
-    assert list(place.store.listing(place.name, "nothing/")) == []
+    assert [s.file.name for s in place.store.list_files(place.name, "source/")] == ["source/a", "source/b", "source/c/d"]
+    assert list(place.store.list_files(place.name, "nothing/")) == []
 
 
 @pytest.mark.parametrize("name", [NAME, ODD])
 def test_reading_gives_exactly_the_generation_asked_for(place: Bucket, name: str) -> None:
     first = place.upload(name, b"first")
-    with place.store.reading(first) as stream:
+    with place.store.open_file(first) as stream:
         assert stream is not None
         assert stream.read(2) + stream.read(100) + stream.read(100) == b"first"
     second = place.upload(name, b"second")
-    with place.store.reading(first) as stream:
+    with place.store.open_file(first) as stream:
         assert stream is None
-    with place.store.reading(second) as stream:
+    with place.store.open_file(second) as stream:
         assert stream is not None
         assert stream.read() == b"second"
 
 
 def test_annotate_adds_to_the_metadata_and_counts_a_metageneration(place: Bucket) -> None:
     place.upload(NAME, b"x", {"carrier": "dhl"})
-    before = looked(place)
+    before = known(place)
     assert place.store.annotate(before, {"mark": "1"})
-    after = looked(place)
+    after = known(place)
     assert dict(after.metadata) == {"carrier": "dhl", "mark": "1"}
     assert after.metageneration == before.metageneration + 1
     assert after.file == before.file
@@ -133,18 +133,18 @@ def test_annotate_adds_to_the_metadata_and_counts_a_metageneration(place: Bucket
 
 def test_annotate_refuses_when_the_metadata_changed_meanwhile(place: Bucket) -> None:
     place.upload(NAME, b"x")
-    before = looked(place)
+    before = known(place)
     assert place.store.annotate(before, {"other": "1"})
     assert not place.store.annotate(before, {"mark": "1"})
-    assert "mark" not in looked(place).metadata
+    assert "mark" not in known(place).metadata
 
 
 def test_annotate_refuses_another_generation_and_what_is_gone(place: Bucket) -> None:
     place.upload(NAME, b"x")
-    before = looked(place)
+    before = known(place)
     place.upload(NAME, b"y")
     assert not place.store.annotate(before, {"mark": "1"})
-    assert dict(looked(place).metadata) == {}
+    assert dict(known(place).metadata) == {}
     place.delete(NAME)
     assert not place.store.annotate(before, {"mark": "1"})
 
@@ -159,8 +159,8 @@ def test_write_creates_and_replaces(place: Bucket) -> None:
 def test_move_takes_the_content_and_metadata_along_and_leaves_nothing(place: Bucket, name: str) -> None:
     file = place.upload(name, b"abc", {"carrier": "dhl"})
     assert place.store.move(file, "archive/x.1.csv")
-    assert place.store.look(place.name, name) is None
-    moved = looked(place, "archive/x.1.csv")
+    assert place.store.stat(place.name, name) is None
+    moved = known(place, "archive/x.1.csv")
     assert dict(moved.metadata) == {"carrier": "dhl"}
     assert moved.file.generation != file.generation
     assert place.content("archive/x.1.csv") == b"abc"
@@ -177,14 +177,14 @@ def test_move_never_takes_a_newer_generation(place: Bucket) -> None:
     place.upload(NAME, b"second")
     assert not place.store.move(first, "archive/x.1.csv")
     assert place.content(NAME) == b"second"
-    assert place.store.look(place.name, "archive/x.1.csv") is None
+    assert place.store.stat(place.name, "archive/x.1.csv") is None
 
 
 def test_copy_makes_a_new_object_with_only_the_metadata_given(place: Bucket) -> None:
     file = place.upload("archive/x.1.csv", b"abc", {"mark": "old"})
     copied = place.store.copy(file, NAME, {"arrival": "2026"})
-    assert copied == looked(place).file
-    assert dict(looked(place).metadata) == {"arrival": "2026"}
+    assert copied == known(place).file
+    assert dict(known(place).metadata) == {"arrival": "2026"}
     assert place.content(NAME) == place.content("archive/x.1.csv") == b"abc"
 
 
@@ -199,7 +199,7 @@ def test_copy_of_a_generation_that_is_gone_does_nothing(place: Bucket) -> None:
     file = place.upload("archive/x.1.csv", b"old")
     place.upload("archive/x.1.csv", b"newer")
     assert not place.store.copy(file, NAME, {})
-    assert place.store.look(place.name, NAME) is None
+    assert place.store.stat(place.name, NAME) is None
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ class TestOutages:
     def test_a_short_outage_is_waited_out(self, real: RealBucket, storage_server: ServerProcess, order: Any) -> None:
         file = real.upload(NAME, b"abc")
         fault(storage_server, times=2, path_regex=".*/o.*", **order)
-        assert looked(real).file == file
+        assert known(real).file == file
 
     @pytest.mark.parametrize(
         "order", [{"action": "status", "status": 503}, {"action": "reset"}, {"action": "hang", "seconds": 30}]
@@ -239,8 +239,8 @@ class TestOutages:
     ) -> None:
         real.upload(NAME, b"abc")
         fault(storage_server, times=1000, path_regex=".*/o.*", **order)
-        with pytest.raises(WorldTrouble):
-            real.store.look(real.name, NAME)
+        with pytest.raises(TransientError):
+            real.store.stat(real.name, NAME)
 
     def test_a_move_whose_answer_was_lost_is_known_to_be_done(
         self, real: RealBucket, storage_server: ServerProcess
@@ -251,10 +251,10 @@ class TestOutages:
         assert real.store.move(file, "archive/x.1.csv")
 
     def test_a_bucket_that_is_not_there_is_trouble_with_the_world_when_listed(self, real: RealBucket) -> None:
-        with pytest.raises(WorldTrouble):
-            list(real.store.listing("no-such-bucket", "source/"))
+        with pytest.raises(TransientError):
+            list(real.store.list_files("no-such-bucket", "source/"))
 
     def test_a_name_that_the_service_refuses_is_the_file_s_own_trouble(self, real: RealBucket) -> None:
         file = real.upload(NAME, b"abc")
-        with pytest.raises(FileUnacceptable):
+        with pytest.raises(FileRefused):
             real.store.move(file, "rejected/" + "x" * 1100)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_jobs.contract import CONTRACT_VERSION
-from spark_jobs.contract.judgements import Judgement
 from spark_jobs.contract.marks import ARRIVAL_KEY, MARK_KEY, REPLAY_FOLDER, AcceptedMark, arrival_of
+from spark_jobs.contract.validation_results import ValidationResult
 
 CREATED = datetime(2026, 2, 1, 12, tzinfo=UTC)
-MARK = AcceptedMark.of(Judgement(rows=10, bad_rows=1, splittable=True), 7, CREATED)
+MARK = AcceptedMark.of(ValidationResult(rows=10, bad_rows=1, splittable=True), 7, CREATED)
 numbers = st.integers(0, 2**63 - 1)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spark_jobs.contract.feeds import ORDER_TRACKING, name_problem
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.places import MAX_NAME_BYTES, archive_name, rejected_name, report_name
+from spark_jobs.contract.object_names import MAX_NAME_BYTES, archive_name, rejected_name, report_name
 
 object_names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=300)
 generations = st.integers(0, 2**63 - 1)
@@ -107,7 +107,7 @@ def test_names_of_rejected_files_and_their_reports_are_never_too_long(name: str,
 @given(st.lists(st.tuples(long_names, generations), min_size=2, max_size=2, unique=True))
 def test_no_two_files_share_a_place(files: list[tuple[str, int]]) -> None:
     assume(all(len(name.encode()) <= 1024 for name, _ in files))
-    places = {
+    layout = {
         rejected_name(FileId("b", "source/" + name, generation), "source/", "rejected/") for name, generation in files
     }
-    assert len(places) == 2
+    assert len(layout) == 2

@@ -12,9 +12,9 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 
-from functions.validation import judge
-from spark_jobs.contract.judgements import MAX_VIOLATIONS, Judgement
+from functions.validation.file_validator import judge
 from spark_jobs.contract.reports import REPORT_VERSION, build_report
+from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
 from tests.strategies import ARRIVAL, NAME, files
 
@@ -24,8 +24,8 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.Fo
 
 
 def report(content: bytes, **more: Any) -> dict[str, Any]:
-    judgement = judge(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
-    return build_report("bucket/source/" + NAME + "#7", judgement, seconds=0.1234, arrival=ARRIVAL)
+    result = judge(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
+    return build_report("bucket/source/" + NAME + "#7", result, seconds=0.1234, arrival=ARRIVAL)
 
 
 @given(files())
@@ -71,15 +71,15 @@ def test_the_summary_names_fault_remedy_place_and_value() -> None:
 def test_every_code_makes_a_sentence(code: str) -> None:
     rule = RULES[code]
     violation = Violation(code, "this is wrong", None if rule.whole_file else 3, None, None, 4)
-    judgement = Judgement(5, int(not rule.whole_file), {code: {"": 1}}, (violation,))
-    made = build_report("x.csv", judgement, seconds=0)
+    result = ValidationResult(5, int(not rule.whole_file), {code: {"": 1}}, (violation,))
+    made = build_report("x.csv", result, seconds=0)
     VALIDATOR.validate(made)
     assert rule.remedy in made["summary"]
     assert made["verdict"] == ("rejected" if rule.whole_file else "accepted")
 
 
 def test_a_partial_report_says_so() -> None:
-    made = build_report("x.csv", Judgement(5, partial=True), seconds=0)
+    made = build_report("x.csv", ValidationResult(5, partial=True), seconds=0)
     assert made["partial"]
     assert "Judging stopped early" in made["summary"]
 
@@ -87,7 +87,7 @@ def test_a_partial_report_says_so() -> None:
 def test_a_code_that_came_after_the_list_was_full_is_still_summed_up() -> None:
     listed = tuple(Violation("required", "m", row, "order_num", None, row + 1) for row in range(1, MAX_VIOLATIONS + 1))
     made = build_report(
-        "x.csv", Judgement(9999, 1001, {"required": {"order_num": 1000}, "bad_date": {"a": 1}}, listed), seconds=0
+        "x.csv", ValidationResult(9999, 1001, {"required": {"order_num": 1000}, "bad_date": {"a": 1}}, listed), seconds=0
     )
     assert made["truncated"]
     assert RULES["bad_date"].title in made["summary"]
@@ -95,4 +95,4 @@ def test_a_code_that_came_after_the_list_was_full_is_still_summed_up() -> None:
 
 def test_arrival_is_told_in_utc() -> None:
     tokyo = datetime(2026, 2, 1, 21, tzinfo=timezone(timedelta(hours=9)))
-    assert build_report("x", Judgement(), seconds=0, arrival=tokyo)["arrival"] == "2026-02-01T12:00:00+00:00"
+    assert build_report("x", ValidationResult(), seconds=0, arrival=tokyo)["arrival"] == "2026-02-01T12:00:00+00:00"

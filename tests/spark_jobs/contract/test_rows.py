@@ -14,13 +14,13 @@ from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.records import BOM, RecordError, split_records
 from spark_jobs.contract.rows import (
     Value,
-    judge_header,
-    judge_row,
     latest_allowed,
     parse_date,
     parse_status,
     parse_timestamp,
     precedence,
+    validate_header,
+    validate_row,
 )
 from tests.oracle import COLUMNS, newest, read_file
 from tests.strategies import ARRIVAL, files
@@ -34,11 +34,11 @@ def judged(content: bytes) -> list[tuple[int, dict[str, Value] | None]] | None:
     try:
         for record in split_records([content.removeprefix(BOM)]):
             if not positions:
-                positions, faults = judge_header(ORDER_TRACKING, record)
+                positions, faults = validate_header(ORDER_TRACKING, record)
                 if faults:
                     return None
                 continue
-            row = judge_row(ORDER_TRACKING, positions, record, len(rows) + 1, LATEST)
+            row = validate_row(ORDER_TRACKING, positions, record, len(rows) + 1, LATEST)
             assert (row.values is None) == bool(row.violations)
             rows.append((row.row, None if row.values is None else dict(zip(COLUMNS, row.values, strict=True))))
     except (RecordError, UnicodeDecodeError):
@@ -124,13 +124,13 @@ def test_statuses(text: str, status: str | None) -> None:
 def test_a_fault_of_structure_stands_alone() -> None:
     """Of a row whose fields are doubtful nothing else is said."""
     (record,) = split_records([b"A1,T1,x"])
-    row = judge_row(ORDER_TRACKING, range(7), record, 1, LATEST)
+    row = validate_row(ORDER_TRACKING, range(7), record, 1, LATEST)
     assert [violation.code for violation in row.violations] == ["field_count"]
 
 
 def test_all_bad_fields_of_a_row_are_named() -> None:
     (record,) = split_records([b",T1,2026-02-30,,lost,,soon"])
-    row = judge_row(ORDER_TRACKING, range(7), record, 1, LATEST)
+    row = validate_row(ORDER_TRACKING, range(7), record, 1, LATEST)
     assert [(v.code, v.column) for v in row.violations] == [
         ("required", "order_num"),
         ("bad_date", "pck_recieved_date"),
@@ -141,7 +141,7 @@ def test_all_bad_fields_of_a_row_are_named() -> None:
 
 def test_a_violation_never_carries_a_control_character() -> None:
     (record,) = split_records([b"A1,T1,,,\x1b[31mlost\n,,2026-01-12 10:00:00".replace(b"\n", b"")])
-    (violation,) = judge_row(ORDER_TRACKING, range(7), record, 1, LATEST).violations
+    (violation,) = validate_row(ORDER_TRACKING, range(7), record, 1, LATEST).violations
     assert violation.value == "\\x1b[31mlost"
 
 

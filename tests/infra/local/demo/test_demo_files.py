@@ -9,7 +9,7 @@ from infra.local.demo.days import waves
 from infra.local.demo.expected import COLUMNS, Row, expected_target
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.records import split_records
-from spark_jobs.contract.rows import judge_header, judge_row, latest_allowed, precedence
+from spark_jobs.contract.rows import latest_allowed, precedence, validate_header, validate_row
 
 ARRIVAL = datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -18,10 +18,10 @@ def contract_target(files: list[bytes]) -> dict[str, Row]:
     target: dict[str, Row] = {}
     for content in files:
         records = split_records(io.BytesIO(content))
-        positions, violations = judge_header(ORDER_TRACKING, next(records))
+        positions, violations = validate_header(ORDER_TRACKING, next(records))
         assert not violations
         for number, record in enumerate(records, 1):
-            row = judge_row(ORDER_TRACKING, positions, record, number, latest_allowed(ORDER_TRACKING, ARRIVAL))
+            row = validate_row(ORDER_TRACKING, positions, record, number, latest_allowed(ORDER_TRACKING, ARRIVAL))
             if row.values is None:
                 continue
             key = str(row.values[1])

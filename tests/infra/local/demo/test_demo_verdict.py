@@ -14,7 +14,7 @@ import pytest
 from deltalake import write_deltalake
 
 from infra.local.demo.days import Upload
-from infra.local.demo.verdict import OVERWRITTEN, Sent, Verdict, judge
+from infra.local.demo.verdict import OVERWRITTEN, KeyHistory, Sent, judge
 from infra.local.uploads import Uploaded
 
 ARRIVED = datetime(2026, 2, 1, tzinfo=UTC)
@@ -88,12 +88,12 @@ class Bucket:
         return StoredBlob(name, self._objects[name])
 
 
-Judge = Callable[..., Verdict]
+Validate = Callable[..., KeyHistory]
 
 
 @pytest.fixture
-def verdict_of(tmp_path: Path) -> Judge:
-    def judged(rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes]) -> Verdict:
+def verdict_of(tmp_path: Path) -> Validate:
+    def judged(rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes]) -> KeyHistory:
         write_deltalake(tmp_path / "orders_target", pa.Table.from_pylist(rows, TARGET_SCHEMA))
         write_deltalake(tmp_path / "orders_ingest_log", pa.Table.from_pylist([line]))
         write_deltalake(tmp_path / "orders_rejected_rows", pa.Table.from_pylist([{"file_id": line["file_id"]}]))
@@ -102,7 +102,7 @@ def verdict_of(tmp_path: Path) -> Judge:
     return judged
 
 
-def test_all_as_it_should_be(verdict_of: Judge) -> None:
+def test_all_as_it_should_be(verdict_of: Validate) -> None:
     verdict = verdict_of([ROW], LINE, OBJECTS)
 
     assert verdict.faults == []
@@ -128,7 +128,7 @@ def test_all_as_it_should_be(verdict_of: Judge) -> None:
     ],
 )
 def test_each_fault_is_found(
-    verdict_of: Judge, rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes | None], fault: str
+    verdict_of: Validate, rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes | None], fault: str
 ) -> None:
     changed = {name: content for name, content in (OBJECTS | objects).items() if content is not None}
 

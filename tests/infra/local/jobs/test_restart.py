@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from databricks.sdk.errors import InvalidParameterValue
 
-from infra.local.process import ServerFailed
+from infra.local.services.process import ServerFailed
 from tests.infra.local.jobs.test_runs import alive
 from tests.jobs_fixtures import RunningJobsServer, StartJobsServer, until
 

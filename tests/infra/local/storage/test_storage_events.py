@@ -13,7 +13,7 @@ import httpx
 import pytest
 from google.cloud import storage
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 from tests.infra.local.storage.event_receiver import Received, Receiver
 from tests.storage_fixtures import client_for, storage_process
 

@@ -10,7 +10,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict
 from google.cloud import storage
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 
 pytestmark = pytest.mark.servers
 

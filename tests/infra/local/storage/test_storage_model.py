@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 
 pytestmark = pytest.mark.servers
 

@@ -9,7 +9,7 @@ from google.cloud import storage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 
 pytestmark = pytest.mark.servers
 

@@ -13,7 +13,7 @@ import pytest
 from google.api_core.exceptions import PreconditionFailed
 from google.cloud import storage
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 
 pytestmark = pytest.mark.servers
 

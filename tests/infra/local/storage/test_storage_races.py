@@ -8,7 +8,7 @@ import pytest
 from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 from tests.storage_fixtures import client_for
 
 pytestmark = pytest.mark.servers
@@ -25,9 +25,9 @@ def test_one_creator_wins(bucket: storage.Bucket) -> None:
         return True
 
     with ThreadPoolExecutor(RACERS) as pool:
-        won = list(pool.map(create, range(RACERS)))
-    assert won.count(True) == 1
-    assert bucket.blob("raced").download_as_bytes() == str(won.index(True)).encode()
+        changed = list(pool.map(create, range(RACERS)))
+    assert changed.count(True) == 1
+    assert bucket.blob("raced").download_as_bytes() == str(changed.index(True)).encode()
 
 
 def test_one_mover_wins(bucket: storage.Bucket) -> None:
@@ -42,9 +42,9 @@ def test_one_mover_wins(bucket: storage.Bucket) -> None:
         return True
 
     with ThreadPoolExecutor(RACERS) as pool:
-        won = list(pool.map(move, range(RACERS)))
-    assert won.count(True) == 1
-    assert [found.name for found in bucket.list_blobs()] == [f"there-{won.index(True)}"]
+        changed = list(pool.map(move, range(RACERS)))
+    assert changed.count(True) == 1
+    assert [found.name for found in bucket.list_blobs()] == [f"there-{changed.index(True)}"]
 
 
 def test_no_increment_is_lost(bucket: storage.Bucket) -> None:

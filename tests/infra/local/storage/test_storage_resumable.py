@@ -12,7 +12,7 @@ import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import storage
 
-from infra.local.process import ServerProcess
+from infra.local.services.process import ServerProcess
 from tests.storage_fixtures import client_for, storage_process
 
 pytestmark = pytest.mark.servers

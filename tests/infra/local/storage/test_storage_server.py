@@ -16,7 +16,7 @@ import pytest
 from google.api_core.exceptions import Forbidden
 from google.cloud import storage
 
-from infra.local.process import ServerFailed, ServerProcess
+from infra.local.services.process import ServerFailed, ServerProcess
 from tests.storage_fixtures import client_for, storage_process
 
 pytestmark = pytest.mark.servers

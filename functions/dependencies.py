@@ -1,0 +1,26 @@
+"""Everything outside that a request touches, chosen once (`bootstrap`) and replaced by fakes in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from functions.config import Config
+from functions.launch import RecentLaunches
+from functions.ports import JobLauncher
+from spark_jobs.cloud.ports import Announcer, FileStore
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """``now`` gives aware wall-clock time, ``elapsed`` monotonic seconds."""
+
+    config: Config
+    store: FileStore
+    launcher: JobLauncher
+    announcer: Announcer
+    now: Callable[[], datetime]
+    elapsed: Callable[[], float]
+    launched: RecentLaunches = field(default_factory=RecentLaunches)
+    reported_runs: set[int] = field(default_factory=set)

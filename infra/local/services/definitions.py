@@ -1,0 +1,151 @@
+"""What the stack runs, as data: five servers, their commands and their environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.local.folder import StackFolder
+from infra.local.services.ports import HOST, Wish
+from infra.local.services.pubsub import OUTCOME_TOPIC, PROJECT, Emulator
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+BUCKET = "orders-data"
+FIRST_INSTALL_SECONDS = 1800.0
+"""The jobs server installs the wheel with PySpark (400 MB) into an environment of its own the first time."""
+
+# Set in a developer's shell they would lead function or job to a real cloud, or to another Spark.
+_FOREIGN = ("DATABRICKS_", "GOOGLE_", "CLOUDSDK_", "PUBSUB_", "STORAGE_EMULATOR", "SPARK_", "PYSPARK_", "FUNCTION_", "K_")
+_FOREIGN_NAMES = {
+    "PORT",
+    "HOST",
+    "DEBUG",
+    "THREADS",
+    "WORKERS",
+    "GCLOUD_PROJECT",
+    "GCP_PROJECT",
+    "PYTHONPATH",
+    "PYTHONHOME",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen about a stack. Seconds are wall clock."""
+
+    bucket: str = BUCKET
+    window_seconds: int = 2
+    sweep_every_seconds: float = 30.0
+    sweep_grace_seconds: int = 30
+    max_bad_row_ratio: float = 0.1
+
+
+@dataclass(frozen=True)
+class Ports:
+    storage: int
+    jobs: int
+    function: int
+    sweep: int
+    pubsub: int
+
+
+PREFERRED_PORTS = Ports(storage=9000, jobs=9001, function=9002, sweep=9003, pubsub=8085)
+
+
+def port_wishes(asked: Mapping[str, int | None]) -> dict[str, Wish]:
+    """``asked``: service -> port, None where nobody asked. What was asked for is firm; so is the storage server's own
+    port, which people have in their shells.
+    """
+    wishes = {}
+    for name, preferred in vars(PREFERRED_PORTS).items():
+        port = asked.get(name)
+        firm = port is not None or name == "storage"
+        wishes[name] = Wish(f"--{name}-port", preferred if port is None else port, firm)
+    return wishes
+
+
+@dataclass(frozen=True)
+class Service:
+    """One server. ``says_ready``: it prints its own ready line; otherwise it is ready when its port answers."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    says_ready: bool = False
+    ready_seconds: float = 60.0
+
+
+def forget_other_clouds(environment: MutableMapping[str, str]) -> None:
+    """Take out of an environment what would lead the servers elsewhere than to each other."""
+    for name in [name for name in environment if name.startswith(_FOREIGN) or name in _FOREIGN_NAMES]:
+        del environment[name]
+    # A proxy that is set for the company's network must not be asked for 127.0.0.1.
+    for name in ("NO_PROXY", "no_proxy"):
+        environment[name] = ",".join(filter(None, [environment.get(name, ""), HOST, "localhost"]))
+
+
+def storage_service(folder: StackFolder, settings: Settings, ports: Ports) -> Service:
+    command = [*_module("infra.local.storage"), f"--port={ports.storage}", f"--data-dir={folder.storage}"]
+    command += [f"--bucket={settings.bucket}", f"--notify={_url(ports.function)}"]
+    return Service("storage", tuple(command), ports.storage, says_ready=True)
+
+
+def jobs_service(folder: StackFolder, settings: Settings, ports: Ports, java_home: Path, *, pubsub: bool) -> Service:
+    runs = _clients(ports, pubsub=pubsub) | {"JAVA_HOME": str(java_home)}
+    variables = {"warehouse": str(folder.warehouse), "bucket": settings.bucket}
+    command = [*_module("infra.local.jobs"), f"--port={ports.jobs}", f"--data-dir={folder.jobs}", "--target=local"]
+    for name, value in variables.items():
+        command += ["--var", f"{name}={value}"]
+    for name, value in runs.items():
+        command += ["--run-env", f"{name}={value}"]
+    return Service("jobs", tuple(command), ports.jobs, says_ready=True, ready_seconds=FIRST_INSTALL_SECONDS)
+
+
+def pubsub_service(emulator: Emulator, java_home: Path, ports: Ports) -> Service:
+    return Service("pubsub", tuple(emulator.command(java_home, HOST, ports.pubsub)), ports.pubsub)
+
+
+def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: bool) -> tuple[Service, Service]:
+    """The upload's function and the sweep's: one source, two entry points, as they are deployed."""
+    environment = _clients(ports, pubsub=pubsub) | {
+        "SOURCE_BUCKET": settings.bucket,
+        "SOURCE_PREFIX": "source/",
+        "ARCHIVE_PREFIX": "archive/",
+        "REJECTED_PREFIX": "rejected/",
+        "DATABRICKS_JOB_ID": str(job_id),
+        "OUTCOME_TOPIC": OUTCOME_TOPIC if pubsub else "",
+        "LAUNCH_WINDOW_SECONDS": str(settings.window_seconds),
+        "MAX_BAD_ROW_RATIO": repr(settings.max_bad_row_ratio),
+        "SWEEP_GRACE_SECONDS": str(settings.sweep_grace_seconds),
+        "DATABRICKS_HOST": _url(ports.jobs),
+        "DATABRICKS_TOKEN": "local",
+        "LOG_EXECUTION_ID": "true",
+    }
+
+    def function(name: str, target: str, port: int) -> Service:
+        # The framework listens on all interfaces unless told otherwise.
+        command = [*_module("functions_framework"), f"--source={REPOSITORY / 'main.py'}", f"--target={target}"]
+        command += ["--signature-type=cloudevent", f"--host={HOST}", f"--port={port}"]
+        return Service(name, tuple(command), port, environment)
+
+    return (
+        function("function", "on_object_finalized", ports.function),
+        function("sweep", "on_sweep", ports.sweep),
+    )
+
+
+def _clients(ports: Ports, *, pubsub: bool) -> dict[str, str]:
+    """What points Google's clients at the local servers."""
+    clients = {"STORAGE_EMULATOR_HOST": _url(ports.storage), "GOOGLE_CLOUD_PROJECT": PROJECT}
+    return clients | ({"PUBSUB_EMULATOR_HOST": f"{HOST}:{ports.pubsub}"} if pubsub else {})
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", name]
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"

@@ -1,0 +1,237 @@
+"""The whole thing on one machine: starts the servers in order, watches them, ends them all.
+
+    with Stack(StackFolder(Path(".data/local")), Settings(), port_wishes()) as stack:
+        print(stack.addresses.storage)
+        stack.run_until_stopped()
+
+Entering returns when uploads may begin. Whatever way it is left, no process stays: servers are asked to end, then
+killed, and should we be killed ourselves, their guards end them (`guard`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from infra.local.folder import Addresses, StackFolder
+from infra.local.services.definitions import (
+    REPOSITORY,
+    Ports,
+    Service,
+    Settings,
+    forget_other_clouds,
+    function_services,
+    jobs_service,
+    pubsub_service,
+    storage_service,
+)
+from infra.local.services.ports import HOST, Wish, choose
+from infra.local.services.prerequisites import check_python, java_home
+from infra.local.services.process import ServerFailed, ServerProcess
+from infra.local.services.pubsub import OUTCOME_SUBSCRIPTION, OUTCOME_TOPIC, create_outcome_topic, find_emulator
+from infra.local.services.sweep_schedule import SweepSchedule
+
+INGEST_JOB = "order_tracking_ingest"
+"""Its key in the bundle."""
+
+STOP_SECONDS = 8.0
+WATCH_SECONDS = 0.2
+
+
+class Interrupted(Exception):
+    """Told to stop while still starting."""
+
+
+class Stack:
+    """One stack on one folder. Setting ``stopping`` ends it; ``tell`` gets a line about what goes on."""
+
+    def __init__(
+        self,
+        folder: StackFolder,
+        settings: Settings,
+        wishes: Mapping[str, Wish],
+        *,
+        fresh: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.stopping = threading.Event()
+        self._wishes = wishes
+        self._fresh = fresh
+        self._tell = tell
+        self._servers: dict[str, ServerProcess] = {}
+        self._cleanup = ExitStack()
+        self._addresses: Addresses | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        if self._addresses is None:
+            raise RuntimeError("the stack isn't up")
+        return self._addresses
+
+    def __enter__(self) -> Stack:
+        """Raises Missing, PortTaken, AlreadyRunning, ServerFailed or Interrupted, and leaves nothing running."""
+        try:
+            self._start()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    def run_until_stopped(self) -> None:
+        """Returns when ``stopping`` is set. Raises ServerFailed, with the last log lines, when a server ends by itself."""
+        while not self.stopping.wait(WATCH_SECONDS):
+            self.check()
+
+    def check(self) -> None:
+        """Raises ServerFailed if a server has ended."""
+        for name, server in self._servers.items():
+            if not server.running():
+                raise ServerFailed(
+                    f"{name} ended by itself (status {server.returncode()}); "
+                    f"its last lines, more in {self._log(name)}:\n{server.tail()}"
+                )
+
+    def kill(self) -> None:
+        """End everything at once, for somebody who asks a second time."""
+        for server in list(self._servers.values()):
+            server.kill()
+
+    def stop_on_signals(self) -> None:
+        """For the main thread: the first Ctrl-C or SIGTERM stops the stack in order, a second one at once."""
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            if self.stopping.is_set():
+                self.kill()
+                os._exit(128 + number)
+            self.stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the terminal may go
+            signal.signal(signal.SIGHUP, stop)
+
+    def _start(self) -> None:
+        check_python()
+        java = java_home()
+        emulator = find_emulator()
+        self._cleanup.enter_context(self.folder.taken())
+        # Only now: until the servers of a killed predecessor have ended, they have its ports.
+        self.ports = Ports(**choose(self._wishes))
+        if self._fresh:
+            self.folder.wipe()
+        forget_other_clouds(os.environ)
+        self._cleanup.callback(self._stop_servers)
+
+        first = [
+            storage_service(self.folder, self.settings, self.ports),
+            jobs_service(self.folder, self.settings, self.ports, java, pubsub=bool(emulator)),
+        ]
+        if emulator:
+            first.append(pubsub_service(emulator, java, self.ports))
+        self._start_together(first)
+        if emulator:
+            create_outcome_topic(f"{HOST}:{self.ports.pubsub}")
+        job_id = _job_id(self._servers["jobs"])
+        self._start_together(function_services(self.settings, self.ports, job_id, pubsub=bool(emulator)))
+
+        schedule = SweepSchedule(f"http://{HOST}:{self.ports.sweep}", self.settings.sweep_every_seconds)
+        self._cleanup.callback(schedule.stop)
+        schedule.start()
+        self._addresses = self._make_addresses(job_id, pubsub=bool(emulator))
+        self._cleanup.callback(self.folder.withdraw)
+        self.folder.publish(self._addresses)
+
+    def _start_together(self, services: list[Service] | tuple[Service, ...]) -> None:
+        for service in services:
+            self._servers[service.name] = self._server(service)
+        with ThreadPoolExecutor(len(services)) as pool:
+            starts = {pool.submit(self._start_one, service.name): service.name for service in services}
+            self._await(starts)
+
+    def _start_one(self, name: str) -> None:
+        server = self._servers[name]
+        try:
+            server.start()
+        except ServerFailed as error:
+            raise ServerFailed(
+                f"{name} didn't start; its last lines, more in {self._log(name)}:\n{server.tail()}"
+            ) from error
+
+    def _await(self, starts: dict[Future[None], str]) -> None:
+        """Raises what the first failing start raised, or Interrupted; the others are ended, so that nobody waits."""
+        pending = set(starts)
+        while pending:
+            done, pending = wait(pending, WATCH_SECONDS, FIRST_EXCEPTION)
+            failed = next((error for one in done if (error := one.exception())), None)
+            if failed or self.stopping.is_set():
+                self._stop_servers()
+                raise failed or Interrupted
+            for one in done:
+                self._tell(f"{starts[one]} is up")
+
+    def _server(self, service: Service) -> ServerProcess:
+        guard = [
+            sys.executable,
+            "-m",
+            "infra.local.services.guard",
+            f"--parent={os.getpid()}",
+            f"--lock={self.folder.children_lock}",
+        ]
+        if not service.says_ready:
+            guard.append(f"--ready={HOST}:{service.port}")
+        return ServerProcess(
+            [*guard, "--", *service.command],
+            env=service.environment,
+            cwd=REPOSITORY,
+            log_file=self._log(service.name),
+            ready_timeout=service.ready_seconds,
+            stop_timeout=STOP_SECONDS,
+        )
+
+    def _log(self, name: str) -> Path:
+        return self.folder.logs / f"{name}.log"
+
+    def _stop_servers(self) -> None:
+        """All at the same time: nothing depends on who goes first, since every step may be repeated after a crash."""
+        servers = list(self._servers.values())
+        with ThreadPoolExecutor(max(1, len(servers))) as pool:
+            list(pool.map(ServerProcess.stop, servers))
+
+    def _make_addresses(self, job_id: int, *, pubsub: bool) -> Addresses:
+        return Addresses(
+            pid=os.getpid(),
+            bucket=self.settings.bucket,
+            storage=f"http://{HOST}:{self.ports.storage}",
+            jobs=f"http://{HOST}:{self.ports.jobs}",
+            job_id=job_id,
+            function=f"http://{HOST}:{self.ports.function}",
+            sweep_function=f"http://{HOST}:{self.ports.sweep}",
+            pubsub=f"{HOST}:{self.ports.pubsub}" if pubsub else None,
+            outcome_topic=OUTCOME_TOPIC if pubsub else None,
+            outcome_subscription=OUTCOME_SUBSCRIPTION if pubsub else None,
+            warehouse=str(self.folder.warehouse),
+            logs=str(self.folder.logs),
+        )
+
+
+def _job_id(jobs: ServerProcess) -> int:
+    """From the jobs server's ready line, which names every job of the bundle: ``ready http://… job.KEY=N``."""
+    for word in jobs.ready_line.split():
+        name, _, value = word.partition("=")
+        if name == f"job.{INGEST_JOB}" and value.isdigit():
+            return int(value)
+    raise ServerFailed(f"the jobs server has no job {INGEST_JOB}: {jobs.ready_line}")

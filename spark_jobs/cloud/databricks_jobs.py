@@ -1,0 +1,94 @@
+"""The job on Databricks, the one place where its SDK is used (its login: `databricks_login`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from functions.ports import FailedRun
+from spark_jobs.cloud.ports import TransientError
+from spark_jobs.contract.parameters import RunParameters
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.jobs import BaseRun
+
+T = TypeVar("T")
+
+LATEST_RUNS = 24
+"""Of which failed ones are told: the largest page that the API promises, so that it is one call."""
+
+
+class DatabricksJobLauncher:
+    """JobLauncher over databricks-sdk. ``connect`` is called at the first launch: most events don't need it."""
+
+    def __init__(self, connect: Callable[[], WorkspaceClient], job_id: int) -> None:
+        self._connect = connect
+        self._job_id = job_id
+        self._client: WorkspaceClient | None = None
+
+    def launch(self, token: str, parameters: RunParameters) -> int:
+        # The SDK sends a POST again after a lost answer: without the token that would be a second run.
+        waiter = self._ask(
+            lambda client: client.jobs.run_now(
+                job_id=self._job_id, idempotency_token=token, job_parameters=parameters.as_job_parameters()
+            )
+        )
+        return int(waiter.run_id)
+
+    def has_active_run(self) -> bool:
+        return self._ask(lambda client: any(True for _ in client.jobs.list_runs(job_id=self._job_id, active_only=True)))
+
+    def failed_runs(self, since: datetime) -> list[FailedRun]:
+        def ask(client: WorkspaceClient) -> list[FailedRun]:
+            # Not by start_time_from: a run that ended just now may have begun hours ago. The API's order is the latest
+            # start first, and runs go one at a time, so the latest to start are the latest to end.
+            runs = client.jobs.list_runs(job_id=self._job_id, completed_only=True, expand_tasks=True, limit=LATEST_RUNS)
+            return [
+                FailedRun(run.run_id or 0, _ended(run), _reason(client, run))
+                for run in islice(runs, LATEST_RUNS)
+                if _failed(run) and _ended(run) >= since
+            ]
+
+        return self._ask(ask)
+
+    def _ask(self, call: Callable[[WorkspaceClient], T]) -> T:
+        from databricks.sdk.errors.base import DatabricksError
+        from requests.exceptions import RequestException
+
+        try:
+            if self._client is None:
+                self._client = self._connect()
+            return call(self._client)
+        except (DatabricksError, RequestException, TimeoutError, ValueError, OSError) as error:
+            # ValueError is how the SDK reports a login that is not configured or not granted.
+            raise TransientError(f"Databricks job {self._job_id}: {type(error).__name__}: {error}") from error
+
+
+def _failed(run: BaseRun) -> bool:
+    """By the run itself, its time limit or the platform. Cancelled is somebody's wish, skipped is no run at all."""
+    state = run.state
+    outcomes = {one.value for one in (state.result_state, state.life_cycle_state) if one} if state else set()
+    return bool(outcomes & {"FAILED", "TIMEDOUT", "INTERNAL_ERROR"})
+
+
+def _ended(run: BaseRun) -> datetime:
+    return datetime.fromtimestamp((run.end_time or 0) / 1000, UTC)
+
+
+def _reason(client: WorkspaceClient, run: BaseRun) -> str:
+    """What the task raised. The run's own message only says "Workload failed, see run output for details"."""
+    from databricks.sdk.errors.base import DatabricksError
+
+    told = run.state.state_message if run.state else None
+    error = None
+    # Output is a task's: the API refuses it for the job's run, even where that has one task only.
+    if run.tasks and run.tasks[-1].run_id:
+        try:
+            error = client.jobs.get_run_output(run.tasks[-1].run_id).error
+        except DatabricksError:
+            # A run that never came to its code may have none. Nobody answering (TimeoutError) is the caller's trouble.
+            error = None
+    return error or told or ""

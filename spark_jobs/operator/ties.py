@@ -1,0 +1,63 @@
+"""Rows of a file that say something else than the target at the same moment: somebody sent two truths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from itertools import islice
+from operator import or_
+from typing import TYPE_CHECKING
+
+from spark_jobs.cloud.ports import FileStore
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.rows import ValidatedRow
+from spark_jobs.operator.file_history import Found, good_rows
+from spark_jobs.settings import IngestSettings
+from spark_jobs.store.tables import Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True)
+class Tie:
+    """``row`` of ``file`` shares ``key`` and ``stamp`` (aware) with the target's row, which came from ``kept_row`` of
+    ``kept_file`` and differs elsewhere. What ties with neither the file nor the target any more isn't one."""
+
+    key: str
+    stamp: datetime
+    file: str
+    row: int
+    kept_file: str
+    kept_row: int
+
+
+def ties(spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found]) -> Iterator[Tie]:
+    """For each of these generations, in the order of its rows."""
+    for one in found:
+        rows = good_rows(store, settings.feed, one)
+        while some := list(islice(rows, _AT_ONCE)):
+            yield from sorted(_tied(spark, settings, one.file, some), key=lambda tie: tie.row)
+
+
+def _tied(spark: SparkSession, settings: IngestSettings, file: FileId, rows: Sequence[ValidatedRow]) -> list[Tie]:
+    import pyarrow as pa
+    from pyspark.sql import functions as F
+
+    from spark_jobs.reading.large_batches import staged_ddl
+    from spark_jobs.reading.row_validation import as_arrow
+
+    feed = settings.feed
+    same = (feed.key, feed.newest_by[0])
+    batch = as_arrow(feed, [(str(file), row.row, row.values, None, None) for row in rows])
+    mine = spark.createDataFrame(pa.Table.from_batches([batch]), staged_ddl(feed)).alias("s")
+    target = spark.table(Tables.of(settings).target).alias("t")
+    meet = reduce(lambda one, other: one & other, (F.col(f"t.{name}") == F.col(f"s.{name}") for name in same))
+    differ = (~F.col(f"s.{n}").eqNullSafe(F.col(f"t.{n}")) for n in feed.column_names if n not in same)
+    columns = [*(f"s.{name}" for name in same), "s.row_number", "t.file_id", "t.row_number"]
+    found = target.join(F.broadcast(mine), meet & reduce(or_, differ)).select(*columns).collect()
+    return [Tie(key, stamp.astimezone(UTC), str(file), row, kept, kept_row) for key, stamp, row, kept, kept_row in found]

@@ -1,0 +1,90 @@
+"""What a batch holds of each file, counted by Spark over the stage, or (small batches) here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.reading.row_validation import WHOLE_FILE_ROW
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """``numbers`` is the sum of the row numbers: with gaps or repeats it is off. ``fault``: code of what is wrong with
+    the file as a whole."""
+
+    rows: int = 0
+    bad_rows: int = 0
+    numbers: int = 0
+    conflicting_ties: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """``keys``: lowest and highest of the good rows, by code point, as Spark compares; none where there is no good row."""
+
+    files: Mapping[FileId, FileCounts]
+    keys: tuple[str, str] | None
+
+    @property
+    def staged_rows(self) -> int:
+        """What is said about a file as a whole is a row of the stage, too."""
+        return sum(counted.rows + (counted.fault is not None) for counted in self.files.values())
+
+
+def count_staged(staged: DataFrame, feed: Feed) -> Counts:
+    """Of rows as they are staged."""
+    from pyspark.sql import functions as F
+
+    row = F.col("row_number") > WHOLE_FILE_ROW
+    bad = F.col("violations").isNotNull()
+    found = (
+        staged.groupBy("file_id")
+        .agg(
+            F.count_if(row).alias("rows"),
+            F.count_if(row & bad).alias("bad_rows"),
+            F.sum("row_number").alias("numbers"),
+            F.count_if("tied").alias("ties"),
+            F.max(F.when(~row, F.col("violations")[0]["code"])).alias("fault"),
+            F.min(F.when(~bad, F.col(feed.key))).alias("lowest"),
+            F.max(F.when(~bad, F.col(feed.key))).alias("highest"),
+        )
+        .collect()
+    )
+    files = {
+        FileId.parse(r["file_id"]): FileCounts(r["rows"], r["bad_rows"], r["numbers"], r["ties"], r["fault"]) for r in found
+    }
+    return Counts(files, _range(key for r in found for key in (r["lowest"], r["highest"]) if key is not None))
+
+
+def count_table(rows: pyarrow.Table, feed: Feed) -> Counts:
+    """Of the same rows in Arrow, before they are staged."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    row = pc.greater(rows.column("row_number"), WHOLE_FILE_ROW)
+    of_file = rows.filter(pc.invert(row)).select(["file_id", "violations"]).to_pylist()
+    faults = {said["file_id"]: said["violations"][0]["code"] for said in of_file}
+    bad = pc.and_(row, pc.is_valid(rows.column("violations")))
+    numbers = [row.cast(pa.int64()), bad.cast(pa.int64()), rows.column("row_number"), rows.column("tied").cast(pa.int64())]
+    names = ["rows", "bad", "numbers", "ties"]
+    by_file = pa.table([rows.column("file_id"), *numbers], ["file_id", *names]).group_by("file_id")
+    sums = by_file.aggregate([(name, "sum") for name in names]).to_pylist()
+    files = {}
+    for of in sums:
+        total, broken, row_numbers, ties = (of[f"{name}_sum"] for name in names)
+        files[FileId.parse(of["file_id"])] = FileCounts(total, broken, row_numbers, ties, faults.get(of["file_id"]))
+    return Counts(files, _range(key for key in pc.min_max(rows.column(feed.key)).as_py().values() if key is not None))
+
+
+def _range(keys: Iterable[str]) -> tuple[str, str] | None:
+    listed = list(keys)
+    return (min(listed), max(listed)) if listed else None

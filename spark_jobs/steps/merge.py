@@ -1,0 +1,121 @@
+# ruff: noqa: S608 - identifiers are quoted by `quoted`, texts by `sql_text`; nothing else comes from outside
+"""Merge: one MERGE on the key, newest wins completely; the SQL is made from the feed's declaration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.reading.deduplication import rank_columns
+from spark_jobs.steps.stage import StageResult
+from spark_jobs.steps.take import Batch
+from spark_jobs.store.commit_retry import commit_with_retry
+from spark_jobs.store.tables import Tables, current_version, quoted
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+PROVENANCE = ("file_id", "row_number", "batch_id")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ChangedRows:
+    """Rows that reached the target."""
+
+    inserted: int = 0
+    updated: int = 0
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """The target's ``version`` after the merge. ``won``: what MERGE said of itself, where there is one file and this commit
+    is the only one since its first attempt: then there is nothing else to count."""
+
+    version: int
+    changed: Mapping[FileId, ChangedRows] | None = None
+
+
+def merge(
+    spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, feed: Feed, deps: Dependencies
+) -> MergeResult:
+    """Bring the staged good rows into the target; may be repeated: what has won already doesn't win again."""
+    if staged.version is None or staged.keys is None:
+        return MergeResult(batch.target_version)
+    version, keys = staged.version, staged.keys
+    changed = commit_with_retry("merge", deps, lambda: run_merge(spark, tables, feed, version, keys))
+    after = current_version(spark, tables.target)
+    commits = after - min(batch.first_version[waiting.file] for waiting in staged.files)
+    if commits > 1:
+        # Somebody else committed since the first attempt. Where the platform settles conflicts row by row, two inserts
+        # of one new key may both have succeeded.
+        commit_with_retry("repair", deps, lambda: repair(spark, tables, feed, version, keys))
+    # Where no row won, MERGE made no commit, and the one that is there is somebody else's.
+    ours_alone = commits == 1 and changed != ChangedRows() and len(staged.files) == 1
+    return MergeResult(after, {staged.files[0].file: changed} if ours_alone else None)
+
+
+def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> ChangedRows:
+    """The literal range of keys lets Delta skip the files of the target that can't hold any of them.
+
+    ``row_number > 0`` leaves nothing out: Spark makes a Bloom filter only of a side that a comparison narrows.
+    """
+    key = quoted(feed.key)
+    columns = [*(quoted(name) for name in feed.column_names), *PROVENANCE]
+    newest = f"{tables.stage} VERSION AS OF {stage_version} WHERE newest AND row_number > 0"
+    answer = spark.sql(
+        f"""
+        MERGE INTO {tables.target} t
+        USING (SELECT {", ".join(columns)} FROM {newest}) s
+        ON t.{key} = s.{key} AND t.{key} BETWEEN {sql_text(keys[0])} AND {sql_text(keys[1])}
+        WHEN MATCHED AND {rank_sql(feed, "s")} > {rank_sql(feed, "t")}
+          THEN UPDATE SET {", ".join(f"t.{column} = s.{column}" for column in columns)}
+        WHEN NOT MATCHED
+          THEN INSERT ({", ".join(columns)}) VALUES ({", ".join(f"s.{column}" for column in columns)})
+        """
+    ).collect()[0]
+    return ChangedRows(answer["num_inserted_rows"], answer["num_updated_rows"])
+
+
+def rank_sql(feed: Feed, alias: str) -> str:
+    """A row's place in the order of newest-wins. Structs compare field by field, with null lowest: the contract's order."""
+    columns = zip(feed.newest_by, rank_columns(feed, f"{alias}."), strict=True)
+    return "named_struct(" + ", ".join(f"'{name}', {column}" for name, column in columns) + ")"
+
+
+def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> None:
+    """Of several rows of one key, keep the newest. Looks only at keys of this batch; usually finds nothing."""
+    key = quoted(feed.key)
+    within = f"BETWEEN {sql_text(keys[0])} AND {sql_text(keys[1])}"
+    order = f"named_struct('rank', {rank_sql(feed, 't')}, 'f', t.file_id, 'r', t.row_number, 'b', t.batch_id)"
+    losers = f"""
+        SELECT t.{key}, t.file_id, t.row_number, t.batch_id FROM (
+          SELECT t.*, row_number() OVER (PARTITION BY t.{key} ORDER BY {order} DESC) AS place
+          FROM {tables.target} t
+          LEFT SEMI JOIN (SELECT {key} FROM {tables.stage} VERSION AS OF {stage_version} WHERE newest) b
+            ON t.{key} = b.{key}
+          WHERE t.{key} {within}
+        ) t WHERE t.place > 1"""
+    found = spark.sql(f"SELECT count(*) AS losers FROM ({losers})").head()
+    if found is None or not found["losers"]:
+        return
+    _log.warning("step=merge two runs inserted the same keys: %d rows that lose are taken out", found["losers"])
+    same = " AND ".join(f"t.{c} <=> s.{c}" for c in (key, *PROVENANCE))
+    spark.sql(
+        f"MERGE INTO {tables.target} t USING ({losers}) s ON {same} AND t.{key} {within} WHEN MATCHED THEN DELETE"
+    ).collect()
+
+
+def sql_text(value: str) -> str:
+    """A literal that means this text whatever it holds: quotes, backslashes, ``${…}`` (which Spark would substitute)."""
+    return "'" + "".join(c if c.isascii() and (c.isalnum() or c in " _.-") else _escaped(c) for c in value) + "'"
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

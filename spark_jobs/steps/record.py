@@ -1,0 +1,284 @@
+# ruff: noqa: S608 - identifiers are quoted by `quoted`, texts by `sql_text`; nothing else comes from outside
+"""Record: what became of each file, one line each, and the rows that were set aside. Recording twice changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.outcomes import Outcome, OutcomeKind
+from spark_jobs.contract.violations import shorten
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.reading.counts import FileCounts
+from spark_jobs.steps.merge import ChangedRows, MergeResult
+from spark_jobs.steps.stage import StageResult
+from spark_jobs.steps.take import Batch, WaitingFile, near_generations, of_files
+from spark_jobs.store.commit_retry import commit_with_retry
+from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, frame_of, quoted
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+# Vacuumed files and log entries, a table made anew, an incompatible change of columns: no later run reads it either.
+_FEED_GONE = re.compile(
+    "FILE_NOT_EXIST|FileNotFound|VERSION_NOT_FOUND|VersionNotFound|DELTA_CHANGE_DATA|CDC_|DELTA_MISSING_CHANGE"
+    "|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED|CHANGE_TABLE_FEED|DELTA_CHANGE_TABLE"
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One line of ``orders_ingest_log``; moments are aware."""
+
+    file: FileId
+    outcome: OutcomeKind
+    batch_id: str
+    arrived_at: datetime
+    logged_at: datetime
+    attempts: int
+    reason: str | None = None
+    report: str | None = None
+    rows: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+    outranked: int | None = None
+    rejected_rows: int | None = None
+    conflicting_ties: int | None = None
+    marked_rows: int | None = None
+    marked_bad_rows: int | None = None
+    balanced: bool | None = None
+    note: str | None = None
+
+    def as_row(self) -> tuple[Any, ...]:
+        values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
+        return tuple(values[name] for name in INGEST_LOG_COLUMNS)
+
+    @classmethod
+    def of_row(cls, row: Row) -> LogEntry:
+        values = row.asDict()
+        values["file"] = FileId.parse(values.pop("file_id"))
+        del values["generation"]
+        for moment in ("arrived_at", "logged_at"):
+            # Spark gives naive moments in the driver's own zone.
+            values[moment] = values[moment].astimezone(UTC)
+        return cls(**values)
+
+    def as_outcome(self, feed: Feed) -> Outcome:
+        return Outcome(
+            self.file,
+            self.outcome,
+            feed.name,
+            self.logged_at,
+            rows=self.rows,
+            rejected_rows=self.rejected_rows,
+            inserted=self.inserted,
+            updated=self.updated,
+            outranked=self.outranked,
+            reason=self.reason,
+            report=self.report,
+            batch_id=self.batch_id,
+        )
+
+
+def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list[LogEntry]:
+    """The lines of these files."""
+    return _entries(of_files(spark.table(tables.ingest_log), files))
+
+
+def of_generations(spark: SparkSession, tables: Tables, generations: Sequence[int]) -> list[LogEntry]:
+    """The lines with these generations, for whoever doesn't know the rest of a file's id."""
+    from pyspark.sql import functions as F
+
+    near = near_generations(spark.table(tables.ingest_log), generations)
+    return _entries(near.where(F.col("generation").isin(list(generations))))
+
+
+def _entries(lines: DataFrame) -> list[LogEntry]:
+    return [LogEntry.of_row(row) for row in lines.select(*INGEST_LOG_COLUMNS).collect()]
+
+
+def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
+    """The latest lines of the log, the newest first; none where no run has made the table yet."""
+    from pyspark.errors import AnalysisException
+    from pyspark.sql import functions as F
+
+    try:
+        return _entries(spark.table(tables.ingest_log).orderBy(F.desc("logged_at")).limit(limit))
+    except AnalysisException:
+        return []
+
+
+def merged_entries(
+    spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, merged: MergeResult, deps: Dependencies
+) -> list[LogEntry]:
+    """The lines of the files that were merged: counted, and held against what the function counted."""
+    if not staged.files:
+        return []
+    changed, note = merged.changed, None
+    if changed is None:
+        changed, note = count_changed_rows(spark, tables, batch, staged, merged.version)
+    now = deps.now()
+    entries = []
+    for waiting in staged.files:
+        mine = changed.get(waiting.file, ChangedRows()) if changed is not None else None
+        entries.append(_entry(waiting, batch, staged.counts[waiting.file], mine, now, note))
+    return entries
+
+
+def _entry(
+    waiting: WaitingFile, batch: Batch, counts: FileCounts, changed: ChangedRows | None, now: datetime, note: str | None
+) -> LogEntry:
+    good = counts.rows - counts.bad_rows
+    outranked = good - changed.inserted - changed.updated if changed else None
+    marked = None if waiting.mark.partial else (waiting.mark.rows, waiting.mark.bad_rows)
+    balanced = None
+    if outranked is not None or (marked and marked != (counts.rows, counts.bad_rows)):
+        balanced = (outranked is None or outranked >= 0) and marked in {None, (counts.rows, counts.bad_rows)}
+    if balanced is False:
+        _log.error("does not balance: %s has %s, the function counted %s, and %s reached the target",
+                   waiting.file, counts, marked, changed)  # fmt: skip
+    return LogEntry(
+        waiting.file,
+        "merged",
+        batch.id,
+        waiting.arrival.astimezone(UTC),
+        now,
+        batch.attempts[waiting.file],
+        rows=counts.rows,
+        inserted=changed.inserted if changed else None,
+        updated=changed.updated if changed else None,
+        outranked=outranked,
+        rejected_rows=counts.bad_rows,
+        conflicting_ties=counts.conflicting_ties,
+        marked_rows=marked[0] if marked else None,
+        marked_bad_rows=marked[1] if marked else None,
+        balanced=balanced,
+        note=note,
+    )
+
+
+def count_changed_rows(
+    spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, last: int
+) -> tuple[dict[FileId, ChangedRows] | None, str | None]:
+    """Inserted and updated rows by file, from the target's change feed since the first attempt at any of them.
+
+    By the file id that the rows carry, never by "our" commit: a MERGE in which nothing wins makes none, and an attempt
+    that died may have made it already. None with a note where the feed is gone (vacuumed, or the table made anew).
+    """
+    from pyspark.sql import functions as F
+
+    files = [w.file for w in staged.files]
+    first = min(batch.first_version[file] for file in files) + 1
+    if first > last:
+        return {}, None
+    reader = spark.read.option("readChangeFeed", "true").option("startingVersion", first).option("endingVersion", last)
+    kind = F.col("_change_type")
+    # Distinct rows: one that a repair took out and a later attempt brought again is still one row of its file.
+    by_row = (
+        reader.table(tables.target)
+        .where(kind.isin("insert", "update_postimage"))
+        .where(F.col("file_id").isin([str(file) for file in files]))
+        .groupBy("file_id", "row_number")
+        .agg(F.max(F.when(kind == "insert", 1).otherwise(0)).alias("inserted"))
+    )
+    counts = by_row.groupBy("file_id").agg(F.sum("inserted").alias("inserted"), F.count("*").alias("won"))
+    try:
+        rows = counts.collect()
+    except Exception as error:
+        if not _FEED_GONE.search(str(error)):
+            raise
+        _log.error(
+            "step=record the change feed of %s since version %d can't be read: %s",
+            tables.target,
+            first,
+            shorten(str(error)),
+        )
+        return None, f"inserted and updated are unknown: the change feed since version {first} can't be read"
+    return {FileId.parse(row["file_id"]): ChangedRows(row["inserted"], row["won"] - row["inserted"]) for row in rows}, None
+
+
+def record(
+    spark: SparkSession,
+    tables: Tables,
+    entries: Sequence[LogEntry],
+    staged: StageResult,
+    deps: Dependencies,
+) -> None:
+    """Write what isn't there yet: first the bad rows, then the lines, which say that a file is done."""
+    merged = {entry.file: entry for entry in entries if entry.outcome == "merged"}
+    bad = [file for file, entry in merged.items() if entry.rejected_rows]
+    if bad and staged.version is not None:
+        version, at = staged.version, deps.now()
+        commit_with_retry("record", deps, lambda: _record_bad_rows(spark, tables, version, bad, at))
+        deps.checkpoint("bad rows recorded")
+    if entries:
+        commit_with_retry("record", deps, lambda: _record_entries(spark, tables, entries))
+
+
+def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: Sequence[FileId], at: datetime) -> None:
+    columns = ("file_id", "generation", "row_number", "batch_id", "raw_line", "violations", "rejected_at")
+    listed = ", ".join(quoted(column) for column in columns)
+    named = frame_of(spark, [(str(file), file.generation, at) for file in files], _FILES)
+    with _view(named) as view:
+        spark.sql(
+            f"""
+            MERGE INTO {tables.rejected_rows} t
+            USING (SELECT r.file_id, f.generation, r.row_number, r.batch_id, r.raw_line, r.violations, f.rejected_at
+                   FROM {tables.stage} VERSION AS OF {version} r JOIN {view} f ON r.file_id = f.file_id
+                   WHERE r.violations IS NOT NULL) s
+            ON t.file_id = s.file_id AND t.row_number = s.row_number AND {_near(files)}
+            WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({", ".join(f"s.{quoted(column)}" for column in columns)})
+            """
+        ).collect()
+
+
+_FILES = {"file_id": "STRING", "generation": "BIGINT", "rejected_at": "TIMESTAMP"}
+
+
+def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEntry]) -> None:
+    """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide."""
+    columns = [quoted(name) for name in INGEST_LOG_COLUMNS]
+    values = ", ".join(f"s.{column}" for column in columns)
+    with _view(frame_of(spark, [entry.as_row() for entry in entries], INGEST_LOG_COLUMNS)) as view:
+        same = f"t.file_id = s.file_id AND {_near([entry.file for entry in entries])}"
+        merge = f"MERGE INTO {tables.ingest_log} t USING {view} s ON {same}"
+        done = spark.sql(f"{merge} WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({values})").head()
+        if done is not None and done["num_inserted_rows"] == len(entries):
+            return
+        # Another run was here. Kept apart: it would make every MERGE read what it might update.
+        update = ", ".join(f"t.{column} = s.{column}" for column in columns)
+        stronger = "s.outcome = 'merged' AND t.outcome <> 'merged'"
+        spark.sql(f"{merge} WHEN MATCHED AND {stronger} THEN UPDATE SET {update}").collect()
+
+
+@contextmanager
+def _view(frame: DataFrame) -> Iterator[str]:
+    """A name for SQL; of its own, since two runs may share a session."""
+    name = f"order_tracking_{uuid.uuid4().hex}"
+    frame.createOrReplaceTempView(name)
+    try:
+        yield name
+    finally:
+        frame.sparkSession.catalog.dropTempView(name)
+
+
+def _near(files: Sequence[FileId]) -> str:
+    """Lets Delta skip what is older: a long log is not read for one line."""
+    generations = [file.generation for file in files]
+    return f"t.generation BETWEEN {min(generations)} AND {max(generations)}"
+
+
+def balance_of(entries: Iterable[LogEntry]) -> Mapping[str, int]:
+    """Sums for the run's last line."""
+    names = ("rows", "inserted", "updated", "outranked", "rejected_rows")
+    listed = list(entries)
+    return {name: sum(getattr(entry, name) or 0 for entry in listed) for name in names}

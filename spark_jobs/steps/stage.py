@@ -1,0 +1,215 @@
+"""Stage: the batch parsed into ``orders_stage`` in one commit, and what was found in each file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.rows import latest_allowed
+from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
+from spark_jobs.contract.violations import Violation
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.reading.counts import Counts, FileCounts, count_staged
+from spark_jobs.reading.row_validation import NOT_LINES
+from spark_jobs.settings import IngestSettings
+from spark_jobs.steps.take import Batch, WaitingFile
+from spark_jobs.store.commit_retry import commit_with_retry
+from spark_jobs.store.tables import Tables, at_version
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+STORAGE_CALLS_AT_ONCE = 16
+MISCOUNTS = 3
+"""How often a stage may hold other rows than the survey counted before the run gives up."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """``files`` may be merged, from this version of the stage; the others may not. ``keys``: lowest and highest."""
+
+    version: int | None = None
+    files: tuple[WaitingFile, ...] = ()
+    counts: Mapping[FileId, FileCounts] = field(default_factory=dict)
+    keys: tuple[str, str] | None = None
+    gone: tuple[WaitingFile, ...] = ()
+    rejected: Mapping[FileId, ValidationResult] = field(default_factory=dict)
+
+
+def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, deps: Dependencies) -> StageResult:
+    """Parse and write until every file that is left was read whole, as the generation that was taken, and may load."""
+    left = {w.file: w for w in batch.files}
+    gone: list[WaitingFile] = []
+    rejected: dict[FileId, ValidationResult] = {}
+    not_lines: set[FileId] = set()
+    miscounts = 0
+    while left:
+        try:
+            parsed = _parsed(spark, list(left.values()), not_lines, settings, deps)
+            version = _write(spark, tables, batch, parsed, settings, deps)
+        except Exception:
+            if not (changed := overwritten(deps, left.values())):
+                raise
+            # A file that vanishes under Spark's hands fails the whole read; the others deserve another.
+            gone += [left.pop(w.file) for w in changed]
+            continue
+        deps.checkpoint("staged")
+        if changed := overwritten(deps, left.values()):
+            gone += [left.pop(w.file) for w in changed]
+            continue
+        if version is None:
+            return StageResult(None, tuple(left.values()), dict.fromkeys(left, FileCounts()), None, tuple(gone), rejected)
+        staged = at_version(spark, tables.stage, version)
+        found = parsed.counts or count_staged(staged, settings.feed)
+        counts = found.files
+        if wrong := {file for file, counted in counts.items() if counted.fault == NOT_LINES}:
+            not_lines |= wrong
+            continue
+        surveyed = parsed.surveyed.items()
+        if miscounted := [file for file, rows in surveyed if not _complete(counts.get(file, FileCounts()), rows)]:
+            miscounts += 1
+            if miscounts >= MISCOUNTS:
+                raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
+            not_lines |= set(miscounted)
+            continue
+        if bad := _find_rejected(staged, counts, left, settings):
+            rejected |= bad
+            left = {file: w for file, w in left.items() if file not in bad}
+            continue
+        all_counts = {file: counts.get(file, FileCounts()) for file in left}
+        return StageResult(version, tuple(left.values()), all_counts, found.keys, tuple(gone), rejected)
+    return StageResult(gone=tuple(gone), rejected=rejected)
+
+
+def overwritten(deps: Dependencies, files: Iterable[WaitingFile]) -> list[WaitingFile]:
+    """The files whose generation isn't the live one any more."""
+    asked = list(files)
+    with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
+        live = pool.map(lambda w: deps.store.stat(w.file.bucket, w.file.name), asked)
+        return [w for w, now in zip(asked, live, strict=True) if now is None or now.file != w.file]
+
+
+def path_of(settings: IngestSettings, name: str) -> str:
+    """Where Spark reads an object."""
+    root = settings.files_root.rstrip("/") or f"gs://{settings.layout.bucket}"
+    return f"{root}/{name}"
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """Rows with their flags. ``surveyed``: rows of the files that were surveyed first, to compare. ``counts``: where they
+    are known before anything is written."""
+
+    rows: DataFrame
+    surveyed: Mapping[FileId, int] = field(default_factory=dict)
+    counts: Counts | None = None
+
+
+def _parsed(
+    spark: SparkSession,
+    files: Sequence[WaitingFile],
+    not_lines: set[FileId],
+    settings: IngestSettings,
+    deps: Dependencies,
+) -> _Parsed:
+    from spark_jobs.reading.deduplication import flag
+    from spark_jobs.reading.large_batches import Source, parse
+    from spark_jobs.reading.small_batches import read_here
+
+    feed = settings.feed
+    if sum(w.stored.size for w in files) <= settings.small_batch_bytes:
+        rows, counts = read_here(spark, feed, files, deps)
+        return _Parsed(rows, counts=counts)
+    sources = [
+        Source(
+            w.file,
+            path_of(settings, w.file.name),
+            latest_allowed(feed, w.arrival),
+            w.mark.splittable and w.file not in not_lines,
+        )
+        for w in files
+    ]
+    parsed = parse(spark, feed, sources)
+    return _Parsed(flag(parsed.rows, feed), parsed.counted)
+
+
+def _write(
+    spark: SparkSession, tables: Tables, batch: Batch, parsed: _Parsed, settings: IngestSettings, deps: Dependencies
+) -> int | None:
+    """One commit; its version. None where there are no rows to write: Delta commits nothing then to an empty stage."""
+    from pyspark.sql import functions as F
+
+    provenance = ("file_id", "row_number", "batch_id")
+    columns = [*settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
+    # A writer option: serverless refuses the session setting that would do the same.
+    write = parsed.rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
+    # Written once and read three times, and not kept: the smaller the better.
+    marked = write.option("userMetadata", batch.id).option("compression", "zstd")
+    commit_with_retry("stage", deps, lambda: marked.overwrite(F.lit(True)))
+    commit = _commit_of(spark, tables.stage, batch.id)
+    if commit is None:
+        if parsed.rows.isEmpty():
+            return None
+        raise LookupError(f"{tables.stage} has no commit of batch {batch.id}")
+    version, written = commit
+    if parsed.counts is not None and written is not None and written != parsed.counts.staged_rows:
+        raise RuntimeError(f"{tables.stage} got {written} rows, not the {parsed.counts.staged_rows} that were read")
+    return version
+
+
+def _commit_of(spark: SparkSession, stage_table: str, batch_id: str) -> tuple[int, int | None] | None:
+    """The version that this batch wrote last, if it did: another run may have overwritten the stage since. And how many
+    rows it wrote, where the platform tells.
+    """
+    for limit in ("LIMIT 5", ""):
+        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").collect()
+        if found := [row for row in history if row["userMetadata"] == batch_id]:
+            last = max(found, key=lambda row: int(row["version"]))
+            rows = (last["operationMetrics"] or {}).get("numOutputRows")
+            return int(last["version"]), None if rows is None else int(rows)
+    return None
+
+
+def _complete(found: FileCounts, rows: int) -> bool:
+    return found.fault is not None or (found.rows == rows and found.numbers == rows * (rows + 1) // 2)
+
+
+def _find_rejected(
+    staged: DataFrame, counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings
+) -> dict[FileId, ValidationResult]:
+    """The files that must not load, each with what is said about it. The function saw most of them; not all it judged
+    to their end."""
+    rejected = {}
+    for file, found in counts.items():
+        if file not in left:
+            continue
+        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
+        if found.fault or excess:
+            rejected[file] = _judgement(staged, file, found, excess if not found.fault else None)
+    return rejected
+
+
+def _judgement(staged: DataFrame, file: FileId, found: FileCounts, excess: Violation | None) -> ValidationResult:
+    from pyspark.sql import functions as F
+
+    broken = staged.where((F.col("file_id") == str(file)) & F.col("violations").isNotNull()).select(
+        "row_number", F.explode("violations").alias("v")
+    )
+    counter = broken.groupBy("v.code", "v.column").count().collect()
+    counts: dict[str, dict[str, int]] = {}
+    for row in counter:
+        counts.setdefault(row["code"], {})[row["column"] or ""] = row["count"]
+    first = broken.orderBy("row_number").limit(MAX_VIOLATIONS - 1).collect()
+    violations = [
+        Violation(row["v"]["code"], row["v"]["message"], row["row_number"] or None, row["v"]["column"], row["v"]["value"])
+        for row in first
+    ]
+    if excess:
+        violations.insert(0, excess)
+        counts[excess.code] = {"": 1}
+    return ValidationResult(found.rows, found.bad_rows, counts, tuple(violations))

@@ -1,0 +1,221 @@
+"""One suite for the JobLauncher port: the fake, and the real adapter with the real SDK on the local jobs server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config as SdkConfig
+
+from functions.ports import FailedRun, JobLauncher
+from spark_jobs.cloud.databricks_jobs import DatabricksJobLauncher
+from spark_jobs.cloud.ports import TransientError
+from spark_jobs.contract.parameters import RunParameters
+from tests.fakes.job_launcher import FakeJobLauncher
+from tests.jobs_fixtures import BUNDLE, RunningJobsServer, StartJobsServer, until
+
+PARAMETERS = RunParameters("orders-data", "source/", "archive/", "rejected/", "", 0.1, datetime(2026, 2, 1, tzinfo=UTC))
+DECLARED = "".join(f'\n        - {{name: {name}, default: ""}}' for name in PARAMETERS.as_job_parameters())
+JOB = """
+resources:
+  jobs:
+    ingest:
+      name: ingest
+      max_concurrent_runs: 1
+      queue: {enabled: true}
+      parameters:%s
+      tasks:
+        - task_key: ingest
+          max_retries: 0
+          python_wheel_task:
+            package_name: job_probe
+            entry_point: job-probe
+            parameters: ["%s", "%s", "{{job.run_id}}", "--bucket={{job.parameters.bucket}}"]
+"""
+
+
+@dataclass
+class Job:
+    """A launcher to test, and a way to let its runs end."""
+
+    launcher: JobLauncher
+    gate: Path | None = None
+    fake: FakeJobLauncher | None = None
+    server: RunningJobsServer | None = None
+    tokens: list[str] = field(default_factory=list)
+
+    def let_runs_end(self) -> None:
+        if self.fake:
+            self.fake.active = False
+        if self.gate:
+            self.gate.touch()
+
+    def begin(self, token: str) -> int:
+        run = self.launcher.launch(token, PARAMETERS)
+        if self.fake:
+            self.fake.active = True
+        return run
+
+
+def launcher_on(server: RunningJobsServer, **settings: Any) -> DatabricksJobLauncher:
+    settings.setdefault("retry_timeout_seconds", 5)
+    config = SdkConfig(host=server.url, token="local", auth_type="pat", **settings)
+    return DatabricksJobLauncher(lambda: WorkspaceClient(config=config), server.job_ids["ingest"])
+
+
+def start_job(tmp_path: Path, start: StartJobsServer, mode: str, value: str | Path) -> RunningJobsServer:
+    """A server whose job does one of the things that the probe can do."""
+    bundle = tmp_path / "bundle"
+    (bundle / "resources").mkdir(parents=True)
+    (bundle / "databricks.yml").write_text(BUNDLE)
+    (bundle / "resources" / "ingest.yml").write_text(JOB % (DECLARED, mode, value))
+    return start(tmp_path / "data", "--bundle", bundle)
+
+
+@pytest.fixture
+def real(tmp_path: Path, start_jobs_server: StartJobsServer) -> Job:
+    gate = tmp_path / "gate"
+    server = start_job(tmp_path, start_jobs_server, "wait", gate)
+    return Job(launcher_on(server), gate=gate, server=server)
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
+def job(request: pytest.FixtureRequest) -> Iterator[Job]:
+    if request.param == "fake":
+        fake = FakeJobLauncher()
+        yield Job(fake, fake=fake)
+    else:
+        real: Job = request.getfixturevalue("real")
+        yield real
+        real.let_runs_end()
+
+
+def test_one_token_is_one_run_however_often_and_from_however_many_places(job: Job) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        runs = set(pool.map(lambda _: job.begin("window-1"), range(8)))
+    assert len(runs) == 1
+    assert job.begin("window-2") not in runs
+
+
+def test_a_run_is_active_until_it_ended_and_its_token_still_returns_it(job: Job) -> None:
+    assert not job.launcher.has_active_run()
+    run = job.begin("window-1")
+    assert job.launcher.has_active_run()
+    job.let_runs_end()
+    until(lambda: not job.launcher.has_active_run(), "no run is active")
+    assert job.launcher.launch("window-1", PARAMETERS) == run
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
+def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[JobLauncher, int]:
+    """A launcher whose one run failed with "2 files do not balance"."""
+    if request.param == "fake":
+        return FakeJobLauncher(failed=[FailedRun(1, datetime.now(UTC), "ValueError: 2 files do not balance")]), 1
+    server = start_job(tmp_path, request.getfixturevalue("start_jobs_server"), "fail", "2 files do not balance")
+    launcher = launcher_on(server)
+    run = launcher.launch("window-1", PARAMETERS)
+    server.wait_state(run, "FAILED")
+    return launcher, run
+
+
+def test_a_failed_run_is_told_with_its_end_and_what_it_raised(failed_run: tuple[JobLauncher, int]) -> None:
+    launcher, run = failed_run
+    now = datetime.now(UTC)
+    (told,) = launcher.failed_runs(now - timedelta(minutes=5))
+    assert told.run_id == run
+    assert now - timedelta(minutes=1) < told.ended <= now
+    assert told.reason.startswith("ValueError: ")
+    assert "2 files do not balance" in told.reason
+    assert launcher.failed_runs(told.ended) == [told]
+    assert launcher.failed_runs(told.ended + timedelta(milliseconds=1)) == []
+
+
+def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: Job) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    job.begin("window-1")
+    assert job.launcher.failed_runs(long_ago) == []
+    job.let_runs_end()
+    until(lambda: not job.launcher.has_active_run(), "no run is active")
+    assert job.launcher.failed_runs(long_ago) == []
+
+
+@pytest.mark.servers
+class TestReal:
+    """What only the real one can show."""
+
+    def test_the_run_receives_the_parameters(self, real: Job) -> None:
+        assert real.server is not None
+        run = real.server.run(real.begin("window-1"))
+        sent = {p.name: p.value for p in run.job_parameters or []}
+        assert sent == PARAMETERS.as_job_parameters()
+        real.let_runs_end()
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_throttling_is_waited_out_and_still_one_run(self, real: Job, status: int) -> None:
+        assert real.server is not None
+        real.server.fault(times=2, path_regex=".*run-now.*", action="status", status=status, retry_after=0)
+        run = real.begin("window-1")
+        assert real.begin("window-1") == run
+        real.let_runs_end()
+
+    @pytest.mark.parametrize(
+        "order", [{"action": "status", "status": 500}, {"action": "reset"}, {"action": "hang", "seconds": 60}]
+    )
+    def test_an_outage_is_trouble_with_the_world(self, real: Job, order: Any) -> None:
+        assert real.server is not None
+        real.server.fault(times=1000, path_regex=".*run-now.*", **order)
+        launcher = launcher_on(real.server, retry_timeout_seconds=2, http_timeout_seconds=1)
+        with pytest.raises(TransientError, match="Databricks job"):
+            launcher.launch("window-1", PARAMETERS)
+
+    def test_a_deleted_run_s_token_is_trouble_and_a_later_window_s_works(self, real: Job) -> None:
+        assert real.server is not None
+        run = real.begin("window-1")
+        real.let_runs_end()
+        real.server.wait_state(run, "SUCCESS")
+        real.server.client().jobs.delete_run(run)
+        with pytest.raises(TransientError):
+            real.launcher.launch("window-1", PARAMETERS)
+        assert real.launcher.launch("window-2", PARAMETERS) != run
+
+    def test_a_login_that_is_refused_is_trouble_with_one_sentence(self, real: Job) -> None:
+        assert real.server is not None
+        config = SdkConfig(host=real.server.url, token="wrong", auth_type="pat", retry_timeout_seconds=2)
+        launcher = DatabricksJobLauncher(lambda: WorkspaceClient(config=config), real.server.job_ids["ingest"])
+        with pytest.raises(TransientError) as trouble:
+            launcher.launch("window-1", PARAMETERS)
+        assert "wrong" not in json.dumps(str(trouble.value)).replace("wrong value", "")
+
+    def test_a_cancelled_run_did_not_fail(self, real: Job) -> None:
+        assert real.server is not None
+        run = real.begin("window-1")
+        real.server.wait_state(run, "RUNNING")
+        real.server.client().jobs.cancel_run(run)
+        real.server.wait_state(run, "CANCELED")
+        assert real.launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1)) == []
+
+    def test_a_run_without_output_is_told_by_its_state(self, tmp_path: Path, start_jobs_server: StartJobsServer) -> None:
+        server = start_job(tmp_path, start_jobs_server, "fail", "this time")
+        launcher = launcher_on(server)
+        server.wait_state(launcher.launch("window-1", PARAMETERS), "FAILED")
+        server.fault(times=10, path_regex=".*get-output.*", action="status", status=400)
+        (told,) = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+        assert told.reason == "Task ingest failed with message: Workload failed, see run output for details."
+
+    def test_only_the_latest_runs_are_looked_at_and_in_one_call(
+        self, tmp_path: Path, start_jobs_server: StartJobsServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = start_job(tmp_path, start_jobs_server, "fail", "again")
+        launcher = launcher_on(server)
+        runs = [launcher.launch(f"window-{number}", PARAMETERS) for number in range(3)]
+        until(lambda: not launcher.has_active_run(), "no run is active")
+        monkeypatch.setattr("spark_jobs.cloud.databricks_jobs.LATEST_RUNS", 2)
+        told = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+        assert [run.run_id for run in told] == [runs[2], runs[1]]

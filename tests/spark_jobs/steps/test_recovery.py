@@ -1,0 +1,164 @@
+"""The target is a function of the set of merged files: repeats, batches and overwrites change nothing (for crashes:
+`test_killed`)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.spark_jobs.harness import Crash, JobHarness, row
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def crash_at(step: str) -> Callable[[str], None]:
+    def checkpoint(reached: str) -> None:
+        if reached == step:
+            raise Crash(step)
+
+    return checkpoint
+
+
+KEYS = st.sampled_from(["T1", "T2", "T3", "é", "'"])
+STAMPS = st.sampled_from(
+    ["2026-01-01 10:00:00", "2026-01-01 11:00:00+01:00", "2026-01-02T10:00:00Z", "2026-01-01 10:00:00.5"]
+)
+STATUSES = st.sampled_from(["pending", "Shipped", "in_transit", "cancelled", "canceled"])
+DATES = st.sampled_from(["", "2026-01-01", "2025-12-31"])
+ROWS = st.builds(
+    lambda key, stamp, status, address, order, received: f"{order},{key},{received},,{status},{address},{stamp}",
+    KEYS, STAMPS, STATUSES, st.sampled_from(["", "a", "B", "é", "\U0001f600", "\uffff"]),
+    st.sampled_from(["A1", "a1"]), DATES,
+)  # fmt: skip
+UPLOADS = st.lists(st.tuples(st.integers(1, 4), st.lists(ROWS, max_size=6)), min_size=4, max_size=10)
+ROUNDS = st.tuples(
+    UPLOADS,
+    st.sampled_from([2, 3, 9]),
+    st.sampled_from([0, 4 * 1024**2]),
+    st.sampled_from(["", "taken", "staged", "merged"]),
+)
+
+
+def test_any_set_of_files_in_any_batches_overwritten_and_repeated_gives_the_oracles_target(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each example is two rounds of uploads; a name that comes again overwrites, during the run if that is in progress."""
+
+    @settings(
+        max_examples=3,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(ROUNDS, min_size=2, max_size=2))
+    def check(rounds: list[Any]) -> None:
+        folder = tmp_path_factory.mktemp("files")
+        harness = JobHarness(spark, folder)
+        for uploads, batch_files, small, moment in rounds:
+            half = len(uploads) // 2
+            for day, rows in uploads[:half]:
+                harness.day(day, *rows)
+            late = [uploads[half:]]
+
+            def checkpoint(step: str, moment: str = moment, late: list[Any] = late) -> None:
+                if step == moment and late:
+                    for day, rows in late.pop():
+                        harness.day(day, *rows)
+
+            harness.ingest(checkpoint, max_batch_files=batch_files, small_batch_bytes=small)
+            for pending in late:
+                for day, rows in pending:
+                    harness.day(day, *rows)
+        harness.ingest()
+        harness.assert_right()
+        shutil.rmtree(folder)
+
+    check()
+
+
+def test_the_same_rows_again_and_again_make_no_commit_and_no_count(harness: JobHarness) -> None:
+    from spark_jobs.store.tables import current_version
+
+    rows = [row(f"K{n}", address="x") for n in range(5)]
+    harness.day(1, *rows)
+    harness.ingest()
+    version = current_version(harness.spark, harness.tables.target)
+    again = harness.day(1, *rows).file
+    harness.ingest()
+    assert current_version(harness.spark, harness.tables.target) == version
+    assert harness.log()[str(again)]["outranked"] == 5
+    harness.assert_right()
+
+
+@pytest.fixture
+def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
+    return JobHarness(spark, tmp_path)
+
+
+def test_a_change_feed_that_is_gone_is_said_in_the_log_and_stops_nothing(harness: JobHarness) -> None:
+    harness.day(1, row("T1"), row("T2"))
+    harness.ingest()
+    file = harness.day(2, row("T1", "2026-01-02 10:00:00")).file
+    with pytest.raises(Crash):
+        harness.ingest(crash_at("merged"))
+    changes = list((harness.folder / "warehouse" / "orders_target" / "_change_data").iterdir())
+    assert changes
+    for path in changes:
+        path.unlink()
+    harness.ingest()
+    line = harness.log()[str(file)]
+    assert line["inserted"] is None and line["balanced"] is None and "change feed" in line["note"]
+    assert harness.target() == harness.expected()
+
+
+def test_one_key_inserted_twice_is_repaired_to_its_newest_row(harness: JobHarness) -> None:
+    """What two runs at once can leave where the platform settles conflicts row by row."""
+    harness.day(1, row("T1"), row("T2"))
+    harness.ingest()
+    columns = "order_num, tracking_num, status, address, last_update_timestamp, file_id, row_number, batch_id"
+
+    def other_run() -> None:
+        harness.spark.sql(
+            f"INSERT INTO {harness.tables.target} ({columns}) VALUES "
+            "('A1', 'T3', 'pending', NULL, TIMESTAMP'2026-01-01 00:00:00Z', 'b/n#1', 1, 'other'),"
+            "('A1', 'T4', 'pending', NULL, TIMESTAMP'2026-01-09 00:00:00Z', 'b/n#1', 2, 'other')"
+        )
+
+    harness.day(2, row("T3"), row("T4"))
+    staged_by_us = crash_at("merged")
+    with pytest.raises(Crash):
+        harness.ingest(staged_by_us)
+    other_run()
+    assert harness.spark.table(harness.tables.target).count() == 6
+    harness.day(3, row("T9"))
+    harness.ingest()
+    target = harness.target()
+    assert len(target) == 5
+    assert target["T3"]["last_update_timestamp"].hour == 10
+    assert target["T4"]["last_update_timestamp"].day == 9
+
+
+def test_another_runs_stage_never_mixes_with_ours(harness: JobHarness) -> None:
+    """The stage is overwritten and vacuumed away from under the run, just behind its write."""
+    mine = harness.day(1, row("T1"))
+    others = [row("OTHER")]
+
+    def other_run(step: str) -> None:
+        if step == "staged" and others:
+            others.clear()
+            nothing = harness.spark.table(harness.tables.stage).where("false")
+            nothing.writeTo(harness.tables.stage).option("userMetadata", "other").overwritePartitions()
+            harness.spark.sql(f"INSERT OVERWRITE {harness.tables.stage} SELECT * FROM {harness.tables.stage} WHERE false")
+
+    harness.ingest(other_run)
+    assert set(harness.target()) == {"T1"}
+    assert harness.log()[str(mine.file)]["inserted"] == 1
