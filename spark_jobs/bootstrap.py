@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.cloud.ports import FileStore
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileStore
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings, SettingsError
-from spark_jobs.steps.stage import STORAGE_CALLS_AT_ONCE
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

@@ -19,7 +19,7 @@ from spark_jobs.settings import (
     parse_not_before,
     parse_ratio,
 )
-from spark_jobs.steps.record import LogEntry
+from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import SessionError, open_session
 
 _log = logging.getLogger(__name__)

@@ -11,6 +11,9 @@ from typing import BinaryIO, Protocol
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome
 
+STORAGE_CALLS_AT_ONCE = 16
+"""Threads that call Cloud Storage at the same time, where there are many objects to ask about."""
+
 
 @dataclass(frozen=True)
 class StoredFile:

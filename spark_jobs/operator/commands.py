@@ -138,7 +138,7 @@ def replay(
 
     FILES are names they were uploaded under (every generation), object names in archive/ or rejected/, or file ids.
     """
-    from spark_jobs.bootstrap import build_file_store, build_dependencies
+    from spark_jobs.bootstrap import build_dependencies, build_file_store
     from spark_jobs.contract.feeds import ORDER_TRACKING
     from spark_jobs.operator.replay import Wanted, carry_out, plan
 
@@ -199,7 +199,7 @@ def _show_changes(
     copies: Sequence[tuple[Replay, Copy]], settings: IngestSettings, deps: Dependencies, patience: float, as_json: bool
 ) -> None:
     from spark_jobs.operator.replay_result import changes_of, in_a_sentence
-    from spark_jobs.steps.record import LogEntry, logged
+    from spark_jobs.store.ingest_log import LogEntry, logged
     from spark_jobs.store.tables import Tables
 
     def read_log(files: Sequence[FileId]) -> list[LogEntry]:
@@ -275,7 +275,7 @@ def _way(one: FileHistory) -> list[list[str]]:
 def _show_overview(settings: IngestSettings, deps: Dependencies, job_id: int | None, as_json: bool) -> None:
     from spark_jobs.operator.backlog import oldest_age, rejected_since, waiting
     from spark_jobs.operator.job_runs import DatabricksJobRuns
-    from spark_jobs.steps.record import recent
+    from spark_jobs.store.ingest_log import recent
     from spark_jobs.store.tables import Tables
 
     waits = waiting(deps.store, settings.layout)

@@ -16,9 +16,8 @@ from spark_jobs.contract.rows import ValidatedRow, latest_allowed, precedence, v
 from spark_jobs.operator.backlog import reason_of, state_of
 from spark_jobs.operator.replay import Replay, Wanted, plan
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
-from spark_jobs.steps.record import LogEntry, of_generations
-from spark_jobs.steps.take import of_files
-from spark_jobs.store.tables import Tables
+from spark_jobs.store.ingest_log import LogEntry, of_generations
+from spark_jobs.store.tables import Tables, of_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

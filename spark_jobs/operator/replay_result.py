@@ -12,7 +12,7 @@ from spark_jobs.contract.object_names import rejected_name
 from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.operator.backlog import read_report, reason_of
 from spark_jobs.settings import BucketLayout
-from spark_jobs.steps.record import LogEntry
+from spark_jobs.store.ingest_log import LogEntry
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,7 @@ def _tied(spark: SparkSession, settings: IngestSettings, file: FileId, rows: Seq
     import pyarrow as pa
     from pyspark.sql import functions as F
 
-    from spark_jobs.reading.large_batches import staged_ddl
-    from spark_jobs.reading.row_validation import as_arrow
+    from spark_jobs.reading.staged_rows import as_arrow, staged_ddl
 
     feed = settings.feed
     same = (feed.key, feed.newest_by[0])

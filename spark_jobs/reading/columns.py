@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.records import BOM, RecordError, split_records
 from spark_jobs.contract.rows import Fault, validate_header, validate_value
-from spark_jobs.reading.row_validation import MAX_PLAIN_BYTES, WHOLE_FILE_ROW, StagedRow, arrow_type, validate_line
+from spark_jobs.reading.row_validation import MAX_PLAIN_BYTES, validate_line
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, StagedRow, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from spark_jobs.batches import Counts, FileCounts
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.reading.row_validation import WHOLE_FILE_ROW
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW
 
 if TYPE_CHECKING:
     import pyarrow
     from pyspark.sql import DataFrame
-
-
-@dataclass(frozen=True)
-class FileCounts:
-    """``numbers`` is the sum of the row numbers: with gaps or repeats it is off. ``fault``: code of what is wrong with
-    the file as a whole."""
-
-    rows: int = 0
-    bad_rows: int = 0
-    numbers: int = 0
-    conflicting_ties: int = 0
-    fault: str | None = None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """``keys``: lowest and highest of the good rows, by code point, as Spark compares; none where there is no good row."""
-
-    files: Mapping[FileId, FileCounts]
-    keys: tuple[str, str] | None
-
-    @property
-    def staged_rows(self) -> int:
-        """What is said about a file as a whole is a row of the stage, too."""
-        return sum(counted.rows + (counted.fault is not None) for counted in self.files.values())
 
 
 def count_staged(staged: DataFrame, feed: Feed) -> Counts:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.rows import precedence
-from spark_jobs.reading.row_validation import StagedRow
+from spark_jobs.reading.staged_rows import StagedRow
 
 if TYPE_CHECKING:
     import pyarrow

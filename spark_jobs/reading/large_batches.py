@@ -19,7 +19,7 @@ from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.reading.plain_lines import PlainLine, header_code, line_text, positions_of
 from spark_jobs.reading.row_validation import files_validator, lines_validator
-from spark_jobs.store.tables import VIOLATIONS_TYPE, feed_columns_ddl
+from spark_jobs.reading.staged_rows import VIOLATIONS_TYPE, staged_ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row, SparkSession
@@ -265,8 +265,3 @@ def _place_column(path: Column) -> Column:
     """``_place`` in Spark. A plus in a name is not a blank here, as it is in forms."""
     decoded = F.url_decode(F.regexp_replace(path, r"\+", "%2B"))
     return F.regexp_replace(decoded, r"^[a-z][a-z0-9+.-]*:/+", "/")
-
-
-def staged_ddl(feed: Feed) -> str:
-    """Schema of parsed rows."""
-    return f"{feed_columns_ddl(feed)}, file_id STRING, row_number BIGINT, raw_line STRING, violations {VIOLATIONS_TYPE}"

@@ -7,10 +7,11 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from spark_jobs.contract.feeds import Column, Feed
+from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.records import BOM, Record, RecordError, split_records
 from spark_jobs.contract.rows import ValidatedRow, Value, validate_header, validate_row
 from spark_jobs.contract.violations import RULES, Violation
+from spark_jobs.reading.staged_rows import as_arrow
 
 if TYPE_CHECKING:
     import pyarrow
@@ -134,47 +135,3 @@ def _rows(batches: Arrow) -> Iterator[tuple[str, int, bytes]]:
 def _batches(feed: Feed, rows: Iterator[StagedRow]) -> Iterator[pyarrow.RecordBatch]:
     while some := list(islice(rows, _OUT_ROWS)):
         yield as_arrow(feed, some)
-
-
-def as_arrow(feed: Feed, rows: Sequence[StagedRow]) -> pyarrow.RecordBatch:
-    """Rows as a batch with the columns of ``parsing.staged_ddl``."""
-    import pyarrow as pa
-
-    arrays = [
-        pa.array([values[at] if values else None for _, _, values, _, _ in rows], arrow_type(column))
-        for at, column in enumerate(feed.columns)
-    ]
-    broken = [
-        None
-        if violations is None
-        else [{"code": v.code, "column": v.column, "value": v.value, "message": v.message} for v in violations]
-        for *_, violations in rows
-    ]
-    arrays += [
-        pa.array([row[0] for row in rows], pa.string()),
-        pa.array([row[1] for row in rows], pa.int64()),
-        pa.array([row[3] for row in rows], pa.string()),
-        pa.array(broken, violations_type()),
-    ]
-    return pa.RecordBatch.from_arrays(arrays, staged_names(feed))
-
-
-def staged_names(feed: Feed) -> list[str]:
-    """Columns of ``parsing.staged_ddl``."""
-    return [*feed.column_names, "file_id", "row_number", "raw_line", "violations"]
-
-
-def arrow_type(column: Column) -> pyarrow.DataType:
-    """Of a column's typed values."""
-    import pyarrow as pa
-
-    if column.kind == "timestamp":
-        return pa.timestamp("us", tz="UTC")
-    return pa.date32() if column.kind == "date" else pa.string()
-
-
-def violations_type() -> pyarrow.DataType:
-    """Of a bad row's violations."""
-    import pyarrow as pa
-
-    return pa.list_(pa.struct([(name, pa.string()) for name in ("code", "column", "value", "message")]))

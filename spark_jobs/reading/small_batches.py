@@ -9,17 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from spark_jobs.cloud.ports import FileGone
+from spark_jobs.batches import Counts, WaitingFile
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.columns import read_columns
-from spark_jobs.reading.counts import Counts, count_table
+from spark_jobs.reading.counts import count_table
 from spark_jobs.reading.deduplication import flag_table
-from spark_jobs.reading.large_batches import staged_ddl
-from spark_jobs.reading.row_validation import as_arrow, staged_names, validate_stream, violations_type
-from spark_jobs.steps.stage import STORAGE_CALLS_AT_ONCE
-from spark_jobs.steps.take import WaitingFile
+from spark_jobs.reading.row_validation import validate_stream
+from spark_jobs.reading.staged_rows import as_arrow, staged_ddl, staged_names, violations_type
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from spark_jobs.cloud.ports import FileRefused
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileRefused
 from spark_jobs.contract.object_names import archive_name, rejected_name
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.record import LogEntry
-from spark_jobs.steps.stage import STORAGE_CALLS_AT_ONCE
+from spark_jobs.store.ingest_log import LogEntry
 
 _log = logging.getLogger(__name__)
 

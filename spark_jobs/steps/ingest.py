@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from spark_jobs.batches import Batch, WaitingFile
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
@@ -13,11 +14,12 @@ from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
 from spark_jobs.steps.archive import announce, archive
 from spark_jobs.steps.isolate import alone
 from spark_jobs.steps.merge import merge
-from spark_jobs.steps.record import LogEntry, balance_of, logged, merged_entries, record
+from spark_jobs.steps.record import balance_of, merged_entries, record
 from spark_jobs.steps.reject import reject, superseded
 from spark_jobs.steps.run import Run, conclude, timed
 from spark_jobs.steps.stage import stage
-from spark_jobs.steps.take import SUSPECT_ATTEMPTS, Batch, WaitingFile, choose, look_up, waiting_files
+from spark_jobs.steps.take import SUSPECT_ATTEMPTS, choose, look_up, waiting_files
+from spark_jobs.store.ingest_log import LogEntry, logged
 from spark_jobs.store.tables import Tables, create_tables
 
 if TYPE_CHECKING:

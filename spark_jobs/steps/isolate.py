@@ -9,16 +9,17 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
+from spark_jobs.batches import Batch, LookupResult, StageResult, WaitingFile
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.steps.archive import destination
 from spark_jobs.steps.merge import merge
-from spark_jobs.steps.record import LogEntry, record
+from spark_jobs.steps.record import record
 from spark_jobs.steps.reject import reject, run_failure
 from spark_jobs.steps.run import Run, conclude
-from spark_jobs.steps.stage import StageResult, stage
-from spark_jobs.steps.take import Batch, LookupResult, WaitingFile
+from spark_jobs.steps.stage import stage
+from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import INGEST_LOG_COLUMNS, current_version
 
 DEATHS = 2

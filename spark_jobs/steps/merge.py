@@ -4,41 +4,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spark_jobs.batches import Batch, ChangedRows, MergeResult, StageResult
 from spark_jobs.contract.feeds import Feed
-from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.deduplication import rank_columns
-from spark_jobs.steps.stage import StageResult
-from spark_jobs.steps.take import Batch
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.tables import Tables, current_version, quoted
+from spark_jobs.store.tables import Tables, current_version, quoted, sql_text
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PROVENANCE = ("file_id", "row_number", "batch_id")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ChangedRows:
-    """Rows that reached the target."""
-
-    inserted: int = 0
-    updated: int = 0
-
-
-@dataclass(frozen=True)
-class MergeResult:
-    """The target's ``version`` after the merge. ``won``: what MERGE said of itself, where there is one file and this commit
-    is the only one since its first attempt: then there is nothing else to count."""
-
-    version: int
-    changed: Mapping[FileId, ChangedRows] | None = None
 
 
 def merge(
@@ -109,13 +88,3 @@ def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, 
     spark.sql(
         f"MERGE INTO {tables.target} t USING ({losers}) s ON {same} AND t.{key} {within} WHEN MATCHED THEN DELETE"
     ).collect()
-
-
-def sql_text(value: str) -> str:
-    """A literal that means this text whatever it holds: quotes, backslashes, ``${…}`` (which Spark would substitute)."""
-    return "'" + "".join(c if c.isascii() and (c.isalnum() or c in " _.-") else _escaped(c) for c in value) + "'"
-
-
-def _escaped(character: str) -> str:
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -8,24 +8,19 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.batches import Batch, ChangedRows, FileCounts, MergeResult, StageResult, WaitingFile
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.outcomes import Outcome, OutcomeKind
 from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.reading.counts import FileCounts
-from spark_jobs.steps.merge import ChangedRows, MergeResult
-from spark_jobs.steps.stage import StageResult
-from spark_jobs.steps.take import Batch, WaitingFile, near_generations, of_files
 from spark_jobs.store.commit_retry import commit_with_retry
+from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, frame_of, quoted
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Vacuumed files and log entries, a table made anew, an incompatible change of columns: no later run reads it either.
 _FEED_GONE = re.compile(
@@ -33,88 +28,6 @@ _FEED_GONE = re.compile(
     "|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED|CHANGE_TABLE_FEED|DELTA_CHANGE_TABLE"
 )
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One line of ``orders_ingest_log``; moments are aware."""
-
-    file: FileId
-    outcome: OutcomeKind
-    batch_id: str
-    arrived_at: datetime
-    logged_at: datetime
-    attempts: int
-    reason: str | None = None
-    report: str | None = None
-    rows: int | None = None
-    inserted: int | None = None
-    updated: int | None = None
-    outranked: int | None = None
-    rejected_rows: int | None = None
-    conflicting_ties: int | None = None
-    marked_rows: int | None = None
-    marked_bad_rows: int | None = None
-    balanced: bool | None = None
-    note: str | None = None
-
-    def as_row(self) -> tuple[Any, ...]:
-        values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
-        return tuple(values[name] for name in INGEST_LOG_COLUMNS)
-
-    @classmethod
-    def of_row(cls, row: Row) -> LogEntry:
-        values = row.asDict()
-        values["file"] = FileId.parse(values.pop("file_id"))
-        del values["generation"]
-        for moment in ("arrived_at", "logged_at"):
-            # Spark gives naive moments in the driver's own zone.
-            values[moment] = values[moment].astimezone(UTC)
-        return cls(**values)
-
-    def as_outcome(self, feed: Feed) -> Outcome:
-        return Outcome(
-            self.file,
-            self.outcome,
-            feed.name,
-            self.logged_at,
-            rows=self.rows,
-            rejected_rows=self.rejected_rows,
-            inserted=self.inserted,
-            updated=self.updated,
-            outranked=self.outranked,
-            reason=self.reason,
-            report=self.report,
-            batch_id=self.batch_id,
-        )
-
-
-def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list[LogEntry]:
-    """The lines of these files."""
-    return _entries(of_files(spark.table(tables.ingest_log), files))
-
-
-def of_generations(spark: SparkSession, tables: Tables, generations: Sequence[int]) -> list[LogEntry]:
-    """The lines with these generations, for whoever doesn't know the rest of a file's id."""
-    from pyspark.sql import functions as F
-
-    near = near_generations(spark.table(tables.ingest_log), generations)
-    return _entries(near.where(F.col("generation").isin(list(generations))))
-
-
-def _entries(lines: DataFrame) -> list[LogEntry]:
-    return [LogEntry.of_row(row) for row in lines.select(*INGEST_LOG_COLUMNS).collect()]
-
-
-def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
-    """The latest lines of the log, the newest first; none where no run has made the table yet."""
-    from pyspark.errors import AnalysisException
-    from pyspark.sql import functions as F
-
-    try:
-        return _entries(spark.table(tables.ingest_log).orderBy(F.desc("logged_at")).limit(limit))
-    except AnalysisException:
-        return []
 
 
 def merged_entries(

@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from datetime import UTC
 
+from spark_jobs.batches import Batch, WaitingFile
 from spark_jobs.contract.object_names import rejected_name, report_name
 from spark_jobs.contract.reports import build_report
 from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import Violation, shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.record import LogEntry
-from spark_jobs.steps.take import Batch, WaitingFile
+from spark_jobs.store.ingest_log import LogEntry
 
 
 def reject(

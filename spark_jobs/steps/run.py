@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from spark_jobs.batches import Batch, LookupResult, WaitingFile
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.steps.archive import announce, archive
-from spark_jobs.steps.record import LogEntry
-from spark_jobs.steps.take import Batch, LookupResult, WaitingFile, take
+from spark_jobs.steps.take import take
+from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import Tables
 
 if TYPE_CHECKING:

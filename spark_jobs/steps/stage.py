@@ -8,37 +8,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFile
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
 from spark_jobs.contract.violations import Violation
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.reading.counts import Counts, FileCounts, count_staged
+from spark_jobs.reading.counts import count_staged
 from spark_jobs.reading.row_validation import NOT_LINES
 from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.take import Batch, WaitingFile
 from spark_jobs.store.commit_retry import commit_with_retry
 from spark_jobs.store.tables import Tables, at_version
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-STORAGE_CALLS_AT_ONCE = 16
 MISCOUNTS = 3
 """How often a stage may hold other rows than the survey counted before the run gives up."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """``files`` may be merged, from this version of the stage; the others may not. ``keys``: lowest and highest."""
-
-    version: int | None = None
-    files: tuple[WaitingFile, ...] = ()
-    counts: Mapping[FileId, FileCounts] = field(default_factory=dict)
-    keys: tuple[str, str] | None = None
-    gone: tuple[WaitingFile, ...] = ()
-    rejected: Mapping[FileId, ValidationResult] = field(default_factory=dict)
 
 
 def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, deps: Dependencies) -> StageResult:

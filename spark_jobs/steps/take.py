@@ -6,11 +6,10 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spark_jobs.cloud.ports import FileStore, StoredFile
+from spark_jobs.batches import Attempts, Batch, LookupResult, WaitingFile
+from spark_jobs.cloud.ports import FileStore
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import name_problem
 from spark_jobs.contract.file_ids import FileId
@@ -18,64 +17,16 @@ from spark_jobs.contract.marks import AcceptedMark, arrival_of
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.tables import ATTEMPTS_COLUMNS, Tables, current_version, frame_of
+from spark_jobs.store.tables import ATTEMPTS_COLUMNS, Tables, current_version, frame_of, of_files
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row, SparkSession
+    from pyspark.sql import Row, SparkSession
 
 SUSPECT_ATTEMPTS = 2
 """From so many unlogged attempts on, a file is kept apart from the others."""
 FEW_SUSPECTS = 8
 """So many suspects are run one by one; more of them point to an outage rather than to the files."""
-FEW_FILES = 100
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class WaitingFile:
-    """An object with a valid mark of this contract version. ``arrival`` is aware."""
-
-    stored: StoredFile
-    mark: AcceptedMark
-    arrival: datetime
-
-    @property
-    def file(self) -> FileId:
-        return self.stored.file
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """What earlier batches noted about a file that is not in the log: how many, how many of them just after the world
-    had been proved to work, and the target's version at the first."""
-
-    count: int = 0
-    proved: int = 0
-    first_version: int | None = None
-
-
-@dataclass(frozen=True)
-class LookupResult:
-    """What the tables know about waiting files: those ``done`` (in the log), what was noted about the others, and the
-    target's version when they were asked."""
-
-    done: set[FileId]
-    earlier: dict[FileId, Attempts]
-    target_version: int
-
-    def attempts(self, waiting: WaitingFile) -> Attempts:
-        return self.earlier.get(waiting.file, Attempts())
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The files that this run works on together. ``attempts`` and ``first_version`` (of the target) count this one."""
-
-    id: str
-    files: tuple[WaitingFile, ...]
-    attempts: dict[FileId, int]
-    first_version: dict[FileId, int]
-    target_version: int
 
 
 def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFile]:
@@ -121,26 +72,6 @@ def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> Loo
             min(version, version if was.first_version is None else was.first_version),
         )
     return LookupResult(in_log, found, now.result())
-
-
-def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
-    """The rows of a table about these files."""
-    from pyspark.sql import functions as F
-
-    wanted = list(files)
-    near = near_generations(table, [file.generation for file in wanted])
-    if len(wanted) <= FEW_FILES:
-        return near.where(F.col("file_id").isin([str(file) for file in wanted]))
-    # Planning takes seconds over a list of thousands of literals.
-    ids = frame_of(table.sparkSession, [(str(file),) for file in wanted], {"file_id": "STRING"})
-    return near.join(F.broadcast(ids), "file_id", "left_semi")
-
-
-def near_generations(table: DataFrame, generations: Sequence[int]) -> DataFrame:
-    """The rows between the lowest and the highest of them: by this range Delta skips most of a long history."""
-    from pyspark.sql import functions as F
-
-    return table.where(F.col("generation").between(min(generations, default=0), max(generations, default=0)))
 
 
 def choose(waiting: Sequence[WaitingFile], known: LookupResult, settings: IngestSettings) -> list[WaitingFile]:

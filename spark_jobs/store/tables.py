@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.reading.staged_rows import SQL_TYPES, VIOLATIONS_TYPE
 from spark_jobs.settings import IngestSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_SQL_TYPES = {"text": "STRING", "status": "STRING", "date": "DATE", "timestamp": "TIMESTAMP"}
-VIOLATIONS_TYPE = "ARRAY<STRUCT<code: STRING, column: STRING, value: STRING, message: STRING>>"
+FEW_FILES = 100
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,21 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def sql_text(value: str) -> str:
+    """A literal that means this text whatever it holds: quotes, backslashes, ``${…}`` (which Spark would substitute)."""
+    return "'" + "".join(c if c.isascii() and (c.isalnum() or c in " _.-") else _escaped(c) for c in value) + "'"
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
 def create_tables(spark: SparkSession, tables: Tables, feed: Feed) -> None:
     """Create what is missing; what is there stays as it is."""
     for name, columns, more in _definitions(tables, feed):
         body = ", ".join(f"{quoted(column)} {sql_type} COMMENT '{comment}'" for column, sql_type, comment in columns)
         spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({body}) USING delta {more}")
-
-
-def feed_columns_ddl(feed: Feed) -> str:
-    """The feed's columns as a schema for Spark."""
-    return ", ".join(f"{quoted(column.name)} {_SQL_TYPES[column.kind]}" for column in feed.columns)
 
 
 def current_version(spark: SparkSession, table: str) -> int:
@@ -68,6 +74,26 @@ def current_version(spark: SparkSession, table: str) -> int:
 def at_version(spark: SparkSession, table: str, version: int) -> DataFrame:
     """A table as it was."""
     return spark.sql(f"SELECT * FROM {table} VERSION AS OF {version}")
+
+
+def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
+    """The rows of a table about these files."""
+    from pyspark.sql import functions as F
+
+    wanted = list(files)
+    near = near_generations(table, [file.generation for file in wanted])
+    if len(wanted) <= FEW_FILES:
+        return near.where(F.col("file_id").isin([str(file) for file in wanted]))
+    # Planning takes seconds over a list of thousands of literals.
+    ids = frame_of(table.sparkSession, [(str(file),) for file in wanted], {"file_id": "STRING"})
+    return near.join(F.broadcast(ids), "file_id", "left_semi")
+
+
+def near_generations(table: DataFrame, generations: Sequence[int]) -> DataFrame:
+    """The rows between the lowest and the highest of them: by this range Delta skips most of a long history."""
+    from pyspark.sql import functions as F
+
+    return table.where(F.col("generation").between(min(generations, default=0), max(generations, default=0)))
 
 
 def frame_of(spark: SparkSession, rows: Sequence[tuple[Any, ...]], columns: Mapping[str, str]) -> DataFrame:
@@ -134,7 +160,7 @@ _INGEST_LOG: tuple[_Column, ...] = (
 
 
 def _definitions(tables: Tables, feed: Feed) -> list[tuple[str, tuple[_Column, ...], str]]:
-    typed = tuple((column.name, _SQL_TYPES[column.kind], "as in the file") for column in feed.columns)
+    typed = tuple((column.name, SQL_TYPES[column.kind], "as in the file") for column in feed.columns)
     # Two MERGEs that insert the same new key must conflict, also where the platform resolves conflicts row by row.
     strict = "'delta.isolationLevel' = 'Serializable'"
     vectors = "'delta.enableDeletionVectors' = 'true'"

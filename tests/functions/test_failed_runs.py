@@ -13,7 +13,7 @@ from spark_jobs.cli import UnbalancedLog, check_balance
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
-from spark_jobs.steps.record import LogEntry
+from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
 
 TICKS = timedelta(minutes=10)

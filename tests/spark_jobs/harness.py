@@ -18,7 +18,7 @@ from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import BucketLayout, IngestSettings
 from spark_jobs.steps.ingest import ingest
-from spark_jobs.steps.record import LogEntry
+from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import Tables, create_tables
 from tests import oracle
 from tests.fakes.announcer import FakeAnnouncer

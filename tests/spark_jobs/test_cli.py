@@ -11,7 +11,7 @@ from spark_jobs.cli import RunFailed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.steps import ingest
-from spark_jobs.steps.record import LogEntry
+from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeFileStore
 

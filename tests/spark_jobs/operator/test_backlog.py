@@ -21,8 +21,8 @@ from spark_jobs.operator.backlog import POLL_SECONDS, StillWaiting, Waiting, wai
 from spark_jobs.operator.console import waiting_bar
 from spark_jobs.operator.replay_result import Change, changes_of, in_a_sentence
 from spark_jobs.settings import BucketLayout
-from spark_jobs.steps.record import LogEntry
 from spark_jobs.store import session
+from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
 
 PLACES = BucketLayout(BUCKET)

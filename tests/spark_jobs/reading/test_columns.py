@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark_jobs.batches import FileCounts
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.reading.columns import read_columns
-from spark_jobs.reading.counts import FileCounts, count_table
+from spark_jobs.reading.counts import count_table
 from spark_jobs.reading.deduplication import flag_table, flags
-from spark_jobs.reading.row_validation import StagedRow, as_arrow, staged_names, validate_stream
+from spark_jobs.reading.row_validation import validate_stream
+from spark_jobs.reading.staged_rows import StagedRow, as_arrow, staged_names
 from tests.strategies import ARRIVAL, files
 
 LATEST = latest_allowed(ORDER_TRACKING, ARRIVAL)

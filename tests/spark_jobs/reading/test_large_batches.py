@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import functions as F
 
+from spark_jobs.batches import WaitingFile
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
@@ -22,7 +23,6 @@ from spark_jobs.reading.counts import count_staged
 from spark_jobs.reading.large_batches import OTHER_ORDERS, Source, canonical, parse, read_lines, survey
 from spark_jobs.reading.row_validation import NOT_LINES
 from spark_jobs.reading.small_batches import read_here
-from spark_jobs.steps.take import WaitingFile
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeFileStore
 from tests.strategies import ARRIVAL, files

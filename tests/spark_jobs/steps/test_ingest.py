@@ -10,15 +10,13 @@ from unittest.mock import patch
 
 import pytest
 
+from spark_jobs.batches import Batch, ChangedRows, Counts, FileCounts, StageResult, WaitingFile
 from spark_jobs.cloud.ports import StoredFile, TransientError
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.marks import MARK_KEY, AcceptedMark
-from spark_jobs.reading.counts import Counts, FileCounts
-from spark_jobs.reading.large_batches import staged_ddl
-from spark_jobs.steps.merge import ChangedRows
+from spark_jobs.reading.staged_rows import staged_ddl
 from spark_jobs.steps.record import count_changed_rows
-from spark_jobs.steps.stage import StageResult, _Parsed, _write
-from spark_jobs.steps.take import Batch, WaitingFile
+from spark_jobs.steps.stage import _Parsed, _write
 from spark_jobs.store.tables import current_version
 from tests.spark_jobs.harness import HEADER, JobHarness, csv, row
 

@@ -1,0 +1,114 @@
+"""The types that make up a batch: files that wait, what earlier attempts left, what staging and merging found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from spark_jobs.cloud.ports import StoredFile
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.marks import AcceptedMark
+from spark_jobs.contract.validation_results import ValidationResult
+
+
+@dataclass(frozen=True)
+class WaitingFile:
+    """An object with a valid mark of this contract version. ``arrival`` is aware."""
+
+    stored: StoredFile
+    mark: AcceptedMark
+    arrival: datetime
+
+    @property
+    def file(self) -> FileId:
+        return self.stored.file
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Earlier attempts at a file that is not in the log: how many, how many of them just after the dependencies had been
+    proved to work, and the target's version at the first."""
+
+    count: int = 0
+    proved: int = 0
+    first_version: int | None = None
+
+
+@dataclass(frozen=True)
+class LookupResult:
+    """What the tables hold about waiting files: those ``done`` (in the log), the earlier attempts at the others, and the
+    target's version at that moment."""
+
+    done: set[FileId]
+    earlier: dict[FileId, Attempts]
+    target_version: int
+
+    def attempts(self, waiting: WaitingFile) -> Attempts:
+        return self.earlier.get(waiting.file, Attempts())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The files that a run takes together. ``attempts`` and ``first_version`` (of the target) include this batch."""
+
+    id: str
+    files: tuple[WaitingFile, ...]
+    attempts: dict[FileId, int]
+    first_version: dict[FileId, int]
+    target_version: int
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """Rows of one file. ``numbers`` is the sum of the row numbers: with gaps or repeats it is off. ``fault``: code of what
+    is wrong with the file as a whole."""
+
+    rows: int = 0
+    bad_rows: int = 0
+    numbers: int = 0
+    conflicting_ties: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """``keys``: lowest and highest of the good rows, by code point, as Spark compares; None where there is no good row."""
+
+    files: Mapping[FileId, FileCounts]
+    keys: tuple[str, str] | None
+
+    @property
+    def staged_rows(self) -> int:
+        """A violation of a file as a whole is a row of the stage, too."""
+        return sum(counted.rows + (counted.fault is not None) for counted in self.files.values())
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """``files`` may be merged, from this ``version`` of the stage; the files in ``gone`` (overwritten or deleted) and
+    ``rejected`` may not. ``keys``: lowest and highest key."""
+
+    version: int | None = None
+    files: tuple[WaitingFile, ...] = ()
+    counts: Mapping[FileId, FileCounts] = field(default_factory=dict)
+    keys: tuple[str, str] | None = None
+    gone: tuple[WaitingFile, ...] = ()
+    rejected: Mapping[FileId, ValidationResult] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChangedRows:
+    """How many rows of the target a file inserted and updated."""
+
+    inserted: int = 0
+    updated: int = 0
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """The target's ``version`` after the merge. ``changed``: what MERGE itself counted, where the batch has one file and
+    this commit is the only one since the file's first attempt: then there is nothing else to count."""
+
+    version: int
+    changed: Mapping[FileId, ChangedRows] | None = None
