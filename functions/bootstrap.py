@@ -13,10 +13,9 @@ from functions.config import Config, ConfigError
 from functions.dependencies import Dependencies
 from functions.events import CloudEvent, IrrelevantEvent, finalized_file, tick_id
 from functions.handler import handle_upload
-from functions.ports import JobLauncher
-from functions.reporting import configure_logging
+from functions.logs import configure_logging
 from functions.sweep import sweep
-from spark_jobs.cloud.ports import Announcer, TransientError
+from spark_jobs.cloud.ports import Announcer, Job, TransientError
 
 _log = logging.getLogger(__name__)
 
@@ -47,19 +46,19 @@ def deps() -> Dependencies:
     return Dependencies(
         config=config,
         store=GcsFileStore.connect(),
-        launcher=_launcher(config),
+        job=_job(config),
         announcer=_announcer(config),
         now=lambda: datetime.now(UTC),
         elapsed=time.monotonic,
     )
 
 
-def _launcher(config: Config) -> JobLauncher:
+def _job(config: Config) -> Job:
     from functions.databricks_login import connect
-    from spark_jobs.cloud.databricks_jobs import DatabricksJobLauncher
+    from spark_jobs.cloud.databricks_jobs import DatabricksJob
 
     host = os.environ.get("DATABRICKS_HOST")
-    return DatabricksJobLauncher(lambda: connect(host, config.federation_audience or None), config.job_id)
+    return DatabricksJob(lambda: connect(host, config.federation_audience or None), config.job_id)
 
 
 def _announcer(config: Config) -> Announcer:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from functions.validation.file_validator import judge
+from functions.validation.upload import validate_upload
 from spark_jobs.contract.reports import build_report
 from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
@@ -66,7 +66,7 @@ def _validate(path: Path, max_ratio: float) -> tuple[ValidationResult, float, da
     with path.open("rb") as file:
         size = path.stat().st_size
         with _progress(file, path.name, size) as stream:
-            result = judge(stream, name=path.name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
+            result = validate_upload(stream, name=path.name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
     return result, time.monotonic() - started, arrival
 
 

@@ -8,8 +8,7 @@ from datetime import datetime
 
 from functions.config import Config
 from functions.launch import RecentLaunches
-from functions.ports import JobLauncher
-from spark_jobs.cloud.ports import Announcer, FileStore
+from spark_jobs.cloud.ports import Announcer, FileStore, Job
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Dependencies:
 
     config: Config
     store: FileStore
-    launcher: JobLauncher
+    job: Job
     announcer: Announcer
     now: Callable[[], datetime]
     elapsed: Callable[[], float]

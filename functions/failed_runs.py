@@ -6,8 +6,7 @@ import logging
 from datetime import timedelta
 
 from functions.dependencies import Dependencies
-from functions.ports import FailedRun
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import shorten
 
 LOOK_BACK = timedelta(minutes=25)
@@ -25,7 +24,7 @@ _log = logging.getLogger(__name__)
 def report_failed_runs(deps: Dependencies) -> None:
     """A line for each that this instance hasn't told yet. Never raises WorldTrouble: telling is not the sweep's work."""
     try:
-        failed = deps.launcher.failed_runs(deps.now() - LOOK_BACK)
+        failed = deps.job.failed_runs(deps.now() - LOOK_BACK)
     except TransientError as trouble:
         _log.warning("not known whether runs failed: %s", trouble)
         return

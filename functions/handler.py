@@ -9,10 +9,13 @@ from typing import Literal
 from functions.decision import Accept, Ignore, Launch, Reject, Validate, first_look, ignore_by_name, verdict
 from functions.dependencies import Dependencies
 from functions.launch import launch_for_window, window_of
-from functions.reporting import log_fields, rejection
+from functions.logs import log_fields
 from spark_jobs.cloud.ports import FileGone, FileRefused, TransientError
+from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import arrival_of
+from spark_jobs.contract.outcomes import Outcome
+from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.validation_results import ValidationResult
 
 VALIDATION_SECONDS = 300.0
@@ -32,7 +35,7 @@ def handle_upload(file: FileId, deps: Dependencies) -> None:
     if settle(file, deps) == "accepted":
         # The time is taken after the mark was written: a run that lists after its window's end must see the mark.
         now = deps.now()
-        run_id = launch_for_window(deps.launcher, deps.config, file.bucket, now)
+        run_id = launch_for_window(deps.job, deps.config, file.bucket, now)
         deps.launched.remember(file, window_of(deps.config, now))
         _log.info("run %d takes the files of this window", run_id, extra=log_fields(file, run_id=run_id))
 
@@ -89,14 +92,14 @@ def _validate_and_act(todo: Validate, deps: Dependencies, validation_seconds: fl
 
 
 def _validate(todo: Validate, arrival: datetime, deps: Dependencies, validation_seconds: float) -> ValidationResult:
-    from functions.validation.file_validator import judge
+    from functions.validation.upload import validate_upload
 
     config, stored = deps.config, todo.stored
     deadline = deps.elapsed() + validation_seconds
     with deps.store.open_file(stored.file) as stream:
         if stream is None:
             raise FileGone(str(stored.file))
-        return judge(
+        return validate_upload(
             stream,
             name=stored.file.name.removeprefix(config.source_prefix),
             arrival=arrival,
@@ -107,12 +110,22 @@ def _validate(todo: Validate, arrival: datetime, deps: Dependencies, validation_
 
 
 def _reject(todo: Validate, arrival: datetime, result: ValidationResult, seconds: float, deps: Dependencies) -> None:
-    """Report, message, move: in this order, so that a file is only gone from source/ when the rest is done."""
-    file = todo.stored.file
-    aside = rejection(todo.stored, arrival, result, seconds, deps.config, deps.now())
-    deps.store.write(file.bucket, aside.report_name, aside.report, "application/json")
-    deps.announcer.announce([aside.outcome])
-    moved = deps.store.move(file, aside.name)
-    _log.warning(
-        "rejected: %s", aside.outcome.reason, extra=log_fields(file, code=aside.code, report=aside.report_name, moved=moved)
+    """Report, message, move: in this order, so that a file leaves source/ only when the rest is done."""
+    file, config = todo.stored.file, deps.config
+    prefixes = {"source_prefix": config.source_prefix, "rejected_prefix": config.rejected_prefix}
+    rejected = rejection(file, arrival, result, seconds=seconds, **prefixes)
+    outcome = Outcome(
+        file,
+        "rejected",
+        ORDER_TRACKING.name,
+        deps.now(),
+        rows=result.rows,
+        rejected_rows=result.bad_rows,
+        reason=rejected.reason,
+        report=rejected.report_name,
     )
+    deps.store.write(file.bucket, rejected.report_name, rejected.report, "application/json")
+    deps.announcer.announce([outcome])
+    moved = deps.store.move(file, rejected.name)
+    fields = {"code": rejected.code, "report": rejected.report_name, "moved": moved}
+    _log.warning("rejected: %s", rejected.reason, extra=log_fields(file, **fields))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from functions.config import Config
-from functions.ports import JobLauncher
+from spark_jobs.cloud.ports import Job
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
 
@@ -46,18 +46,18 @@ def window_of(config: Config, moment: datetime) -> int:
     return int(moment.timestamp()) // config.launch_window_seconds
 
 
-def launch_for_window(launcher: JobLauncher, config: Config, bucket: str, now: datetime) -> int:
+def launch_for_window(job: Job, config: Config, bucket: str, now: datetime) -> int:
     """Have a run for the window that holds ``now`` (aware; taken *after* the mark was written); its run id."""
     length = config.launch_window_seconds
     window = window_of(config, now)
     end = datetime.fromtimestamp((window + 1) * length + MARGIN_SECONDS, UTC)
     token = _token("window", bucket, config.source_prefix, str(length), str(window))
-    return launcher.launch(token, _parameters(config, bucket, end))
+    return job.launch(token, _parameters(config, bucket, end))
 
 
-def launch_for_tick(launcher: JobLauncher, config: Config, bucket: str, tick: str) -> int:
+def launch_for_tick(job: Job, config: Config, bucket: str, tick: str) -> int:
     """Have a run at once for this tick of the sweep, the same one if the tick is delivered again; its run id."""
-    return launcher.launch(_token("tick", bucket, config.source_prefix, tick), _parameters(config, bucket, None))
+    return job.launch(_token("tick", bucket, config.source_prefix, tick), _parameters(config, bucket, None))
 
 
 def _token(kind: str, *parts: str) -> str:

@@ -14,7 +14,7 @@ from functions.dependencies import Dependencies
 from functions.failed_runs import report_failed_runs
 from functions.handler import settle
 from functions.launch import launch_for_tick
-from functions.reporting import log_fields
+from functions.logs import log_fields
 from spark_jobs.cloud.ports import StoredFile, TransientError
 
 BUDGET_SECONDS = 240.0
@@ -40,8 +40,8 @@ def sweep(tick: str, deps: Dependencies) -> SweepResult:
     random.shuffle(overdue)
     waiting, troubles = _settle_each(overdue, deps)
     run_id = None
-    if waiting and not deps.launcher.has_active_run():
-        run_id = launch_for_tick(deps.launcher, config, config.source_bucket, tick)
+    if waiting and not deps.job.has_active_run():
+        run_id = launch_for_tick(deps.job, config, config.source_bucket, tick)
     oldest = max(((deps.now() - s.created).total_seconds() for s in overdue), default=0.0)
     sweep_result = SweepResult(len(overdue), waiting, len(troubles), run_id)
     _log.info(

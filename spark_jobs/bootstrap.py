@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileStore
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileStore, Job
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings, SettingsError
 
@@ -31,6 +31,15 @@ def build_file_store() -> FileStore:
     from spark_jobs.cloud.gcs import GcsFileStore
 
     return GcsFileStore.connect()
+
+
+def build_job(job_id: int) -> Job:
+    """The Databricks job, with the SDK's login from the environment, for an operator."""
+    from databricks.sdk import WorkspaceClient
+
+    from spark_jobs.cloud.databricks_jobs import DatabricksJob
+
+    return DatabricksJob(WorkspaceClient, job_id)
 
 
 def _service_credential(name: str) -> Credentials | None:

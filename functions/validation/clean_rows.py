@@ -9,13 +9,13 @@ every piece below must match nothing that the contract refuses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
 from functions.validation.date_patterns import ANY_DAY, days_until, ordered_days
 from spark_jobs.contract.feeds import Column, Feed
+from spark_jobs.contract.file_validation import Stretch
 from spark_jobs.contract.records import line_ends
 
 # Every character but controls, blank, quote and comma. Leaving the surrogates out makes RE2 compile exact UTF-8.
@@ -25,15 +25,6 @@ _MISSING = r'(?:""|[\t ])?'
 _LONGEST_REPEAT = 999  # RE2 counts no further than 1,000
 _MONTHS = 15  # until the file's own, in which dates that are to be compared are expected
 _MEMORY = 40 * 1024 * 1024  # bytes at most that one compiled pattern and its table of states may take
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """``rows`` certainly clean rows, on so many physical ``lines``, that end before ``end``."""
-
-    end: int
-    rows: int
-    lines: int
 
 
 class CleanRowPattern:

@@ -1,4 +1,4 @@
-"""The job on Databricks, the one place where its SDK is used (its login: `databricks_login`)."""
+"""The job on Databricks, the one place where its SDK is used. The function's login: `functions.databricks_login`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from functions.ports import FailedRun
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.ports import FailedRun, JobRun, TransientError
 from spark_jobs.contract.parameters import RunParameters
 
 if TYPE_CHECKING:
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LATEST_RUNS = 24
-"""Of which failed ones are told: the largest page that the API promises, so that it is one call."""
+"""Among which failed runs are looked for: the largest page that the API promises, so that it is one call."""
 
 
-class DatabricksJobLauncher:
-    """JobLauncher over databricks-sdk. ``connect`` is called at the first launch: most events don't need it."""
+class DatabricksJob:
+    """Job over databricks-sdk. ``connect`` is called at the first call: most events don't need it."""
 
     def __init__(self, connect: Callable[[], WorkspaceClient], job_id: int) -> None:
         self._connect = connect
@@ -53,6 +52,15 @@ class DatabricksJobLauncher:
             ]
 
         return self._ask(ask)
+
+    def recent_runs(self, limit: int) -> list[JobRun]:
+        found = self._ask(lambda client: list(islice(client.jobs.list_runs(job_id=self._job_id), limit)))
+        runs = []
+        for run in found:
+            state = run.state and (run.state.result_state or run.state.life_cycle_state)
+            started = datetime.fromtimestamp((run.start_time or 0) / 1000, UTC)
+            runs.append(JobRun(run.run_id or 0, state.value if state else "UNKNOWN", started, run.run_page_url or ""))
+        return runs
 
     def _ask(self, call: Callable[[WorkspaceClient], T]) -> T:
         from databricks.sdk.errors.base import DatabricksError

@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome
+from spark_jobs.contract.parameters import RunParameters
 
 STORAGE_CALLS_AT_ONCE = 16
 """Threads that call Cloud Storage at the same time, where there are many objects to ask about."""
@@ -77,3 +78,38 @@ class Announcer(Protocol):
 
     def announce(self, outcomes: list[Outcome]) -> None:
         """Returns when every outcome is with the broker. Raises WorldTrouble."""
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """One run of the job. ``state`` is its result where there is one, its life cycle state otherwise; times are aware."""
+
+    run_id: int
+    state: str
+    started: datetime
+    page: str
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """``ended`` is aware. ``reason`` is what the run raised, at any length and with any character in it."""
+
+    run_id: int
+    ended: datetime
+    reason: str
+
+
+class Job(Protocol):
+    """The one job. Methods raise TransientError, nothing else."""
+
+    def launch(self, token: str, parameters: RunParameters) -> int:
+        """Start a run, or find the one that this token started before; its run id."""
+
+    def has_active_run(self) -> bool:
+        """Whether a run of the job is queued, waiting or running."""
+
+    def failed_runs(self, since: datetime) -> list[FailedRun]:
+        """Of the latest runs, those that failed at ``since`` (aware) or later. A canceled run didn't fail."""
+
+    def recent_runs(self, limit: int) -> list[JobRun]:
+        """The latest runs, the newest first."""

@@ -273,14 +273,14 @@ def _way(one: FileHistory) -> list[list[str]]:
 
 
 def _show_overview(settings: IngestSettings, deps: Dependencies, job_id: int | None, as_json: bool) -> None:
+    from spark_jobs.bootstrap import build_job
     from spark_jobs.operator.backlog import oldest_age, rejected_since, waiting
-    from spark_jobs.operator.job_runs import DatabricksJobRuns
     from spark_jobs.store.ingest_log import recent
     from spark_jobs.store.tables import Tables
 
     waits = waiting(deps.store, settings.layout)
     rejected = rejected_since(deps.store, settings.layout, deps.now() - timedelta(hours=24))
-    runs = DatabricksJobRuns(job_id).recent(RECENT_RUNS) if job_id else []
+    runs = build_job(job_id).recent_runs(RECENT_RUNS) if job_id else []
     with _session() as spark:
         entries = recent(spark, Tables.of(settings), RECENT_FILES)
     if as_json:

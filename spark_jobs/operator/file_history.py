@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.file_validation import CheckedRow, FileValidation, blocks_of
 from spark_jobs.contract.marks import arrival_of
-from spark_jobs.contract.records import BOM, RecordError, split_records
-from spark_jobs.contract.rows import ValidatedRow, latest_allowed, precedence, validate_header, validate_row
+from spark_jobs.contract.rows import latest_allowed, precedence
 from spark_jobs.operator.backlog import reason_of, state_of
 from spark_jobs.operator.replay import Replay, Wanted, plan
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
@@ -21,8 +21,6 @@ from spark_jobs.store.tables import Tables, of_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -153,38 +151,30 @@ def explain_key(
 ) -> list[KeyHistory]:
     """For each of these generations: which of its rows has the key, and what the target has instead, if it does."""
     target = _target_row(spark, settings, key)
-    return [
-        _explain(_rows(store, settings.feed, one.stored, one.arrival), target, settings.feed, one.file, key)
-        for one in found
-    ]
+    return [_explain(good_rows(store, settings.feed, one), target, settings.feed, one.file, key) for one in found]
 
 
-def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[ValidatedRow]:
-    """The rows of a generation that break no rule."""
-    return (row for row in _rows(store, feed, found.stored, found.arrival) if row.values is not None)
-
-
-def _explain(rows: Iterable[ValidatedRow], target: dict[str, Any] | None, feed: Feed, file: FileId, key: str) -> KeyHistory:
-    best: ValidatedRow | None = None
+def _explain(rows: Iterable[CheckedRow], target: dict[str, Any] | None, feed: Feed, file: FileId, key: str) -> KeyHistory:
+    best: CheckedRow | None = None
     for row in rows:
-        if row.values is None or row.values[feed.position(feed.key)] != key:
+        if row.values[feed.position(feed.key)] != key:
             continue
-        if best is None or precedence(feed, row.values) > precedence(feed, best.values or ()):
+        if best is None or precedence(feed, row.values) > precedence(feed, best.values):
             best = row
-    if best is None or best.values is None:
+    if best is None:
         return KeyHistory(f"{file} has no good row for {feed.key} {key!r}; bad ones are in orders_rejected_rows")
     stamp = best.values[feed.position(feed.newest_by[0])]
-    mine = f"row {best.row} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
+    mine = f"row {best.number} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
     if target is None:
-        return KeyHistory(f"{mine} has not reached the target yet", best.row)
+        return KeyHistory(f"{mine} has not reached the target yet", best.number)
     theirs = f"row {target['row_number']} of {target['file_id']} ({target['stamp']:%Y-%m-%d %H:%M:%S})"
     if target["file_id"] == str(file):
         return KeyHistory(
-            f"the target has {mine}" if target["row_number"] == best.row else f"the target has {theirs}", best.row
+            f"the target has {mine}" if target["row_number"] == best.number else f"the target has {theirs}", best.number
         )
     if precedence(feed, target["values"]) == precedence(feed, best.values):
-        return KeyHistory(f"the target has the same content as {mine}, brought by {theirs}", best.row)
-    return KeyHistory(f"{mine} was outranked by {theirs}", best.row, target["file_id"], target["row_number"])
+        return KeyHistory(f"the target has the same content as {mine}, brought by {theirs}", best.number)
+    return KeyHistory(f"{mine} was outranked by {theirs}", best.number, target["file_id"], target["row_number"])
 
 
 def _target_row(spark: SparkSession, settings: IngestSettings, key: str) -> dict[str, Any] | None:
@@ -200,27 +190,11 @@ def _target_row(spark: SparkSession, settings: IngestSettings, key: str) -> dict
     return {"file_id": row["file_id"], "row_number": row["row_number"], "values": values, "stamp": stamp}
 
 
-def _rows(store: FileStore, feed: Feed, stored: StoredFile, arrival: datetime) -> Iterator[ValidatedRow]:
-    """The rows as far as the file can be read; one that was rejected may end anywhere."""
-    with store.open_file(stored.file) as stream:
-        if stream is None:
-            return
-        chunks = iter(lambda: stream.read(_CHUNK), b"")
-        first = next(chunks, b"")
-
-        def all_chunks() -> Iterator[bytes]:
-            yield first.removeprefix(BOM)
-            yield from chunks
-
-        try:
-            records = split_records(all_chunks())
-            header = next(records, None)
-            if header is None:
+def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[CheckedRow]:
+    """The rows of a generation that break no rule, as far as the file can be read: a rejected file may end anywhere."""
+    file = FileValidation(feed, latest_allowed(feed, found.arrival))
+    with store.open_file(found.stored.file) as stream:
+        for block, last in blocks_of(stream) if stream else ():
+            yield from (row for row in file.take(block, last=last) if not row.faults)
+            if file.violations:
                 return
-            positions, faults = validate_header(feed, header)
-            if faults:
-                return
-            for number, record in enumerate(records, 1):
-                yield validate_row(feed, positions, record, number, latest_allowed(feed, arrival))
-        except (RecordError, UnicodeDecodeError):
-            return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spark_jobs.cloud.ports import FileStore
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.rows import ValidatedRow
+from spark_jobs.contract.file_validation import CheckedRow
 from spark_jobs.operator.file_history import Found, good_rows
 from spark_jobs.settings import IngestSettings
 from spark_jobs.store.tables import Tables
@@ -44,7 +44,7 @@ def ties(spark: SparkSession, store: FileStore, settings: IngestSettings, found:
             yield from sorted(_tied(spark, settings, one.file, some), key=lambda tie: tie.row)
 
 
-def _tied(spark: SparkSession, settings: IngestSettings, file: FileId, rows: Sequence[ValidatedRow]) -> list[Tie]:
+def _tied(spark: SparkSession, settings: IngestSettings, file: FileId, rows: Sequence[CheckedRow]) -> list[Tie]:
     import pyarrow as pa
     from pyspark.sql import functions as F
 
@@ -52,7 +52,7 @@ def _tied(spark: SparkSession, settings: IngestSettings, file: FileId, rows: Seq
 
     feed = settings.feed
     same = (feed.key, feed.newest_by[0])
-    batch = as_arrow(feed, [(str(file), row.row, row.values, None, None) for row in rows])
+    batch = as_arrow(feed, [(str(file), row.number, row.values, None, None) for row in rows])
     mine = spark.createDataFrame(pa.Table.from_batches([batch]), staged_ddl(feed)).alias("s")
     target = spark.table(Tables.of(settings).target).alias("t")
     meet = reduce(lambda one, other: one & other, (F.col(f"t.{name}") == F.col(f"s.{name}") for name in same))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, BinaryIO
 
 from spark_jobs.contract.feeds import Feed
-from spark_jobs.contract.records import BOM, Record, RecordError, split_records
-from spark_jobs.contract.rows import ValidatedRow, Value, validate_header, validate_row
-from spark_jobs.contract.violations import RULES, Violation
-from spark_jobs.reading.staged_rows import as_arrow
+from spark_jobs.contract.file_validation import FileValidation, blocks_of, lines_as_blocks
+from spark_jobs.contract.records import Record, RecordError, split_records
+from spark_jobs.contract.rows import ValidatedRow, validate_row
+from spark_jobs.contract.violations import Violation
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, StagedRow, as_arrow
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,15 +23,10 @@ MAX_PLAIN_BYTES = 8192
 """Longer lines are never taken for plain ones."""
 NOT_LINES = "not_lines"
 """Not a violation: the mark's hint was wrong, a record of this file isn't one line."""
-WHOLE_FILE_ROW = 0
-"""``row_number`` of what is said about a file as a whole; such a file is never merged."""
 _OUT_ROWS = 10_000
 
 Arrow = Iterable["pyarrow.RecordBatch"]
 Validate = Callable[[Arrow], Iterator["pyarrow.RecordBatch"]]
-READ_BYTES = 256 * 1024
-StagedRow = tuple[str, int, Sequence[Value] | None, str | None, Sequence[Violation] | None]
-"""file id, row number, then typed values, or the raw line (none for the file as a whole) and its violations."""
 
 
 def lines_validator(feed: Feed, positions: Sequence[int], latest: Mapping[str, datetime]) -> Validate:
@@ -55,9 +52,7 @@ def validate_line(feed: Feed, positions: Sequence[int], latest: datetime, file_i
 
 def validate_stream(feed: Feed, file_id: str, latest: datetime, stream: BinaryIO) -> Iterator[StagedRow]:
     """For one file's bytes, from their beginning."""
-    start = stream.read(len(BOM)).removeprefix(BOM)
-    chunks = chain([start], iter(lambda: stream.read(READ_BYTES), b""))
-    return _validate_file(feed, file_id, latest, chunks)
+    return _validate_file(feed, file_id, latest, blocks_of(stream))
 
 
 def files_validator(feed: Feed, latest: Mapping[str, datetime]) -> Validate:
@@ -72,47 +67,24 @@ def files_validator(feed: Feed, latest: Mapping[str, datetime]) -> Validate:
 def _validate_files(
     feed: Feed, latest: Mapping[str, datetime], rows: Iterator[tuple[str, int, bytes]]
 ) -> Iterator[StagedRow]:
-    pending = next(rows, None)
-    while pending is not None:
-        file_id = pending[0]
-        following: list[tuple[str, int, bytes] | None] = [None]
-        first = pending
-
-        def lines(first: tuple[str, int, bytes] = first, following: list[Any] = following) -> Iterator[bytes]:
-            # Hadoop's reader has taken a BOM away already; other readers may not.
-            yield first[2].removeprefix(BOM) + b"\n"
-            for row in rows:
-                if row[0] != first[0]:
-                    following[0] = row
-                    return
-                yield row[2] + b"\n"
-
-        feed_lines = lines()
-        yield from _validate_file(feed, file_id, latest[file_id], feed_lines)
-        for _ in feed_lines:  # judged no further: on to the next file
-            pass
-        pending = following[0]
+    # A file that is not validated to its end is skipped: groupby discards what is left of a group.
+    for file_id, lines in groupby(rows, key=itemgetter(0)):
+        blocks = lines_as_blocks(value for _, _, value in lines)
+        yield from _validate_file(feed, file_id, latest[file_id], blocks)
 
 
-def _validate_file(feed: Feed, file_id: str, latest: datetime, chunks: Iterable[bytes]) -> Iterator[StagedRow]:
-    records = split_records(chunks)
-    row = 0
-    try:
-        header = next(records, None)
-        if header is None:
-            yield _whole_file(file_id, "no_header", "the file has no header row")
+def _validate_file(feed: Feed, file_id: str, latest: datetime, blocks: Iterable[tuple[bytes, bool]]) -> Iterator[StagedRow]:
+    file = FileValidation(feed, latest)
+    for block, last in blocks:
+        for row in file.take(block, last=last):
+            if row.faults:
+                raw = row.record.raw.decode("utf-8", "replace")
+                yield file_id, row.number, None, raw[:MAX_RAW_CHARACTERS], list(file.describe(row))
+            else:
+                yield file_id, row.number, row.values, None, None
+        if file.violations:
+            yield file_id, WHOLE_FILE_ROW, None, None, file.violations
             return
-        positions, violations = validate_header(feed, header)
-        if violations:
-            yield file_id, WHOLE_FILE_ROW, None, None, violations
-            return
-        for record in records:
-            row += 1
-            yield _out(file_id, validate_row(feed, positions, record, row, latest), record)
-    except RecordError as error:
-        yield _whole_file(file_id, error.code, f"{RULES[error.code].title.lower()}: line {error.line}", error.line)
-    except UnicodeDecodeError:
-        yield _whole_file(file_id, "encoding", f"the file isn't UTF-8: row {row}")
 
 
 def _whole_file(file_id: str, code: str, message: str = "", line: int | None = None) -> StagedRow:

@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC
 
-from spark_jobs.batches import Batch, WaitingFile
-from spark_jobs.contract.object_names import rejected_name, report_name
-from spark_jobs.contract.reports import build_report
-from spark_jobs.contract.validation_results import ValidationResult
-from spark_jobs.contract.violations import Violation, shorten
+from spark_jobs.batches import Batch, FileCounts, WaitingFile
+from spark_jobs.cloud.ports import FileGone
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.file_validation import validate
+from spark_jobs.contract.rejections import rejection
+from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
+from spark_jobs.contract.violations import RULES, Violation, shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.store.ingest_log import LogEntry
+
+REPORT_SECONDS = 60.0
+"""How long a file that must be rejected is validated once more, for the sender's report."""
+
+
+def find_rejected(
+    counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings, deps: Dependencies
+) -> dict[FileId, ValidationResult]:
+    """The files that must not load, with what is wrong. The function rejects most of them, but it may run out of time.
+
+    Raises FileGone where one is overwritten in the meantime.
+    """
+    rejected = {}
+    for file, found in counts.items():
+        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
+        if file in left and (found.fault or excess):
+            violation = Violation(found.fault, RULES[found.fault].title) if found.fault else excess
+            rejected[file] = _validated_again(left[file], found, violation, settings, deps)
+    return rejected
+
+
+def _validated_again(
+    waiting: WaitingFile, found: FileCounts, violation: Violation | None, settings: IngestSettings, deps: Dependencies
+) -> ValidationResult:
+    """The result that the function would come to, so that the sender's report reads the same whoever rejects the file.
+    ``violation`` is what staging found: it rejects the file where time runs out before validation gets that far.
+    """
+    deadline = deps.elapsed() + REPORT_SECONDS
+    with deps.store.open_file(waiting.file) as stream:
+        if stream is None:
+            raise FileGone(str(waiting.file))
+        result = validate(
+            stream,
+            feed=settings.feed,
+            name=waiting.file.name.removeprefix(settings.layout.source_prefix),
+            arrival=waiting.arrival,
+            max_bad_row_ratio=settings.max_bad_row_ratio,
+            size=waiting.stored.size,
+            out_of_time=lambda: deps.elapsed() > deadline,
+        )
+    if result.rejecting or violation is None:
+        return result
+    counts = {**result.counts, violation.code: {"": 1}}
+    violations = (violation, *result.violations)[:MAX_VIOLATIONS]
+    return replace(result, rows=found.rows, bad_rows=found.bad_rows, counts=counts, violations=violations)
 
 
 def reject(
     waiting: WaitingFile, result: ValidationResult, batch: Batch, settings: IngestSettings, deps: Dependencies
 ) -> LogEntry:
-    """Write the report; the file moves aside with the others, once its line is in the log."""
-    violation = result.rejecting
-    if violation is None:
-        raise ValueError(f"{waiting.file} has no violation of the whole file")
+    """Write the report; the file itself moves to the rejected folder once its line is in the log."""
     layout = settings.layout
-    report = report_name(rejected_name(waiting.file, layout.source_prefix, layout.rejected_prefix))
-    content = build_report(str(waiting.file), result, seconds=0.0)
-    body = json.dumps(content, ensure_ascii=False, indent=2).encode()
-    deps.store.write(waiting.file.bucket, report, body, "application/json")
+    prefixes = {"source_prefix": layout.source_prefix, "rejected_prefix": layout.rejected_prefix}
+    rejected = rejection(waiting.file, waiting.arrival, result, seconds=0.0, **prefixes)
+    deps.store.write(waiting.file.bucket, rejected.report_name, rejected.report, "application/json")
     return LogEntry(
         waiting.file,
         "rejected",
@@ -35,8 +78,8 @@ def reject(
         waiting.arrival.astimezone(UTC),
         deps.now(),
         batch.attempts[waiting.file],
-        reason=f"{violation.code}: {violation.message}",
-        report=report,
+        reason=rejected.reason,
+        report=rejected.report_name,
         rows=result.rows,
         rejected_rows=result.bad_rows,
     )

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFile
-from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import latest_allowed
-from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
-from spark_jobs.contract.violations import Violation
+from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.counts import count_staged
 from spark_jobs.reading.row_validation import NOT_LINES
 from spark_jobs.settings import IngestSettings
+from spark_jobs.steps.reject import find_rejected
 from spark_jobs.store.commit_retry import commit_with_retry
 from spark_jobs.store.tables import Tables, at_version
 
@@ -65,7 +65,11 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
                 raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
             not_lines |= set(miscounted)
             continue
-        if bad := _find_rejected(staged, counts, left, settings):
+        try:
+            bad = find_rejected(counts, left, settings, deps)
+        except FileGone:
+            continue
+        if bad:
             rejected |= bad
             left = {file: w for file, w in left.items() if file not in bad}
             continue
@@ -165,39 +169,3 @@ def _commit_of(spark: SparkSession, stage_table: str, batch_id: str) -> tuple[in
 
 def _complete(found: FileCounts, rows: int) -> bool:
     return found.fault is not None or (found.rows == rows and found.numbers == rows * (rows + 1) // 2)
-
-
-def _find_rejected(
-    staged: DataFrame, counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings
-) -> dict[FileId, ValidationResult]:
-    """The files that must not load, each with what is said about it. The function saw most of them; not all it judged
-    to their end."""
-    rejected = {}
-    for file, found in counts.items():
-        if file not in left:
-            continue
-        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
-        if found.fault or excess:
-            rejected[file] = _judgement(staged, file, found, excess if not found.fault else None)
-    return rejected
-
-
-def _judgement(staged: DataFrame, file: FileId, found: FileCounts, excess: Violation | None) -> ValidationResult:
-    from pyspark.sql import functions as F
-
-    broken = staged.where((F.col("file_id") == str(file)) & F.col("violations").isNotNull()).select(
-        "row_number", F.explode("violations").alias("v")
-    )
-    counter = broken.groupBy("v.code", "v.column").count().collect()
-    counts: dict[str, dict[str, int]] = {}
-    for row in counter:
-        counts.setdefault(row["code"], {})[row["column"] or ""] = row["count"]
-    first = broken.orderBy("row_number").limit(MAX_VIOLATIONS - 1).collect()
-    violations = [
-        Violation(row["v"]["code"], row["v"]["message"], row["row_number"] or None, row["v"]["column"], row["v"]["value"])
-        for row in first
-    ]
-    if excess:
-        violations.insert(0, excess)
-        counts[excess.code] = {"": 1}
-    return ValidationResult(found.rows, found.bad_rows, counts, tuple(violations))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from functions.validation.file_validator import judge
+from functions.validation.upload import validate_upload
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.dependencies import Dependencies
@@ -175,7 +175,7 @@ class Ours(Contender):
 def accepted(store: MirroredFileStore, name: str, content: bytes, arrival: datetime) -> None:
     """Upload a file and mark it with what the function's own gate says of it."""
     stored = store.upload(name, content, created=arrival)
-    result = judge(
+    result = validate_upload(
         io.BytesIO(content), name=name.rpartition("/")[2], arrival=arrival, max_bad_row_ratio=0.1, size=len(content)
     )
     if result.violations and result.bad_rows == 0:

@@ -68,11 +68,11 @@ def _stream(source: str) -> Iterator[BinaryIO]:
 
 
 def judging(source: str, size: int, max_ratio: float = MAX_BAD_ROW_RATIO) -> dict[str, Any]:
-    from functions.validation.file_validator import judge
+    from functions.validation.upload import validate_upload
 
     with _stream(source) as stream:
         started, cpu = time.perf_counter(), time.process_time()
-        found = judge(stream, name=NAME, arrival=ARRIVAL, max_bad_row_ratio=max_ratio, size=size)
+        found = validate_upload(stream, name=NAME, arrival=ARRIVAL, max_bad_row_ratio=max_ratio, size=size)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     return {"seconds": seconds, "cpu": cpu, "rows": found.rows, "bad_rows": found.bad_rows, "given_up": found.partial}
 

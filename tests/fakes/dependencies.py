@@ -9,7 +9,7 @@ from functions.config import Config
 from functions.dependencies import Dependencies
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeClock, FakeFileStore
-from tests.fakes.job_launcher import FakeJobLauncher
+from tests.fakes.job import FakeJob
 
 BUCKET = "orders-data"
 NAME = "source/order_tracking_2026_01_31.csv"
@@ -24,7 +24,7 @@ class FakeWorld:
 
     config: Config = field(default_factory=lambda: Config(job_id=77, source_bucket=BUCKET))
     clock: FakeClock = field(default_factory=FakeClock)
-    launcher: FakeJobLauncher = field(default_factory=FakeJobLauncher)
+    job: FakeJob = field(default_factory=FakeJob)
     announcer: FakeAnnouncer = field(default_factory=FakeAnnouncer)
     store: FakeFileStore = field(init=False)
 
@@ -37,7 +37,7 @@ class FakeWorld:
         return Dependencies(
             config=self.config,
             store=self.store,
-            launcher=self.launcher,
+            job=self.job,
             announcer=self.announcer,
             now=self.clock,
             elapsed=lambda: self.clock().timestamp(),

@@ -70,7 +70,7 @@ def test_a_finalized_event_ends_in_a_mark_and_a_run(fake: FakeWorld, upload: Any
     stored = fake.store.upload(NAME, GOOD)
     answer = upload.post("/", **mode(generation=str(stored.file.generation)))
     assert answer.status_code == 200
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
 
 
 @pytest.mark.parametrize("mode", [binary, structured])
@@ -81,7 +81,7 @@ def test_any_object_name_comes_through_unchanged_and_ends_as_a_rejection(
     stored = fake.store.upload(name, GOOD)
     assert upload.post("/", **mode(name=name, generation=str(stored.file.generation))).status_code == 200
     if name.startswith("source/with space/"):
-        assert len(fake.launcher.runs) == 1
+        assert len(fake.job.runs) == 1
         return
     (outcome,) = fake.announcer.outcomes
     assert outcome.file.name == name
@@ -155,7 +155,7 @@ def test_a_tick_of_the_scheduler_sweeps(fake: FakeWorld, tick: Any) -> None:
     fake.age(seconds=601)
     assert tick.post("/", **binary("tick")).status_code == 200
     assert tick.post("/", **structured("tick")).status_code == 200
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
 
 
 def test_importing_main_loads_no_sdk_opens_no_connection_and_reads_no_environment() -> None:

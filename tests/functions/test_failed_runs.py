@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.failed_runs import LOOK_BACK, UNBALANCED
-from functions.ports import FailedRun
 from functions.sweep import sweep
 from spark_jobs.cli import UnbalancedLog, check_balance
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
 from spark_jobs.store.ingest_log import LogEntry
@@ -30,7 +29,7 @@ def _shown(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def failed(fake: FakeWorld, reason: str = "SessionError: no catalog", **ago: float) -> None:
-    fake.launcher.failed.append(FailedRun(7, fake.clock() - timedelta(**ago), reason))
+    fake.job.failed.append(FailedRun(7, fake.clock() - timedelta(**ago), reason))
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -96,7 +95,7 @@ def test_trouble_while_asking_is_a_warning_and_files_are_settled_and_launched_al
     def refuse(_since: datetime) -> list[FailedRun]:
         raise TransientError("Databricks job 77: PermissionDenied")
 
-    monkeypatch.setattr(fake.launcher, "failed_runs", refuse)
+    monkeypatch.setattr(fake.job, "failed_runs", refuse)
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
     assert sweep("tick-1", fake.deps).run_id == 1
@@ -115,8 +114,8 @@ def test_files_come_first(fake: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> N
         calls.append("failed_runs")
         return []
 
-    monkeypatch.setattr(fake.launcher, "launch", launch)
-    monkeypatch.setattr(fake.launcher, "failed_runs", failed_runs)
+    monkeypatch.setattr(fake.job, "launch", launch)
+    monkeypatch.setattr(fake.job, "failed_runs", failed_runs)
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
     sweep("tick-1", fake.deps)

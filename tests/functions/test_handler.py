@@ -29,7 +29,7 @@ def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake
     mark = mark_of(fake)
     assert mark is not None
     assert (mark.rows, mark.bad_rows, mark.partial, mark.splittable) == (1, 0, False, True)
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
     assert fake.announcer.outcomes == []
 
 
@@ -39,7 +39,7 @@ def test_the_same_event_again_launches_without_reading_the_file_again(fake: Fake
     fake.store.calls.clear()
     handle_upload(upload.file, fake.deps)
     assert fake.store.calls == [("stat", NAME)]
-    assert len(fake.launcher.runs) == 1, "the same window, the same run"
+    assert len(fake.job.runs) == 1, "the same window, the same run"
 
 
 def test_within_a_window_one_instance_asks_the_world_only_once_about_a_file(fake: FakeWorld) -> None:
@@ -51,17 +51,17 @@ def test_within_a_window_one_instance_asks_the_world_only_once_about_a_file(fake
     fake.age(seconds=30)
     handle_upload(upload.file, instance)
     assert fake.store.calls == [("stat", NAME)]
-    assert len(fake.launcher.runs) == 2
+    assert len(fake.job.runs) == 2
 
 
 def test_an_event_whose_launch_failed_is_not_taken_for_a_repeated_one(fake: FakeWorld) -> None:
     upload, instance = fake.store.upload(NAME, GOOD), fake.deps
-    fake.launcher.trouble = "503"
+    fake.job.trouble = "503"
     with pytest.raises(TransientError):
         handle_upload(upload.file, instance)
-    fake.launcher.trouble = None
+    fake.job.trouble = None
     handle_upload(upload.file, instance)
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
 
 
 def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_name(fake: FakeWorld) -> None:
@@ -76,7 +76,7 @@ def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_n
     assert report["summary"]
     (outcome,) = fake.announcer.outcomes
     assert (outcome.kind, outcome.file, outcome.report) == ("rejected", upload.file, moved + ".report.json")
-    assert fake.launcher.runs == {}
+    assert fake.job.runs == {}
 
 
 @pytest.mark.parametrize("broken", ["write", "announce", "move"])
@@ -103,7 +103,7 @@ def test_trouble_with_the_world_raises_so_that_the_event_comes_again_and_the_fil
     assert fake.store.names() == [NAME]
     handle_upload(upload.file, fake.deps)
     assert mark_of(fake)
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
 
 
 def test_an_object_that_the_service_refuses_for_good_is_acknowledged_and_left(fake: FakeWorld) -> None:
@@ -115,7 +115,7 @@ def test_an_object_that_the_service_refuses_for_good_is_acknowledged_and_left(fa
 
     fake.store.trouble = refuse
     handle_upload(upload.file, fake.deps)
-    assert fake.launcher.runs == {}
+    assert fake.job.runs == {}
 
 
 @pytest.mark.parametrize("moment", ["stat", "open_file", "read", "annotate"])
@@ -132,7 +132,7 @@ def test_an_overwrite_at_any_moment_leaves_the_newer_generation_unmarked_and_in_
         return
     assert mark_of(fake) is None
     assert NAME in fake.store.names()
-    assert fake.launcher.runs == {}
+    assert fake.job.runs == {}
 
 
 def test_an_overwrite_just_before_the_move_leaves_the_newer_generation_where_it_is(fake: FakeWorld) -> None:
@@ -169,7 +169,7 @@ def test_an_empty_object_and_objects_that_are_not_ours_are_left_alone(fake: Fake
     for name in (NAME, "archive/x.csv", "source/folder/"):
         handle_upload(fake.store.upload(name, b"").file, fake.deps)
     assert fake.store.names() == sorted([NAME, "archive/x.csv", "source/folder/"])
-    assert fake.launcher.runs == {}
+    assert fake.job.runs == {}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_file_that_takes_too_long_is_accepted_on_what_was_seen(fake: FakeWorld
     mark = mark_of(fake)
     assert mark is not None
     assert mark.partial
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
 
 
 def happen_once(fake: FakeWorld, moment: str, what: Callable[[], object]) -> None:
@@ -222,13 +222,13 @@ def fail_once(fake: FakeWorld, where: str) -> None:
         raise TransientError("503")
 
     if where == "launch":
-        original = fake.launcher.launch
+        original = fake.job.launch
 
         def launch(token: str, parameters: object) -> int:
-            fake.launcher.launch = original  # type: ignore[method-assign]
+            fake.job.launch = original  # type: ignore[method-assign]
             raise TransientError("503")
 
-        fake.launcher.launch = launch  # type: ignore[method-assign]
+        fake.job.launch = launch  # type: ignore[method-assign]
     elif where == "announce":
 
         def once() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from functions.config import Config
 from functions.launch import launch_for_tick, launch_for_window
-from tests.fakes.job_launcher import FakeJobLauncher
+from tests.fakes.job import FakeJob
 
 CONFIG = Config(job_id=1)
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -15,7 +15,7 @@ MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.
 
 @given(MOMENTS, st.integers(1, 55), st.floats(0, 200))
 def test_two_moments_share_a_run_exactly_if_they_share_a_window(moment: datetime, window: int, later: float) -> None:
-    launcher, config = FakeJobLauncher(), Config(job_id=1, launch_window_seconds=window)
+    launcher, config = FakeJob(), Config(job_id=1, launch_window_seconds=window)
     other = moment + timedelta(seconds=later)
     launch_for_window(launcher, config, "orders-data", moment)
     launch_for_window(launcher, config, "orders-data", other)
@@ -25,7 +25,7 @@ def test_two_moments_share_a_run_exactly_if_they_share_a_window(moment: datetime
 
 @given(MOMENTS, st.integers(1, 55))
 def test_the_run_waits_until_after_every_mark_of_its_window_but_never_over_a_minute(moment: datetime, window: int) -> None:
-    launcher = FakeJobLauncher()
+    launcher = FakeJob()
     launch_for_window(launcher, Config(job_id=1, launch_window_seconds=window), "orders-data", moment)
     (parameters,) = launcher.runs.values()
     assert parameters.not_before is not None
@@ -34,7 +34,7 @@ def test_the_run_waits_until_after_every_mark_of_its_window_but_never_over_a_min
 
 @given(st.text(max_size=500), st.text(max_size=500))
 def test_tokens_fit_whatever_the_names_and_differ_between_buckets(bucket: str, tick: str) -> None:
-    launcher = FakeJobLauncher()
+    launcher = FakeJob()
     now = datetime(2026, 1, 1, tzinfo=UTC)
     launch_for_window(launcher, CONFIG, bucket, now)
     launch_for_window(launcher, CONFIG, bucket + "x", now)
@@ -44,7 +44,7 @@ def test_tokens_fit_whatever_the_names_and_differ_between_buckets(bucket: str, t
 
 
 def test_a_tick_that_is_delivered_twice_is_one_run_and_waits_for_nothing() -> None:
-    launcher = FakeJobLauncher()
+    launcher = FakeJob()
     assert launch_for_tick(launcher, CONFIG, "b", "1") == launch_for_tick(launcher, CONFIG, "b", "1")
     (parameters,) = launcher.runs.values()
     assert parameters.not_before is None

@@ -31,7 +31,7 @@ def test_files_whose_event_never_came_are_judged_and_share_one_run(fake: FakeWor
     sweep_result = sweep("tick-1", fake.deps)
     assert marked(fake) == set(NAMES[:-1])
     assert len(fake.store.names("rejected/")) == 2
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
     assert (sweep_result.seen, sweep_result.waiting) == (7, 6)
 
 
@@ -40,7 +40,7 @@ def test_a_file_within_its_grace_is_left_to_its_event(fake: FakeWorld) -> None:
     fake.age(seconds=599)
     sweep("tick-1", fake.deps)
     assert marked(fake) == set()
-    assert fake.launcher.runs == {}
+    assert fake.job.runs == {}
 
 
 def test_a_marked_file_whose_run_failed_gets_a_run_of_the_tick_s_own(fake: FakeWorld) -> None:
@@ -49,21 +49,21 @@ def test_a_marked_file_whose_run_failed_gets_a_run_of_the_tick_s_own(fake: FakeW
     fake.age(seconds=601)
     sweep("tick-1", fake.deps)
     sweep("tick-1", fake.deps)
-    assert len(fake.launcher.runs) == 2, "a tick delivered twice launches once"
+    assert len(fake.job.runs) == 2, "a tick delivered twice launches once"
     sweep("tick-2", fake.deps)
-    assert len(fake.launcher.runs) == 3
+    assert len(fake.job.runs) == 3
 
 
 def test_nothing_is_launched_while_a_run_is_queued_or_running(fake: FakeWorld) -> None:
     fake.store.upload(NAMES[0], GOOD)
     fake.age(seconds=601)
-    fake.launcher.active = True
+    fake.job.active = True
     assert sweep("tick-1", fake.deps).run_id is None
     assert marked(fake) == {NAMES[0]}, "judged all the same"
 
 
 def test_nothing_waiting_means_that_databricks_out_of_reach_is_no_trouble(fake: FakeWorld) -> None:
-    fake.launcher.trouble = "down"
+    fake.job.trouble = "down"
     assert sweep("tick-1", fake.deps).run_id is None
 
 
@@ -92,7 +92,7 @@ def test_one_file_s_trouble_does_not_keep_the_others_and_is_raised_at_the_end(fa
     with pytest.raises(TransientError):
         sweep("tick-1", fake.deps)
     assert marked(fake) == set(NAMES) - {NAMES[3]}
-    assert len(fake.launcher.runs) == 1
+    assert len(fake.job.runs) == 1
 
 
 def test_a_tick_stops_when_its_time_is_up_and_a_later_one_reaches_the_rest(fake: FakeWorld) -> None:
@@ -114,4 +114,4 @@ def test_an_object_that_stays_empty_is_shown_and_never_moved(fake: FakeWorld, ca
         sweep("tick-1", fake.deps)
     assert "stale_empty" in caplog.text
     assert fake.store.names() == [NAMES[0]]
-    assert fake.launcher.runs == {}
+    assert fake.job.runs == {}

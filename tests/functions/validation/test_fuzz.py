@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.validation import file_validator as validation
-from functions.validation.file_validator import judge
+from functions.validation.upload import validate_upload
+from spark_jobs.contract import file_validation as validation
 from tests.oracle import read_file
 from tests.strategies import ARRIVAL, NAME
 
@@ -62,7 +62,7 @@ def mutated(rng: random.Random) -> bytes:
 
 def check(content: bytes) -> None:
     started = time.process_time()
-    found = judge(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)
+    found = validate_upload(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)
     assert time.process_time() - started < 1
     expected = read_file(content, ARRIVAL)
     if expected is None:

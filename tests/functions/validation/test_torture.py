@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.validation.file_validator import judge
+from functions.validation.upload import validate_upload
 from spark_jobs.contract.reports import build_report
 from tests.oracle import read_file
 from tests.strategies import ARRIVAL
@@ -20,7 +20,7 @@ CASES = sorted(folder.name for folder in TORTURE.iterdir() if folder.is_dir())
 @pytest.mark.parametrize("case", CASES)
 def test_the_file_gets_its_report(case: str) -> None:
     (path,) = (TORTURE / case).glob("*.csv")
-    result = judge(io.BytesIO(path.read_bytes()), name=path.name, arrival=ARRIVAL, max_bad_row_ratio=0.1)
+    result = validate_upload(io.BytesIO(path.read_bytes()), name=path.name, arrival=ARRIVAL, max_bad_row_ratio=0.1)
     report = build_report(path.name, result, seconds=0, arrival=ARRIVAL)
     assert report == json.loads((TORTURE / case / "report.json").read_text())
 

@@ -12,12 +12,11 @@ from datetime import timedelta
 import pytest
 from werkzeug.exceptions import ServiceUnavailable
 
-from functions import bootstrap, reporting
+from functions import bootstrap, logs
 from functions.failed_runs import LOOK_BACK, UNBALANCED
 from functions.handler import handle_upload
-from functions.ports import FailedRun
 from functions.sweep import sweep
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
 from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeWorld
 from tests.infra.gcp.provider_schemas import ROOT
@@ -40,7 +39,7 @@ def lines() -> Iterator[io.StringIO]:
     """What the function prints, by its own formatter."""
     stream = io.StringIO()
     bootstrap._prepare_logging()  # once per process, and not again when the first request comes
-    reporting.configure_logging()
+    logs.configure_logging()
     loggers = [logging.getLogger(name) for name in ("functions", "spark_jobs")]
     (shown,) = loggers[0].handlers
     assert isinstance(shown, logging.StreamHandler)
@@ -106,7 +105,7 @@ def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.Strin
 )
 def test_a_failed_run_is_counted_once_and_is_no_error_of_the_function(lines: io.StringIO, reason: str, metric: str) -> None:
     fake = FakeWorld()
-    fake.launcher.failed.append(FailedRun(7, fake.clock(), reason))
+    fake.job.failed.append(FailedRun(7, fake.clock(), reason))
     sweep("tick", fake.deps)
     (entry,) = [entry for entry in printed(lines) if entry["message"] != "swept"]
     assert [name for name in METRICS if matching(name, entry)] == [metric]

@@ -1,4 +1,4 @@
-"""One suite for the JobLauncher port: the fake, and the real adapter with the real SDK on the local jobs server."""
+"""One suite for the Job port: the fake, and the real adapter with the real SDK on the local jobs server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config as SdkConfig
 
-from functions.ports import FailedRun, JobLauncher
-from spark_jobs.cloud.databricks_jobs import DatabricksJobLauncher
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.databricks_jobs import DatabricksJob
+from spark_jobs.cloud.ports import FailedRun, Job, TransientError
 from spark_jobs.contract.parameters import RunParameters
-from tests.fakes.job_launcher import FakeJobLauncher
+from tests.fakes.job import FakeJob
 from tests.jobs_fixtures import BUNDLE, RunningJobsServer, StartJobsServer, until
 
 PARAMETERS = RunParameters("orders-data", "source/", "archive/", "rejected/", "", 0.1, datetime(2026, 2, 1, tzinfo=UTC))
@@ -42,12 +41,12 @@ resources:
 
 
 @dataclass
-class Job:
+class JobUnderTest:
     """A launcher to test, and a way to let its runs end."""
 
-    launcher: JobLauncher
+    launcher: Job
     gate: Path | None = None
-    fake: FakeJobLauncher | None = None
+    fake: FakeJob | None = None
     server: RunningJobsServer | None = None
     tokens: list[str] = field(default_factory=list)
 
@@ -64,10 +63,10 @@ class Job:
         return run
 
 
-def launcher_on(server: RunningJobsServer, **settings: Any) -> DatabricksJobLauncher:
+def launcher_on(server: RunningJobsServer, **settings: Any) -> DatabricksJob:
     settings.setdefault("retry_timeout_seconds", 5)
     config = SdkConfig(host=server.url, token="local", auth_type="pat", **settings)
-    return DatabricksJobLauncher(lambda: WorkspaceClient(config=config), server.job_ids["ingest"])
+    return DatabricksJob(lambda: WorkspaceClient(config=config), server.job_ids["ingest"])
 
 
 def start_job(tmp_path: Path, start: StartJobsServer, mode: str, value: str | Path) -> RunningJobsServer:
@@ -80,31 +79,31 @@ def start_job(tmp_path: Path, start: StartJobsServer, mode: str, value: str | Pa
 
 
 @pytest.fixture
-def real(tmp_path: Path, start_jobs_server: StartJobsServer) -> Job:
+def real(tmp_path: Path, start_jobs_server: StartJobsServer) -> JobUnderTest:
     gate = tmp_path / "gate"
     server = start_job(tmp_path, start_jobs_server, "wait", gate)
-    return Job(launcher_on(server), gate=gate, server=server)
+    return JobUnderTest(launcher_on(server), gate=gate, server=server)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
-def job(request: pytest.FixtureRequest) -> Iterator[Job]:
+def job(request: pytest.FixtureRequest) -> Iterator[JobUnderTest]:
     if request.param == "fake":
-        fake = FakeJobLauncher()
-        yield Job(fake, fake=fake)
+        fake = FakeJob()
+        yield JobUnderTest(fake, fake=fake)
     else:
-        real: Job = request.getfixturevalue("real")
+        real: JobUnderTest = request.getfixturevalue("real")
         yield real
         real.let_runs_end()
 
 
-def test_one_token_is_one_run_however_often_and_from_however_many_places(job: Job) -> None:
+def test_one_token_is_one_run_however_often_and_from_however_many_places(job: JobUnderTest) -> None:
     with ThreadPoolExecutor(4) as pool:
         runs = set(pool.map(lambda _: job.begin("window-1"), range(8)))
     assert len(runs) == 1
     assert job.begin("window-2") not in runs
 
 
-def test_a_run_is_active_until_it_ended_and_its_token_still_returns_it(job: Job) -> None:
+def test_a_run_is_active_until_it_ended_and_its_token_still_returns_it(job: JobUnderTest) -> None:
     assert not job.launcher.has_active_run()
     run = job.begin("window-1")
     assert job.launcher.has_active_run()
@@ -114,10 +113,10 @@ def test_a_run_is_active_until_it_ended_and_its_token_still_returns_it(job: Job)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
-def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[JobLauncher, int]:
+def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Job, int]:
     """A launcher whose one run failed with "2 files do not balance"."""
     if request.param == "fake":
-        return FakeJobLauncher(failed=[FailedRun(1, datetime.now(UTC), "ValueError: 2 files do not balance")]), 1
+        return FakeJob(failed=[FailedRun(1, datetime.now(UTC), "ValueError: 2 files do not balance")]), 1
     server = start_job(tmp_path, request.getfixturevalue("start_jobs_server"), "fail", "2 files do not balance")
     launcher = launcher_on(server)
     run = launcher.launch("window-1", PARAMETERS)
@@ -125,7 +124,7 @@ def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[JobLaunc
     return launcher, run
 
 
-def test_a_failed_run_is_told_with_its_end_and_what_it_raised(failed_run: tuple[JobLauncher, int]) -> None:
+def test_a_failed_run_is_told_with_its_end_and_what_it_raised(failed_run: tuple[Job, int]) -> None:
     launcher, run = failed_run
     now = datetime.now(UTC)
     (told,) = launcher.failed_runs(now - timedelta(minutes=5))
@@ -137,7 +136,7 @@ def test_a_failed_run_is_told_with_its_end_and_what_it_raised(failed_run: tuple[
     assert launcher.failed_runs(told.ended + timedelta(milliseconds=1)) == []
 
 
-def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: Job) -> None:
+def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: JobUnderTest) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=1)
     job.begin("window-1")
     assert job.launcher.failed_runs(long_ago) == []
@@ -150,7 +149,7 @@ def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: Job) -> None:
 class TestReal:
     """What only the real one can show."""
 
-    def test_the_run_receives_the_parameters(self, real: Job) -> None:
+    def test_the_run_receives_the_parameters(self, real: JobUnderTest) -> None:
         assert real.server is not None
         run = real.server.run(real.begin("window-1"))
         sent = {p.name: p.value for p in run.job_parameters or []}
@@ -158,7 +157,7 @@ class TestReal:
         real.let_runs_end()
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_throttling_is_waited_out_and_still_one_run(self, real: Job, status: int) -> None:
+    def test_throttling_is_waited_out_and_still_one_run(self, real: JobUnderTest, status: int) -> None:
         assert real.server is not None
         real.server.fault(times=2, path_regex=".*run-now.*", action="status", status=status, retry_after=0)
         run = real.begin("window-1")
@@ -168,14 +167,14 @@ class TestReal:
     @pytest.mark.parametrize(
         "order", [{"action": "status", "status": 500}, {"action": "reset"}, {"action": "hang", "seconds": 60}]
     )
-    def test_an_outage_is_trouble_with_the_world(self, real: Job, order: Any) -> None:
+    def test_an_outage_is_trouble_with_the_world(self, real: JobUnderTest, order: Any) -> None:
         assert real.server is not None
         real.server.fault(times=1000, path_regex=".*run-now.*", **order)
         launcher = launcher_on(real.server, retry_timeout_seconds=2, http_timeout_seconds=1)
         with pytest.raises(TransientError, match="Databricks job"):
             launcher.launch("window-1", PARAMETERS)
 
-    def test_a_deleted_run_s_token_is_trouble_and_a_later_window_s_works(self, real: Job) -> None:
+    def test_a_deleted_run_s_token_is_trouble_and_a_later_window_s_works(self, real: JobUnderTest) -> None:
         assert real.server is not None
         run = real.begin("window-1")
         real.let_runs_end()
@@ -185,15 +184,15 @@ class TestReal:
             real.launcher.launch("window-1", PARAMETERS)
         assert real.launcher.launch("window-2", PARAMETERS) != run
 
-    def test_a_login_that_is_refused_is_trouble_with_one_sentence(self, real: Job) -> None:
+    def test_a_login_that_is_refused_is_trouble_with_one_sentence(self, real: JobUnderTest) -> None:
         assert real.server is not None
         config = SdkConfig(host=real.server.url, token="wrong", auth_type="pat", retry_timeout_seconds=2)
-        launcher = DatabricksJobLauncher(lambda: WorkspaceClient(config=config), real.server.job_ids["ingest"])
+        launcher = DatabricksJob(lambda: WorkspaceClient(config=config), real.server.job_ids["ingest"])
         with pytest.raises(TransientError) as trouble:
             launcher.launch("window-1", PARAMETERS)
         assert "wrong" not in json.dumps(str(trouble.value)).replace("wrong value", "")
 
-    def test_a_cancelled_run_did_not_fail(self, real: Job) -> None:
+    def test_a_cancelled_run_did_not_fail(self, real: JobUnderTest) -> None:
         assert real.server is not None
         run = real.begin("window-1")
         real.server.wait_state(run, "RUNNING")

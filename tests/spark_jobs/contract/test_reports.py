@@ -12,7 +12,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 
-from functions.validation.file_validator import judge
+from functions.validation.upload import validate_upload
 from spark_jobs.contract.reports import REPORT_VERSION, build_report
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
@@ -24,7 +24,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.Fo
 
 
 def report(content: bytes, **more: Any) -> dict[str, Any]:
-    result = judge(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
+    result = validate_upload(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
     return build_report("bucket/source/" + NAME + "#7", result, seconds=0.1234, arrival=ARRIVAL)
 
 

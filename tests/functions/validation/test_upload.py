@@ -17,9 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.validation import file_validator as validation
-from functions.validation.file_validator import judge, shortest_row
+from functions.validation.upload import validate_upload
+from spark_jobs.contract import file_validation as validation
 from spark_jobs.contract.feeds import ORDER_TRACKING
+from spark_jobs.contract.file_validation import shortest_row
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
 from tests.oracle import COLUMNS, read_file
 from tests.strategies import ARRIVAL, NAME, files
@@ -31,7 +32,7 @@ BAD = b"A1,T1,2026-01-10,2026-01-12,lost,1 Main St,2026-01-12 10:00:00\n"
 
 
 def judged(content: bytes, *, ratio: float = 1.0, **more: object) -> ValidationResult:
-    return judge(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=ratio, **more)  # type: ignore[arg-type]
+    return validate_upload(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=ratio, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ class Drip(io.RawIOBase):
 @given(files())
 @fuzzing
 def test_short_reads_change_nothing(content: bytes) -> None:
-    dripped = judge(Drip(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)  # type: ignore[arg-type]
+    dripped = validate_upload(Drip(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)  # type: ignore[arg-type]
     assert dripped == judged(content)
 
 
@@ -106,7 +107,7 @@ def test_a_wrong_name_is_told_before_a_byte_is_read() -> None:
         def read(self, size: int | None = -1) -> bytes:
             raise AssertionError("read")
 
-    found = judge(Untouchable(), name="order_tracking_2026_02_30.csv", arrival=ARRIVAL, max_bad_row_ratio=1.0)
+    found = validate_upload(Untouchable(), name="order_tracking_2026_02_30.csv", arrival=ARRIVAL, max_bad_row_ratio=1.0)
     assert found.rejecting
     assert found.rejecting.code == "file_name"
     assert found.rows == 0
@@ -231,7 +232,7 @@ class Endless(io.RawIOBase):
 def test_memory_does_not_grow_with_the_file(rows: bytes) -> None:
     def peak(megabytes: int) -> int:
         tracemalloc.start()
-        judge(Endless(megabytes, rows), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)  # type: ignore[arg-type]
+        validate_upload(Endless(megabytes, rows), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)  # type: ignore[arg-type]
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest
@@ -262,7 +263,7 @@ def test_arrival_bounds_the_timestamps_to_the_microsecond() -> None:
 def test_importing_the_gate_loads_no_scanner() -> None:
     """Small files are judged without it, so a cold start mustn't pay for it."""
     heavy = "{'re2', 'numpy', 'pyarrow', 'click', 'rich'}"
-    code = f"import sys, functions.validation.file_validator; print({heavy} & set(sys.modules))"
+    code = f"import sys, functions.validation.upload; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -281,9 +282,9 @@ def test_reading_stops_where_judging_stops() -> None:
 
     gone = Counting(HEADER + GOOD * 200_000)
     with pytest.raises(ConnectionError, match="went away"):
-        judge(gone, name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)
+        validate_upload(gone, name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0)
     faulty = Counting(HEADER + b"\xff\n" + GOOD * 200_000)
-    assert judge(faulty, name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0).rejecting
+    assert validate_upload(faulty, name=NAME, arrival=ARRIVAL, max_bad_row_ratio=1.0).rejecting
     asked = faulty.asked
     assert asked <= 2
     assert threading.active_count() == len([t for t in threading.enumerate() if not t.name.startswith("read-ahead")])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from functions.ports import FailedRun
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.ports import FailedRun, JobRun, TransientError
 from spark_jobs.contract.parameters import RunParameters
 
 
 @dataclass
-class FakeJobLauncher:
+class FakeJob:
     """``runs`` maps tokens to what their run was told, in order of launch; ``trouble`` makes every call fail.
 
     ``failed`` are the runs that ended in failure, whenever that was.
@@ -34,6 +33,11 @@ class FakeJobLauncher:
     def failed_runs(self, since: datetime) -> list[FailedRun]:
         self._check()
         return [run for run in self.failed if run.ended >= since]
+
+    def recent_runs(self, limit: int) -> list[JobRun]:
+        self._check()
+        started = datetime(2026, 2, 1, tzinfo=UTC)
+        return [JobRun(number, "SUCCESS", started, "") for number in range(len(self.runs), 0, -1)][:limit]
 
     def _check(self) -> None:
         if self.trouble:

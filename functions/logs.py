@@ -1,61 +1,15 @@
-"""What the function tells people: log lines in Cloud Logging's fields, and what goes beside a rejected file."""
+"""Log lines of the function, in Cloud Logging's fields."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from functions.config import Config
-from spark_jobs.cloud.ports import StoredFile
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.object_names import rejected_name, report_name
-from spark_jobs.contract.outcomes import Outcome
-from spark_jobs.contract.reports import build_report
-from spark_jobs.contract.validation_results import ValidationResult
 
 _TRACE_FIELD = "logging.googleapis.com/trace"
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """All that leaves the function for one rejected file. ``report`` is UTF-8 JSON."""
-
-    name: str
-    report_name: str
-    report: bytes
-    outcome: Outcome
-    code: str
-
-
-def rejection(
-    stored: StoredFile, arrival: datetime, result: ValidationResult, seconds: float, config: Config, now: datetime
-) -> Rejection:
-    """Names and texts for a file whose judgement rejects it."""
-    violation = result.rejecting
-    if violation is None:
-        raise ValueError(f"{stored.file} has no violation of the whole file")
-    name = rejected_name(stored.file, config.source_prefix, config.rejected_prefix)
-    # A replay takes the arrival from here.
-    report = build_report(str(stored.file), result, seconds=seconds, arrival=arrival)
-    outcome = Outcome(
-        stored.file,
-        "rejected",
-        ORDER_TRACKING.name,
-        now,
-        rows=result.rows,
-        rejected_rows=result.bad_rows,
-        reason=f"{violation.code}: {violation.message}",
-        report=report_name(name),
-    )
-    return Rejection(
-        name, report_name(name), json.dumps(report, ensure_ascii=False, indent=2).encode(), outcome, violation.code
-    )
 
 
 def log_fields(file: FileId, **fields: object) -> dict[str, object]:
