@@ -59,7 +59,7 @@ _RULES = (
     Rule(
         "file_name",
         True,
-        "The file name is not allowed",
+        "The file or folder name is not allowed",
         "orders-jan.csv",
         "Name the file order_tracking_YYYY_MM_DD.csv, with a real calendar date, and upload it again.",
     ),
@@ -124,7 +124,7 @@ _RULES = (
         True,
         "Too many rows are invalid",
         "30 of 100 rows with an unknown status",
-        "Fix the rows listed in the report and upload the whole file again.",
+        "Fix the listed rows and upload the whole file again.",
     ),
     Rule(
         "run_failure",
