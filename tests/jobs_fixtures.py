@@ -127,6 +127,13 @@ def until(what: Callable[[], Any], describe: str, deadline: float = DEADLINE) ->
     pytest.fail(f"not in {deadline:g} s: {describe}")
 
 
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 class RunningJobsServer:
     """A started server: its address, its jobs, the SDK's client on it, its admin pages."""
 

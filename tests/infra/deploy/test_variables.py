@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.deploy.test_deploy import good
+from tests.infra.deploy.recorded_programs import good
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")

@@ -135,20 +135,3 @@ def test_a_missing_java_is_one_sentence(tmp_path: Path) -> None:
     assert tried.returncode == 1
     assert "Traceback" not in tried.stderr
     assert tried.stderr.splitlines()[-1].startswith("error: JAVA_HOME is ")
-
-
-def test_upload_tells_what_it_did_and_refuses_what_it_cannot_read(stack: RunningStack, tmp_path: Path) -> None:
-    assert "start it with `python -m infra.local up" in stack.command("upload", "x.csv").stderr
-    stack.start()
-    stack.set_events(notify=None)  # this is about the upload alone
-    file = tmp_path / "any name.csv"
-    file.write_bytes(b"a,b\n")
-
-    done = stack.command("upload", str(file), "--as", "order_tracking_2026_01_31.csv")
-
-    assert done.returncode == 0, done.stderr
-    assert "as gs://orders-data/source/order_tracking_2026_01_31.csv (generation " in done.stdout
-    assert stack.names("source/") == ["source/order_tracking_2026_01_31.csv"]
-    missing = stack.command("upload", str(tmp_path / "none.csv"))
-    assert missing.returncode == 1
-    assert "none.csv can't be read" in missing.stderr

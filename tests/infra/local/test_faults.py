@@ -1,17 +1,88 @@
-"""Faults that are ordered strike the SDK as the cloud's do, and the SDK gets over those it can."""
+"""Injected faults act on Google's and Databricks' clients as the cloud's own do."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 from databricks.sdk.errors import InternalError
+from google.api_core.exceptions import Forbidden
+from google.cloud import storage
 
+from infra.local.services.process import ServerProcess
 from tests.jobs_fixtures import RunningJobsServer
 
 pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def faults(storage_server: ServerProcess, bucket: storage.Bucket) -> Iterator[Any]:
+    """Adds rules for this test's bucket only."""
+    url = f"{storage_server.url}/_local/faults"
+
+    def add(**rule: Any) -> httpx.Response:
+        return httpx.post(url, json={"path_regex": bucket.name, **rule})
+
+    yield add
+    httpx.delete(url).raise_for_status()
+
+
+def test_an_answer_of_ones_own(bucket: storage.Bucket, faults: Any) -> None:
+    faults(action="status", status=403, times=1)
+    with pytest.raises(Forbidden):
+        bucket.get_blob("x")
+    assert bucket.get_blob("x") is None
+
+
+def test_retry_after_and_counting(storage_server: ServerProcess, bucket: storage.Bucket, faults: Any) -> None:
+    faults(action="status", status=429, retry_after=2, times=2, method="get")
+    url = f"{storage_server.url}/storage/v1/b/{bucket.name}"
+    answers = [httpx.get(url) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    assert answers[0].headers["retry-after"] == "2"
+    (rule,) = httpx.get(f"{storage_server.url}/_local/faults").json()["faults"]
+    assert (rule["left"], rule["struck"]) == (0, 2)
+
+
+@pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset"}])
+def test_the_client_gets_through(bucket: storage.Bucket, faults: Any, fault: dict[str, Any]) -> None:
+    faults(times=1, **fault)
+    bucket.blob("x").upload_from_string("x", if_generation_match=0)
+    faults(times=1, **fault)
+    assert bucket.blob("x").download_as_bytes() == b"x"
+
+
+def test_done_but_not_told(bucket: storage.Bucket, faults: Any) -> None:
+    """The trap that preconditions leave: the work was done, the retry of it is refused."""
+    faults(action="reset", phase="after", method="POST")
+    with pytest.raises(Exception, match="pre-conditions"):
+        bucket.blob("x").upload_from_string("x", if_generation_match=0)
+    assert bucket.blob("x").download_as_bytes() == b"x"
+
+
+def test_hang_and_slow(bucket: storage.Bucket, faults: Any) -> None:
+    blob = bucket.blob("x")
+    blob.upload_from_string("x" * 1000)
+    faults(action="hang")
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(blob.media_link, timeout=0.2)
+    faults(action="slow", seconds=0.3)
+    began = time.monotonic()
+    assert len(httpx.get(blob.media_link).content) == 1000
+    assert time.monotonic() - began >= 0.3
+    faults(action="slow", seconds=5)
+    with pytest.raises(httpx.ReadTimeout), httpx.stream("GET", blob.media_link, timeout=0.3) as answer:
+        answer.read()
+
+
+def test_rules_that_make_no_sense_are_refused(faults: Any) -> None:
+    for wrong in ({"action": "explode"}, {"action": "hang", "path_regex": "("}, {"action": "hang", "colour": 1}):
+        assert faults(**wrong).status_code == 400
+
 
 RUN_NOW = {"method": "POST", "path_regex": "/run-now$"}
 

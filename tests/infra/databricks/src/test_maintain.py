@@ -6,7 +6,7 @@ import runpy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[3] / "infra" / "databricks" / "src"
+FOLDER = Path(__file__).resolve().parents[4] / "infra" / "databricks" / "src"
 MAINTAIN = runpy.run_path(str(FOLDER / "maintain.py"))
 
 
