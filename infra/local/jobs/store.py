@@ -1,7 +1,7 @@
-"""Runs, attempts, idempotency tokens and issued logins in one SQLite file; survives kill -9.
+"""Runs, attempts, idempotency tokens and issued logins in one SQLite file, which survives kill -9.
 
-Every method is one short transaction, and all are called from the event loop's thread only: that, and the unique
-index on tokens, is what makes one token one run however many requests bring it at once.
+Each method is one short transaction, called only from the event loop's thread. Together with the unique index on
+tokens, this guarantees one run per token, however many requests send the token at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS logins (token TEXT PRIMARY KEY, subject TEXT NOT NULL
 class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Autocommit: each statement is durable by itself against a killed process (WAL; not against a power cut).
+        # Autocommit with WAL: each statement survives a killed process (but not a power failure).
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -68,7 +68,7 @@ class Store:
         message: str = "",
         code: str | None = None,
     ) -> Run:
-        """Token and run become durable in the same statement: neither is ever there without the other."""
+        """One statement stores run and token, so that neither exists without the other."""
         run_id, now = self.new_id(), now_ms()
         self._db.execute(
             "INSERT INTO runs (run_id, job_id, run_name, parameters, overriding, token, state, result, message,"
@@ -96,35 +96,35 @@ class Store:
         return self.run(run_id)
 
     def run(self, run_id: int) -> Run:
-        """Raises KeyError where there is none."""
+        """Raises KeyError if there is no such run."""
         row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise KeyError(run_id)
         return _run(row)
 
     def run_of_token(self, token: str) -> Run | None:
-        """Deleted runs too: their token stays taken."""
+        """Includes deleted runs: their token stays in use."""
         row = self._db.execute("SELECT * FROM runs WHERE token = ?", (token,)).fetchone()
         return None if row is None else _run(row)
 
-    def runs(self, wanted: RunFilter, limit: int, offset: int = 0) -> list[Run]:
+    def runs(self, where: RunFilter, limit: int, offset: int = 0) -> list[Run]:
         """Newest first."""
-        where, values = ["NOT deleted"], []
+        clauses, values = ["NOT deleted"], []
         for clause, value in (
-            ("job_id = ?", wanted.job_id),
-            ("created >= ?", wanted.start_from),
-            ("created <= ?", wanted.start_to),
+            ("job_id = ?", where.job_id),
+            ("created >= ?", where.start_from),
+            ("created <= ?", where.start_to),
         ):
             if value is not None:
-                where.append(clause)
+                clauses.append(clause)
                 values.append(value)
         states = ",".join(f"'{state}'" for state in ACTIVE)
-        if wanted.active_only:
-            where.append(f"state IN ({states})")
-        if wanted.completed_only:
-            where.append(f"state NOT IN ({states})")
+        if where.active_only:
+            clauses.append(f"state IN ({states})")
+        if where.completed_only:
+            clauses.append(f"state NOT IN ({states})")
         rows = self._db.execute(
-            f"SELECT * FROM runs WHERE {' AND '.join(where)} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # noqa: S608
+            f"SELECT * FROM runs WHERE {' AND '.join(clauses)} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # noqa: S608
             (*values, limit, offset),
         )
         return [_run(row) for row in rows]
@@ -185,7 +185,7 @@ class Store:
     def _update(self, table: str, key: str, identity: int, fields: dict[str, Any]) -> None:
         names: Iterable[str] = ", ".join(f"{name} = ?" for name in fields)
         self._db.execute(
-            f"UPDATE {table} SET {names} WHERE {key} = ?",  # noqa: S608 - names are ours
+            f"UPDATE {table} SET {names} WHERE {key} = ?",  # noqa: S608 - the names are our own
             (*fields.values(), identity),
         )
 

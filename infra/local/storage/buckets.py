@@ -1,4 +1,4 @@
-"""What happens to buckets, each function inside one transaction."""
+"""Bucket operations; each function runs inside one transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.local.storage.names import check_bucket_name
 from infra.local.storage.preconditions import UNCONDITIONAL, Preconditions
 from infra.local.storage.resources import rfc3339, version_tag
 
-_DECIDED_HERE = {
+_READ_ONLY_FIELDS = {
     "kind", "id", "name", "selfLink", "metageneration", "etag", "timeCreated", "updated", "projectNumber",
 }  # fmt: skip
 
@@ -29,7 +29,7 @@ def insert(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ensure(tx: Transaction, name: str) -> None:
-    """Makes the bucket unless it is there."""
+    """Create the bucket unless it exists."""
     if tx.one("SELECT 1 FROM buckets WHERE name = ?", name) is None:
         insert(tx, {"name": name})
 
@@ -48,7 +48,7 @@ def get(tx: Transaction, name: str, preconditions: Preconditions = UNCONDITIONAL
 
 
 def list_buckets(tx: Transaction, prefix: str, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-    """A page in name order, and the token of the next one."""
+    """One page in name order, and the token of the next page."""
     rows = tx.rows(
         "SELECT name, metageneration, created, updated, attributes FROM buckets WHERE name > ? ORDER BY name", after
     )
@@ -79,8 +79,8 @@ def delete(tx: Transaction, name: str, preconditions: Preconditions) -> None:
 
 
 def _settable(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Buckets' settings are kept as given: nothing here acts on them."""
-    return {key: value for key, value in body.items() if key not in _DECIDED_HERE}
+    """Bucket settings are stored as given; nothing here acts on them."""
+    return {key: value for key, value in body.items() if key not in _READ_ONLY_FIELDS}
 
 
 def _write(

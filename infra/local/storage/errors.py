@@ -1,4 +1,4 @@
-"""What the API answers when it refuses, with the status codes and the JSON of the real service."""
+"""Error responses, with the status codes and the JSON of the real service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A refusal. `location` names the parameter or header at fault, where the real service names one."""
+    """An error response. `location` names the parameter or header at fault if the real service names it."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ApiError(Exception):
 
 
 class NotModified(Exception):
-    """A NotMatch precondition of a read: the caller already has this version."""
+    """A NotMatch precondition of a read failed: the caller already has this version."""
 
 
 def invalid(message: str, parameter: str | None = None) -> ApiError:

@@ -1,4 +1,4 @@
-"""The listening side: the socket, uvicorn, the `ready` line, and a quick clean end."""
+"""The HTTP server: the socket, uvicorn, the `ready` line, and a quick, clean shutdown."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ GRACE_SECONDS = 0.5
 
 
 class PortUnavailable(RuntimeError):
-    """The address can't be listened on; the message says why, for the person who chose it."""
+    """The server can't listen on the address; the message says why and names the option to change."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio switches Nagle's delay off only where it is (40 ms an upload).
+    # IPPROTO_TCP is explicit because asyncio disables Nagle's algorithm only then (saves 40 ms per upload).
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -35,13 +35,13 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         reason = f"cannot listen on {host} port {port}: {error.strerror}"
         if error.errno == errno.EADDRINUSE:
-            reason = f"port {port} on {host} is in use: stop what runs there or choose another --port"
+            reason = f"port {port} on {host} is in use: free it or choose another port with --port"
         raise PortUnavailable(reason) from error
     return listener
 
 
 class _Connection(H11Protocol):
-    """Lets the application reach its connection (for resets, and to see that the client has gone)."""
+    """Give the application access to its connection (to reset it, and to notice that the client disconnected)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,7 +56,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stopping on request is success: unlike uvicorn, don't raise the signal again afterwards."""
+        """Exit with status 0 when asked to stop; uvicorn itself would raise the signal again."""
         caught = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, self.handle_exit) for number in caught}
         try:
@@ -71,13 +71,13 @@ class _Server(uvicorn.Server):
         print(f"ready {self._url}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        cutting = asyncio.create_task(self._cut_off())
+        aborting = asyncio.create_task(self._abort_connections())
         await super().shutdown(sockets=sockets)
-        cutting.cancel()
+        aborting.cancel()
         await self._service.deliveries.stop()
 
-    async def _cut_off(self) -> None:
-        """Who is still talking after the grace is disconnected; else uvicorn cancels, and logs, in the middle of it."""
+    async def _abort_connections(self) -> None:
+        """Close connections that are still busy after the grace period; otherwise uvicorn cancels them and logs errors."""
         await asyncio.sleep(GRACE_SECONDS)
         for connection in list(self.server_state.connections):
             transport = getattr(connection, "transport", None)
@@ -86,7 +86,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(service: Service, listener: socket.socket) -> None:
-    """Until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT."""
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     config = uvicorn.Config(

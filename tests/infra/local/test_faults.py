@@ -114,7 +114,7 @@ def test_an_answer_lost_after_the_work_is_repeated_and_still_one_run(jobs_server
 
 def test_an_internal_error_is_not_retried(jobs_server: RunningJobsServer) -> None:
     jobs_server.fault(action="status", status=500, **RUN_NOW)
-    with pytest.raises(InternalError, match="ordered"):
+    with pytest.raises(InternalError, match="injected fault"):
         jobs_server.run_now("queued")
 
 

@@ -1,4 +1,4 @@
-"""One attempt in its own process: success, failure, cancellation, and what the process sees of its surroundings."""
+"""An attempt in its own process: success, failure, cancellation, and what the process sees of its environment."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_a_run_that_returns_succeeds_with_times_parameters_and_page(jobs_server:
     assert str(run_id) in httpx.get(jobs_server.url).text
 
 
-def test_an_exception_is_a_failure_with_its_last_line(jobs_server: RunningJobsServer) -> None:
+def test_an_exception_is_a_failure_that_shows_its_last_line(jobs_server: RunningJobsServer) -> None:
     run_id = jobs_server.start_mode("queued", "fail", "<b>bold</b>")
     jobs_server.wait_state(run_id, "FAILED")
     run = jobs_server.run(run_id)
     assert run.state
     assert run.state.state_message == "Task probe failed with message: Workload failed, see run output for details."
-    for asked in (run_id, task_id(run)):
-        output = jobs_server.client().jobs.get_run_output(asked)
+    for either_id in (run_id, task_id(run)):
+        output = jobs_server.client().jobs.get_run_output(either_id)
         assert output.error == "ValueError: it went wrong: <b>bold</b>"
         assert output.error_trace
         assert "Traceback" in output.error_trace
@@ -63,7 +63,7 @@ def test_exiting_is_a_failure_even_with_code_0(jobs_server: RunningJobsServer) -
     assert (jobs_server.client().jobs.get_run_output(run_id).error or "").startswith("SystemExit: 0 (")
 
 
-def test_a_dependency_that_the_wheel_does_not_declare_is_a_readable_failure(jobs_server: RunningJobsServer) -> None:
+def test_an_undeclared_dependency_is_a_readable_failure(jobs_server: RunningJobsServer) -> None:
     run_id = jobs_server.start_mode("queued", "missing")
     jobs_server.wait_state(run_id, "FAILED")
     error = jobs_server.client().jobs.get_run_output(run_id).error
@@ -76,7 +76,7 @@ def test_a_killed_process_is_a_failure(jobs_server: RunningJobsServer) -> None:
     assert "SIGKILL" in (jobs_server.client().jobs.get_run_output(run_id).error or "")
 
 
-def test_a_run_sees_its_own_environment_and_nothing_of_ours(jobs_server: RunningJobsServer) -> None:
+def test_a_run_sees_only_its_own_environment(jobs_server: RunningJobsServer) -> None:
     run_id = jobs_server.start_mode("queued", "describe", "ü $(x) {{job.id}}")
     jobs_server.wait_state(run_id, "SUCCESS")
     logs = jobs_server.client().jobs.get_run_output(run_id).logs or ""
@@ -103,7 +103,7 @@ def test_cancelling_ends_the_whole_process_group(jobs_server: RunningJobsServer,
     assert details.termination_details
     assert details.termination_details.code
     assert details.termination_details.code.value == "USER_CANCELED"
-    jobs_server.client().jobs.cancel_run(run_id)  # once more changes nothing
+    jobs_server.client().jobs.cancel_run(run_id)  # cancelling again is a no-op
     assert jobs_server.state(run_id) == "CANCELED"
 
 

@@ -12,7 +12,7 @@ from tests.jobs_fixtures import StartJobsServer
 pytestmark = pytest.mark.servers
 
 
-def test_two_servers_on_one_folder_or_port_are_refused_in_a_sentence(
+def test_a_used_folder_a_used_port_and_an_unknown_variable_are_refused_in_one_sentence(
     start_jobs_server: StartJobsServer, tmp_path: Path
 ) -> None:
     server = start_jobs_server(tmp_path / "data")
@@ -21,5 +21,5 @@ def test_two_servers_on_one_folder_or_port_are_refused_in_a_sentence(
     port = server.url.rpartition(":")[2]
     with pytest.raises(ServerFailed, match=rf"status 2:\nerror: port {port} .*; choose another with --port$"):
         start_jobs_server(tmp_path / "other", "--port", port)
-    with pytest.raises(ServerFailed, match=r"status 2:\nerror: the bundle has no variable 'moed'; it has mode$"):
+    with pytest.raises(ServerFailed, match=r"status 2:\nerror: the bundle has no variable 'moed'; its variables: mode$"):
         start_jobs_server(tmp_path / "third", "--var", "moed=x")

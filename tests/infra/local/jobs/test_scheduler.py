@@ -14,7 +14,7 @@ from tests.jobs_fixtures import RunningJobsServer, StartJobsServer, alive, until
 pytestmark = pytest.mark.servers
 
 
-def test_a_run_over_its_time_is_ended(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
+def test_a_run_that_exceeds_its_time_limit_is_ended(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
     run_id = jobs_server.start_mode("short", "wait", tmp_path / "never")
     jobs_server.wait_state(run_id, "TIMEDOUT")
     state = jobs_server.run(run_id).state
@@ -22,7 +22,7 @@ def test_a_run_over_its_time_is_ended(jobs_server: RunningJobsServer, tmp_path: 
     assert state.user_cancelled_or_timedout
 
 
-def test_a_failed_attempt_is_repeated_as_often_as_the_task_allows(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
+def test_a_failed_attempt_is_retried_as_often_as_the_task_allows(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
     flaky = jobs_server.start_mode("retried", "flaky", tmp_path / "marker")
     jobs_server.wait_state(flaky, "SUCCESS")
     attempts = [
@@ -35,7 +35,7 @@ def test_a_failed_attempt_is_repeated_as_often_as_the_task_allows(jobs_server: R
     assert len(jobs_server.run(hopeless).tasks or []) == 2
 
 
-def test_the_queue_takes_one_run_after_the_other(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
+def test_the_queue_starts_one_run_after_the_other(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
     gates = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
     first, second, third = (jobs_server.start_mode("queued", "wait", gate) for gate in gates)
     jobs_server.wait_state(first, "RUNNING")
@@ -87,14 +87,14 @@ def test_a_run_dropped_from_the_queue_never_runs(jobs_server: RunningJobsServer,
 
 
 def stubborn_run(server: RunningJobsServer, folder: Path) -> tuple[int, list[int]]:
-    """A run that ignores TERM, with a child; its id and the pids."""
+    """Start a run that ignores TERM and has a child process; return its id and the pids."""
     pids_file = folder / "pids"
     run_id = server.start_mode("queued", "stubborn", pids_file)
     until(pids_file.exists, "the run has started its child")
     return run_id, [int(pid) for pid in pids_file.read_text().split()]
 
 
-def test_after_kill_9_running_is_broken_off_queued_goes_on_and_tokens_are_known(
+def test_after_kill_9_running_runs_fail_queued_runs_start_and_tokens_are_known(
     start_jobs_server: StartJobsServer, tmp_path: Path
 ) -> None:
     server = start_jobs_server(tmp_path / "data")
