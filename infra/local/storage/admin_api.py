@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
-from infra.local.faults import answer_fault_order
+from infra.local.faults import handle_fault_request
 from infra.local.storage.answers import json_response
 from infra.local.storage.calls import Call
 from infra.local.storage.errors import invalid, not_implemented
@@ -19,7 +19,7 @@ async def local(call: Call) -> ASGIApp:
         case ("health",), "GET":
             return json_response({"status": "ok", "data_dir": str(call.service.data_dir.resolve())})
         case ("faults",), "GET" | "POST" | "DELETE":
-            return await answer_fault_order(call.service.faults, call.request)
+            return await handle_fault_request(call.service.faults, call.request)
         case ("events",), "GET":
             return json_response(call.service.deliveries.status())
         case ("events",), "PUT":

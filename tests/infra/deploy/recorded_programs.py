@@ -74,7 +74,7 @@ for words, answer in json.load(open({answers!r})):
 
 @dataclass
 class Programs:
-    """Stand-ins for terraform, databricks, gcloud and make, first on the PATH."""
+    """Stand-ins for terraform, databricks, gcloud and make, placed first on the PATH."""
 
     folder: Path
 
@@ -91,8 +91,8 @@ class Programs:
         self.path = f"{bin_folder}:/usr/bin:/bin"
 
     def answer(self, more: dict[tuple[str, ...], str | None]) -> None:
-        """What is printed for calls that have these words; None: fails. The first that fits counts."""
-        usual: dict[tuple[str, ...], str | None] = {
+        """Set the output of calls with these words; None: the call fails. The first match wins."""
+        defaults: dict[tuple[str, ...], str | None] = {
             ("terraform", "output"): json.dumps({name: {"value": value} for name, value in OUTPUTS.items()}),
             ("databricks", "summary"): json.dumps(SUMMARY),
             ("terraform", "version"): '{"terraform_version": "1.11.4"}',
@@ -105,7 +105,7 @@ class Programs:
             ("databricks", "auth"): '{"username": "me@example.com"}',
             ("databricks", "api"): '{"name": "main"}',
         }
-        known = [*more.items(), *usual.items()]
+        known = [*more.items(), *defaults.items()]
         self.answers_file.write_text(json.dumps([[list(words), answer] for words, answer in known]))
 
     def calls(self) -> list[list[str]]:
@@ -122,7 +122,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     monkeypatch.setenv("PATH", made.path)
     monkeypatch.setenv("DATABRICKS_HOST", "https://elsewhere")
     monkeypatch.setattr(steps, "WORK", tmp_path / "work")
-    monkeypatch.setattr(steps, "HANDED_OVER", tmp_path / "foundation.json")
+    monkeypatch.setattr(steps, "EXPORTED_OUTPUTS", tmp_path / "foundation.json")
     bundle = tmp_path / "bundle"
     shutil.copytree(ROOT / "infra" / "databricks", bundle, ignore=shutil.ignore_patterns(".databricks"))
     monkeypatch.setattr(steps, "BUNDLE", bundle)

@@ -13,17 +13,17 @@ from tests.infra.deploy.recorded_programs import Programs, written
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_nothing_is_to_be_mended_where_all_is_there(
+def test_a_complete_setup_has_nothing_to_fix(
     programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = list(check.findings(Shell(), written(tmp_path)))
     assert check.report(found) == 0
-    assert "MEND" not in capsys.readouterr().out
+    assert "FIX" not in capsys.readouterr().out
     assert {finding.what for finding in found} >= {"terraform", "settings", "project", "state bucket", "catalog"}
 
 
 @pytest.mark.parametrize(
-    ("words", "answer", "what", "said"),
+    ("words", "answer", "what", "message"),
     [
         (("terraform", "version"), '{"terraform_version": "1.5.7"}', "terraform", "1.9 or newer"),
         (("databricks", "version"), '{"Version": "0.205.0"}', "databricks", "0.299 or newer"),
@@ -35,21 +35,21 @@ def test_nothing_is_to_be_mended_where_all_is_there(
         (("databricks", "api"), None, "catalog", "main"),
     ],
 )
-def test_what_is_missing_is_said_with_what_to_do(
+def test_each_problem_is_reported_with_its_fix(
     programs: Programs,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     words: tuple[str, ...],
     answer: str | None,
     what: str,
-    said: str,
+    message: str,
 ) -> None:
     programs.answer({words: answer})
     assert check.report(list(check.findings(Shell(), written(tmp_path)))) == 1
     lines = capsys.readouterr().out.splitlines()
-    (number,) = [index for index, line in enumerate(lines) if line.startswith("MEND")]
+    (number,) = [index for index, line in enumerate(lines) if line.startswith("FIX")]
     assert what in lines[number]
-    assert said in lines[number + 1]
+    assert message in lines[number + 1]
 
 
 def test_the_check_only_reads(programs: Programs, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_check_only_reads(programs: Programs, tmp_path: Path) -> None:
     assert not [call for call in programs.calls() if changing & set(call)]
 
 
-def test_missing_settings_are_listed_and_nothing_is_asked_of_the_clouds(programs: Programs, tmp_path: Path) -> None:
+def test_missing_settings_are_listed_without_any_request_to_the_clouds(programs: Programs, tmp_path: Path) -> None:
     found = list(check.findings(Shell(), tmp_path / "none"))
     assert [finding.what for finding in found if not finding.good] == ["settings"]
     assert not [call for call in programs.calls() if "projects" in call]
@@ -68,4 +68,4 @@ def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(tmp_path))
     found = {finding.what: finding for finding in check.findings(Shell(), tmp_path / "none")}
     assert found["terraform"].detail == "terraform is not installed"
-    assert found["terraform"].mend
+    assert found["terraform"].fix

@@ -32,7 +32,7 @@ def settings_named_in(expression: Any) -> set[str]:
     return set(re.findall(r"\b([A-Z][A-Z_]{4,})\b\s*=", str(expression)))
 
 
-def test_what_the_function_is_given_it_reads_and_accepts(programs: Programs, tmp_path: Path) -> None:
+def test_the_function_reads_and_accepts_every_setting(programs: Programs, tmp_path: Path) -> None:
     from functions.config import Config
 
     given = environment_of(gcloud_values(good(tmp_path), Shell()))

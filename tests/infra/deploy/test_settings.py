@@ -21,25 +21,25 @@ def test_the_example_has_every_setting_and_no_other() -> None:
     assert [line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")] == list(FIELDS)
 
 
-def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     file = written(tmp_path, REGION="EU", CATALOG="", DATABRICKS_HOST="https://x/", NONSENSE="1")
     with pytest.raises(SettingsError) as caught:
         read(file)
-    said = "\n".join(caught.value.problems)
-    assert "REGION is 'EU', expected a single region" in said
-    assert "CATALOG is missing: the name of an existing catalog" in said
-    assert "DATABRICKS_HOST is 'https://x/'" in said
-    assert "'NONSENSE' is no setting" in said
+    message = "\n".join(caught.value.problems)
+    assert "REGION is 'EU', expected a single region" in message
+    assert "CATALOG is missing: the name of an existing catalog" in message
+    assert "DATABRICKS_HOST is 'https://x/'" in message
+    assert "'NONSENSE' is not a setting" in message
     assert len(caught.value.problems) == 4
 
 
-def test_a_missing_file_says_what_to_copy(tmp_path: Path) -> None:
+def test_a_missing_file_names_the_file_to_copy(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"copy settings\.env\.example"):
         read(tmp_path / "none")
 
 
 def test_the_settings_give_each_step_the_variables_that_it_declares(tmp_path: Path) -> None:
-    """A name that only one side knows would fail after the first resources are made."""
+    """A name that only one side knows would fail after the first resources are created."""
     ours = good(tmp_path)
     for given, step in [
         (ours.foundation_variables(), "foundation"),

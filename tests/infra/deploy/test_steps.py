@@ -14,7 +14,7 @@ from tests.infra.deploy.recorded_programs import GOOD, Programs, good
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_job_is_deployed_before_the_function_which_is_given_its_id(programs: Programs, tmp_path: Path) -> None:
+def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Programs, tmp_path: Path) -> None:
     ours, shell = good(tmp_path), Shell()
     steps.foundation(ours, shell, yes=True)
     steps.bundle(ours, shell)
@@ -29,10 +29,10 @@ def test_the_job_is_deployed_before_the_function_which_is_given_its_id(programs:
     variables = json.loads((tmp_path / "work/function.tfvars.json").read_text())
     assert variables["job_id"] == "4711"
     assert Path(variables["source_archive"]).is_file()
-    assert programs.hosts("databricks") == {GOOD["DATABRICKS_HOST"]}, "not the shell's own workspace"
+    assert programs.hosts("databricks") == {GOOD["DATABRICKS_HOST"]}, "not the workspace of the shell"
 
 
-def test_terraform_asks_unless_told_not_to_and_keeps_its_state_in_the_state_bucket(
+def test_terraform_asks_unless_yes_is_set_and_keeps_its_state_in_the_state_bucket(
     programs: Programs, tmp_path: Path
 ) -> None:
     steps.foundation(good(tmp_path), Shell(), yes=False)
@@ -50,7 +50,7 @@ def test_the_bundle_gets_its_variables_where_the_cli_looks_for_them(programs: Pr
     assert given["alert_emails"] == ["ops@example.com"]
 
 
-def test_a_step_whose_predecessor_was_not_run_names_it(programs: Programs, tmp_path: Path) -> None:
+def test_a_step_names_the_previous_step_if_that_was_not_run(programs: Programs, tmp_path: Path) -> None:
     ours = good(tmp_path)
     programs.answer({("terraform", "output"): "{}"})
     with pytest.raises(CommandFailed, match=r"-m infra\.deploy foundation"):
@@ -63,6 +63,6 @@ def test_a_step_whose_predecessor_was_not_run_names_it(programs: Programs, tmp_p
 
 def test_a_step_that_fails_ends_the_deployment(programs: Programs, tmp_path: Path) -> None:
     programs.answer({("databricks", "validate"): None})
-    with pytest.raises(CommandFailed, match="bundle validate --target prod ended with 1"):
+    with pytest.raises(CommandFailed, match="bundle validate --target prod failed with status 1"):
         steps.bundle(good(tmp_path), Shell())
     assert not [call for call in programs.calls() if "deploy" in call]

@@ -20,7 +20,7 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
     stack.assert_nothing_left()
 
 
-def test_upload_tells_what_it_did_and_refuses_what_it_cannot_read(stack: RunningStack, tmp_path: Path) -> None:
+def test_upload_reports_each_object_and_names_a_file_that_it_cannot_read(stack: RunningStack, tmp_path: Path) -> None:
     assert "start it with `python -m infra.local up" in stack.command("upload", "x.csv").stderr
     stack.start()
     stack.set_events(notify=None)  # this is about the upload alone

@@ -10,12 +10,12 @@ from infra.local.demo.expected import Row, expected_target
 ARRIVAL = datetime(2026, 2, 1, tzinfo=UTC)
 
 
-def test_the_files_are_the_same_every_time() -> None:
+def test_the_files_are_always_the_same() -> None:
     assert waves(200) == waves(200)
 
 
 def test_the_late_day_and_the_second_edition_matter() -> None:
-    """Otherwise the demo would show nothing: the target differs if either is left out, or if the last file always won."""
+    """The target differs if either is left out, or if the last file always won; otherwise the demo would show nothing."""
     files = {
         upload.about: (upload.content, ARRIVAL) for wave in waves(300) for upload in wave if upload.expected == "merged"
     }

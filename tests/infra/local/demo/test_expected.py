@@ -38,10 +38,10 @@ def test_two_independent_readings_agree_on_every_row() -> None:
 
     assert tuple(ORDER_TRACKING.column_names) == COLUMNS
     assert ours == contract_target(files)
-    assert 5 * 400 * 0.95 < len(ours) < 5 * 400  # a bad row may have been a parcel's only one
+    assert 5 * 400 * 0.95 < len(ours) < 5 * 400  # a bad row may be a parcel's only row
 
 
-def test_order_of_arrival_changes_nothing() -> None:
+def test_the_order_of_arrival_does_not_matter() -> None:
     files = [(upload.content, ARRIVAL) for wave in waves(300) for upload in wave if upload.expected == "merged"]
 
     assert expected_target(files) == expected_target(reversed(files))

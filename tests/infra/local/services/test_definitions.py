@@ -9,9 +9,9 @@ from infra.local.folder import StackFolder
 from infra.local.services.definitions import (
     Ports,
     Settings,
-    forget_other_clouds,
     function_services,
     jobs_service,
+    remove_cloud_settings,
     storage_service,
 )
 
@@ -21,7 +21,7 @@ PORTS = Ports(storage=1, jobs=2, function=3, sweep=4, pubsub=5)
 FOLDER = StackFolder(Path("/data"))
 
 
-def test_a_developers_own_clouds_are_out_of_reach() -> None:
+def test_a_developers_own_cloud_settings_are_removed() -> None:
     environment = {
         "DATABRICKS_CONFIG_PROFILE": "production",
         "GOOGLE_APPLICATION_CREDENTIALS": "/key.json",
@@ -32,7 +32,7 @@ def test_a_developers_own_clouds_are_out_of_reach() -> None:
         "NO_PROXY": "intranet",
     }
 
-    forget_other_clouds(environment)
+    remove_cloud_settings(environment)
 
     assert environment == {
         "HOME": "/root",
@@ -41,7 +41,7 @@ def test_a_developers_own_clouds_are_out_of_reach() -> None:
     }
 
 
-def test_the_functions_settings_are_ones_that_the_function_accepts() -> None:
+def test_the_function_accepts_the_settings_that_it_gets() -> None:
     for pubsub in (True, False):
         upload, sweep = function_services(Settings(max_bad_row_ratio=0.25), PORTS, 42, pubsub=pubsub)
         config = Config.read(upload.environment)
@@ -51,7 +51,7 @@ def test_the_functions_settings_are_ones_that_the_function_accepts() -> None:
         assert bool(config.outcome_topic) == pubsub == ("PUBSUB_EMULATOR_HOST" in upload.environment)
 
 
-def test_every_server_listens_on_this_machine_only() -> None:
+def test_every_function_listens_only_on_this_machine() -> None:
     """The framework's own default is all interfaces."""
     for service in function_services(Settings(), PORTS, 1, pubsub=False):
         assert "--host=127.0.0.1" in service.command

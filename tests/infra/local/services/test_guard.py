@@ -1,4 +1,4 @@
-"""The guard as a real process: what it starts does not outlive whoever started the guard."""
+"""The guard as a real process: its command does not outlive the process that started the guard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ guard = [sys.executable, "-m", "infra.local.services.guard", f"--parent={os.getp
 subprocess.Popen([*guard, *sys.argv[1:]], start_new_session=True)
 time.sleep(600)
 """
-# Writes its pid, then lives on; with "deaf" it ignores SIGTERM.
+# Writes its pid, then keeps running; with "deaf" it ignores SIGTERM.
 CHILD = """
 import os, signal, sys, time
 if "deaf" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -68,7 +68,7 @@ def test_a_command_ends_when_the_guards_parent_is_killed(tmp_path: Path, manner:
     until(lambda: not alive(pid), "the command is gone")
 
 
-def test_a_guard_whose_parent_is_gone_already_starts_nothing(tmp_path: Path) -> None:
+def test_a_guard_whose_parent_is_already_gone_starts_nothing(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     guard = [sys.executable, "-m", "infra.local.services.guard", "--parent=1", "--", "touch", str(note)]
 
@@ -91,14 +91,14 @@ def test_the_lock_is_held_until_the_command_has_ended(tmp_path: Path) -> None:
         return False
 
     assert locked()
-    process.kill()  # the guard alone: what it started goes on, and so does its hold
+    process.kill()  # only the guard: its command keeps running and keeps the lock
     process.wait()
     assert locked()
     os.kill(int(note.read_text()), signal.SIGKILL)
     until(lambda: not locked(), "the lock is free")
 
 
-def test_it_says_ready_when_the_port_answers_and_passes_the_exit_status_on() -> None:
+def test_it_prints_ready_when_the_port_accepts_connections_and_returns_the_exit_status() -> None:
     port = free_port()
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
     guard = [
