@@ -115,9 +115,7 @@ def read(file: Path = FILE) -> Settings:
             continue
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in FIELDS:
-            problems.append(
-                f"{file.name}:{number}: {name.strip()!r} is not a setting; see settings.env.example"
-            )
+            problems.append(f"{file.name}:{number}: {name.strip()!r} is not a setting; see settings.env.example")
         given[name.strip()] = value.strip().strip("\"'")
     for name, field in FIELDS.items():
         value = given.setdefault(name, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,7 @@ import click
 
 from infra.local import console, uploads
 from infra.local.folder import Addresses, AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.services.definitions import BUCKET, Settings, port_requests
+from infra.local.services.definitions import BUCKET, PREFERRED_PORTS, Settings, port_requests
 from infra.local.services.ports import PortTaken
 from infra.local.services.prerequisites import Missing
 from infra.local.services.process import ServerFailed
@@ -26,6 +27,13 @@ _data_dir = click.option(
 )  # fmt: skip
 
 
+def _port_options(command: Callable[..., None]) -> Callable[..., None]:
+    for service, preferred in reversed(vars(PREFERRED_PORTS).items()):
+        default = f"{preferred}; 0: any free port" if service == "storage" else f"{preferred}, or any free port"
+        command = click.option(f"--{service}-port", type=int, help=f"[default: {default}]")(command)
+    return command
+
+
 @click.group()
 def cli() -> None:
     """Run order tracking on this machine: storage, function, jobs, Pub/Sub and Spark."""
@@ -33,11 +41,7 @@ def cli() -> None:
 
 @cli.command()
 @_data_dir
-@click.option("--storage-port", type=int, help="Port of the storage server.  [default: 9000; 0: any free port]")
-@click.option("--function-port", type=int, help="[default: 9002, or any free port]")
-@click.option("--sweep-port", type=int, help="[default: 9003, or any free port]")
-@click.option("--jobs-port", type=int, help="[default: 9001, or any free port]")
-@click.option("--pubsub-port", type=int, help="[default: 8085, or any free port]")
+@_port_options
 @click.option("--bucket", default=BUCKET, show_default=True, help="Bucket for uploads; it is created.")
 @click.option(
     "--window",
@@ -64,33 +68,23 @@ def cli() -> None:
 @click.option("--fresh", is_flag=True, help="Delete all data of the stack first.")
 def up(
     data_dir: Path,
-    storage_port: int | None,
-    function_port: int | None,
-    sweep_port: int | None,
-    jobs_port: int | None,
-    pubsub_port: int | None,
     bucket: str,
     window: int,
     sweep_every: float,
     sweep_grace: int,
     max_bad_row_ratio: float,
     fresh: bool,
+    **ports: int | None,
 ) -> None:
     """Run the stack until Ctrl-C or SIGTERM. The data is kept, and the next `up` continues with it.
 
     Prints a line that starts with "ready" when the stack accepts uploads.
     """
-    ports = {
-        "storage": storage_port,
-        "jobs": jobs_port,
-        "function": function_port,
-        "sweep": sweep_port,
-        "pubsub": pubsub_port,
-    }
     folder = StackFolder(data_dir.resolve())
     try:
+        chosen = {option.removesuffix("_port"): port for option, port in ports.items()}
         settings = Settings(bucket, window, sweep_every, sweep_grace, max_bad_row_ratio)
-        stack = Stack(folder, settings, port_requests(ports), fresh=fresh, report=console.note)
+        stack = Stack(folder, settings, port_requests(chosen), fresh=fresh, report=console.note)
         stack.stop_on_signals()
         console.note(f"starting in {data_dir} (the first start installs Spark: a few minutes)")
         with stack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from infra.local.jobs.locking import try_lock
 from infra.local.jobs.login import LoginRules
 from infra.local.jobs.server import JobsServer, ServerOptions, UvicornServer
 from infra.local.jobs.wheel import WheelError
+from infra.local.listening import PortUnavailable, listen
 
 FOLDER = click.Path(path_type=Path)
 
@@ -30,18 +30,6 @@ def pairs(values: tuple[str, ...], option: str, separator: str = "=") -> dict[st
         if separator not in value:
             raise fail(f"{option} {value}: expected NAME{separator}VALUE")
     return {name: text for name, _, text in (value.partition(separator) for value in values)}
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Bind the listening socket before the slow work, so that a port conflict fails at once."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        raise fail(f"port {port} on {host} can't be used ({error.strerror}); choose another with --port") from None
-    return listener
 
 
 @click.command()
@@ -88,7 +76,10 @@ def main(
     # uvicorn raises the signal again after its shutdown; exit with status 0 instead of dying from the signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    listener = bind(host, port)
+    try:
+        listener = listen(host, port)
+    except PortUnavailable as error:
+        raise fail(str(error)) from None
     lock = try_lock(data_dir / "lock")
     if lock is None:
         raise fail(f"a jobs server is already running on {data_dir}; stop it, or choose another --data-dir")

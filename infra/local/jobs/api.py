@@ -44,7 +44,6 @@ class JobsApi:
             ("GET", "runs/get", self.get_run),
             ("GET", "runs/get-output", self.get_output),
             ("POST", "runs/cancel", self.cancel_run),
-            ("POST", "runs/cancel-all", self.cancel_all),
             ("POST", "runs/delete", self.delete_run),
         ]
         return [
@@ -168,15 +167,6 @@ class JobsApi:
         self._scheduler.cancel(self._run(number(fields, "run_id")))
         return {}
 
-    def cancel_all(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        job_id = number(fields, "job_id", None)
-        if job_id is None and not fields.get("all_queued_runs"):
-            raise invalid("job_id or all_queued_runs must be specified.")
-        for run in self._store.runs(RunFilter(job_id=job_id, active_only=True), limit=1_000_000):
-            if run.state == "QUEUED" or not fields.get("all_queued_runs"):
-                self._scheduler.cancel(run)
-        return {}
-
     def delete_run(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
         run = self._run(number(fields, "run_id"))
         if run.active:
@@ -195,8 +185,8 @@ class JobsApi:
         try:
             run = self._store.run(run_id)
         except KeyError:
-            run = None  # type: ignore[assignment]
-        if run is None or run.deleted:
+            raise invalid(f"Run {run_id} does not exist.") from None
+        if run.deleted:
             raise invalid(f"Run {run_id} does not exist.")
         return run
 

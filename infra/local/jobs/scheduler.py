@@ -74,14 +74,13 @@ class Scheduler:
             self._store.update_run(run.run_id, state="TERMINATING", cancel_asked=True)
             self._active[run.run_id].cancelled.set()
 
-    def drop(self, run_id: int) -> bool:
-        """Remove a run from the queue, as the platform does after 48 hours. False if it is not queued."""
+    def _expire(self, run_id: int) -> None:
+        """Remove a run from the queue if it still waits, as the platform does after 48 hours."""
         run = self._store.run(run_id)
         if run.state != "QUEUED":
-            return False
+            return
         message = "Run was removed from the queue because it waited too long."
         self._end(run, "SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED", message, "MAX_CONCURRENT_RUNS_EXCEEDED")
-        return True
 
     def recover(self) -> None:
         """Recover the last server's runs: interrupted runs fail, queued runs stay queued."""
@@ -110,7 +109,7 @@ class Scheduler:
     def _start_or_queue(self, run: Run) -> None:
         if run.state == "QUEUED":
             remaining = run.created / 1000 + self._queue_timeout - time.time()
-            asyncio.get_running_loop().call_later(max(0.0, remaining), self.drop, run.run_id)
+            asyncio.get_running_loop().call_later(max(0.0, remaining), self._expire, run.run_id)
         elif run.state == "PENDING":
             run = self._store.update_run(run.run_id, started=now_ms())
             self._active[run.run_id] = RunHandle(asyncio.create_task(self._drive(run)))

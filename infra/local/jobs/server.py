@@ -85,9 +85,6 @@ class JobsServer:
         return counting
 
     def _admin_routes(self) -> list[BaseRoute]:
-        async def health(_request: Request) -> Response:
-            return JSONResponse({"status": "ok"})
-
         async def stats(_request: Request) -> Response:
             logins = self._login.counts
             return JSONResponse(
@@ -102,18 +99,7 @@ class JobsServer:
                 }
             )
 
-        async def drop(request: Request) -> Response:
-            try:
-                dropped = self._scheduler.drop(request.path_params["run_id"])
-            except KeyError:
-                return JSONResponse({"error": "no such run"}, 404)
-            return JSONResponse({"dropped": dropped}, 200 if dropped else 409)
-
-        return [
-            Route("/_local/health", health),
-            Route("/_local/stats", stats),
-            Route("/_local/runs/{run_id:int}/drop", drop, methods=["POST"]),
-        ]
+        return [Route("/_local/stats", stats)]
 
 
 class UvicornServer(uvicorn.Server):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,39 +54,19 @@ class Store:
 
     # --- runs
 
-    def add_run(
-        self,
-        *,
-        job_id: int,
-        run_name: str,
-        parameters: dict[str, str],
-        overriding: dict[str, str],
-        token: str | None,
-        state: str,
-        result: str | None = None,
-        message: str = "",
-        code: str | None = None,
-    ) -> Run:
+    def add_run(self, *, parameters: dict[str, str], overriding: dict[str, str], state: str, **fields: Any) -> Run:
         """One statement stores run and token, so that neither exists without the other."""
         run_id, now = self.new_id(), now_ms()
-        self._db.execute(
-            "INSERT INTO runs (run_id, job_id, run_name, parameters, overriding, token, state, result, message,"
-            " code, created, ended, was_queued) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                run_id,
-                job_id,
-                run_name,
-                json.dumps(parameters),
-                json.dumps(overriding),
-                token,
-                state,
-                result,
-                message,
-                code,
-                now,
-                None if state in ACTIVE else now,
-                state == "QUEUED",
-            ),
+        self._insert(
+            "runs",
+            run_id=run_id,
+            parameters=json.dumps(parameters),
+            overriding=json.dumps(overriding),
+            state=state,
+            created=now,
+            ended=None if state in ACTIVE else now,
+            was_queued=state == "QUEUED",
+            **fields,
         )
         return self.run(run_id)
 
@@ -150,10 +129,8 @@ class Store:
 
     def add_attempt(self, run_id: int, task_key: str, number: int) -> Attempt:
         attempt_id = self.new_id()
-        self._db.execute(
-            "INSERT INTO attempts (attempt_id, run_id, task_key, number, state, created) VALUES (?,?,?,?,?,?)",
-            (attempt_id, run_id, task_key, number, "PENDING", now_ms()),
-        )
+        fields = {"task_key": task_key, "number": number, "state": "PENDING", "created": now_ms()}
+        self._insert("attempts", attempt_id=attempt_id, run_id=run_id, **fields)
         return self.attempt(attempt_id)
 
     def update_attempt(self, attempt_id: int, **fields: Any) -> Attempt:
@@ -182,12 +159,13 @@ class Store:
         ).fetchone()
         return None if row is None else str(row[0])
 
+    def _insert(self, table: str, **fields: Any) -> None:
+        names, marks = ", ".join(fields), ",".join("?" * len(fields))
+        self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(fields.values()))  # noqa: S608
+
     def _update(self, table: str, key: str, identity: int, fields: dict[str, Any]) -> None:
-        names: Iterable[str] = ", ".join(f"{name} = ?" for name in fields)
-        self._db.execute(
-            f"UPDATE {table} SET {names} WHERE {key} = ?",  # noqa: S608 - the names are our own
-            (*fields.values(), identity),
-        )
+        changes = ", ".join(f"{name} = ?" for name in fields)
+        self._db.execute(f"UPDATE {table} SET {changes} WHERE {key} = ?", (*fields.values(), identity))  # noqa: S608
 
 
 def _run(row: sqlite3.Row) -> Run:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
+from infra.local.listening import PortUnavailable, listen
 from infra.local.storage.errors import ApiError
 from infra.local.storage.names import check_bucket_name
-from infra.local.storage.server import PortUnavailable, listen, serve
+from infra.local.storage.server import serve
 from infra.local.storage.service import DataDirInUse, open_service
 
 

@@ -27,8 +27,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "buckets"): bucket_api.list_all,
     ("POST", "buckets"): bucket_api.insert,
     ("GET", "bucket"): bucket_api.get,
-    ("PATCH", "bucket"): bucket_api.patch,
-    ("PUT", "bucket"): bucket_api.patch,
     ("DELETE", "bucket"): bucket_api.delete,
     ("GET", "storageLayout"): bucket_api.storage_layout,
     ("GET", "managedFolders"): bucket_api.managed_folders,

@@ -34,13 +34,6 @@ async def get(call: Call) -> ASGIApp:
     return json_response(await call.service.database.read(lambda tx: buckets.get(tx, call.route.bucket, wanted)))
 
 
-async def patch(call: Call) -> ASGIApp:
-    body, wanted, whole = await call.json(), call.preconditions, call.method == "PUT"
-    return json_response(
-        await call.service.database.write(lambda tx: buckets.patch(tx, call.route.bucket, body, wanted, whole))
-    )
-
-
 async def delete(call: Call) -> ASGIApp:
     wanted = call.preconditions
     await call.service.database.write(lambda tx: buckets.delete(tx, call.route.bucket, wanted))

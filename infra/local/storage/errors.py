@@ -15,7 +15,7 @@ class ApiError(Exception):
         reason: str,
         message: str,
         *,
-        location_type: str | None = None,
+        location_type: str = "parameter",
         location: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -30,7 +30,7 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         detail = {"message": self.message, "domain": "global", "reason": self.reason}
         if self.location:
-            detail |= {"locationType": self.location_type or "parameter", "location": self.location}
+            detail |= {"locationType": self.location_type, "location": self.location}
         return {"error": {"code": self.status, "message": self.message, "errors": [detail]}}
 
 
@@ -39,11 +39,11 @@ class NotModified(Exception):
 
 
 def invalid(message: str, parameter: str | None = None) -> ApiError:
-    return ApiError(400, "invalid", message, location_type="parameter", location=parameter)
+    return ApiError(400, "invalid", message, location=parameter)
 
 
 def required(parameter: str) -> ApiError:
-    return ApiError(400, "required", f"Required parameter: {parameter}", location_type="parameter", location=parameter)
+    return ApiError(400, "required", f"Required parameter: {parameter}", location=parameter)
 
 
 def no_such_object(bucket: str, name: str) -> ApiError:

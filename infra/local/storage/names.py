@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from infra.local.storage.errors import ApiError, invalid
+from infra.local.storage.errors import invalid, required
 
 MAX_OBJECT_NAME_BYTES = 1024
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
@@ -16,7 +16,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 def check_object_name(name: str) -> None:
     """Raise a 400 if no object may have this name."""
     if not name:
-        raise ApiError(400, "required", "Required parameter: name", location="name")
+        raise required("name")
     try:
         length = len(name.encode("utf-8"))
     except UnicodeEncodeError as error:

@@ -172,20 +172,9 @@ class Objects:
 
     @staticmethod
     def _write_row(tx: Transaction, stored: StoredObject) -> None:
-        tx.execute(
-            f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            stored.bucket,
-            stored.name,
-            stored.generation,
-            stored.metageneration,
-            stored.size,
-            stored.crc32c,
-            stored.md5,
-            stored.component_count,
-            stored.created,
-            stored.updated,
-            json.dumps(stored.attributes),
-        )
+        values = list(vars(stored).values())  # in the order of the columns
+        values[-1] = json.dumps(stored.attributes)
+        tx.execute(f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", *values)  # noqa: S608
 
 
 def _copied_attributes(original: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[str, Any]:

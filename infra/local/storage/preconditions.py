@@ -7,7 +7,7 @@ the name, its generation counts as 0 and it has no metageneration.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from infra.local.storage.errors import NotModified, condition_not_met, invalid
 from infra.local.storage.resources import StoredObject, etag
@@ -30,9 +30,6 @@ class Preconditions:
             metageneration_match=integer(query, f"{start}MetagenerationMatch"),
             metageneration_not_match=integer(query, f"{start}MetagenerationNotMatch"),
         )
-
-    def as_dict(self) -> dict[str, int | None]:
-        return asdict(self)
 
     def check_write(self, current: StoredObject | None) -> None:
         """Raise a 412 unless all hold for the current object (None: there is no object)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,27 +16,6 @@ from infra.local.storage.app import make_app
 from infra.local.storage.service import Service
 
 GRACE_SECONDS = 0.5
-
-
-class PortUnavailable(RuntimeError):
-    """The server can't listen on the address; the message says why and names the option to change."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # IPPROTO_TCP is explicit because asyncio disables Nagle's algorithm only then (saves 40 ms per upload).
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        reason = f"cannot listen on {host} port {port}: {error.strerror}"
-        if error.errno == errno.EADDRINUSE:
-            reason = f"port {port} on {host} is in use: free it or choose another port with --port"
-        raise PortUnavailable(reason) from error
-    return listener
 
 
 class _Connection(H11Protocol):

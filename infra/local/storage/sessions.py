@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.local.storage.contents import Contents, Writer
@@ -83,13 +83,12 @@ class Sessions:
 
 def start(tx: Transaction, request: UploadRequest) -> str:
     session_id = secrets.token_urlsafe(32)
-    fields = {**vars(request), "preconditions": request.preconditions.as_dict()}
     tx.execute(
         "INSERT INTO uploads (id, bucket, name, request, created, state) VALUES (?, ?, ?, ?, ?, 'open')",
         session_id,
         request.bucket,
         request.name,
-        json.dumps(fields),
+        json.dumps(asdict(request)),
         now_microseconds(),
     )
     return session_id

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from google.cloud import storage
 
 from infra.deploy.upload_set import ROOT, UploadSetError, upload_set, write_zip
 from infra.local.jobs.locking import locked
-from infra.local.services.process import ServerProcess
+from infra.local.services.process import ServerProcess, free_port
 
 START_DEADLINE = 30.0
 EVENT = json.loads((ROOT / "tests" / "events" / "finalized.json").read_text())
@@ -151,12 +150,6 @@ def serve(clean_environment: Path, unpacked: Path, storage_server: ServerProcess
     for process in running:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def finalized(blob: storage.Blob) -> tuple[dict[str, str], dict[str, Any]]:

@@ -21,24 +21,26 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def faults(storage_server: ServerProcess, bucket: storage.Bucket) -> Iterator[Any]:
-    """Adds rules for this test's bucket only."""
+    """Adds faults that affect only this test's bucket."""
     url = f"{storage_server.url}/_local/faults"
 
-    def add(**rule: Any) -> httpx.Response:
-        return httpx.post(url, json={"path_regex": bucket.name, **rule})
+    def add(**fields: Any) -> httpx.Response:
+        return httpx.post(url, json={"path_regex": bucket.name, **fields})
 
     yield add
     httpx.delete(url).raise_for_status()
 
 
-def test_an_answer_of_ones_own(bucket: storage.Bucket, faults: Any) -> None:
+def test_a_fault_can_return_any_status(bucket: storage.Bucket, faults: Any) -> None:
     faults(action="status", status=403, times=1)
     with pytest.raises(Forbidden):
         bucket.get_blob("x")
     assert bucket.get_blob("x") is None
 
 
-def test_retry_after_and_counting(storage_server: ServerProcess, bucket: storage.Bucket, faults: Any) -> None:
+def test_retry_after_is_sent_and_faults_are_counted(
+    storage_server: ServerProcess, bucket: storage.Bucket, faults: Any
+) -> None:
     faults(action="status", status=429, retry_after=2, times=2, method="get")
     url = f"{storage_server.url}/storage/v1/b/{bucket.name}"
     answers = [httpx.get(url) for _ in range(3)]
@@ -49,22 +51,22 @@ def test_retry_after_and_counting(storage_server: ServerProcess, bucket: storage
 
 
 @pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset"}])
-def test_the_client_gets_through(bucket: storage.Bucket, faults: Any, fault: dict[str, Any]) -> None:
+def test_the_storage_client_retries(bucket: storage.Bucket, faults: Any, fault: dict[str, Any]) -> None:
     faults(times=1, **fault)
     bucket.blob("x").upload_from_string("x", if_generation_match=0)
     faults(times=1, **fault)
     assert bucket.blob("x").download_as_bytes() == b"x"
 
 
-def test_done_but_not_told(bucket: storage.Bucket, faults: Any) -> None:
-    """The trap that preconditions leave: the work was done, the retry of it is refused."""
+def test_a_lost_response_makes_the_retry_fail_its_precondition(bucket: storage.Bucket, faults: Any) -> None:
+    """The pitfall of preconditions: the first request succeeded, so the retry is refused."""
     faults(action="reset", phase="after", method="POST")
     with pytest.raises(Exception, match="pre-conditions"):
         bucket.blob("x").upload_from_string("x", if_generation_match=0)
     assert bucket.blob("x").download_as_bytes() == b"x"
 
 
-def test_hang_and_slow(bucket: storage.Bucket, faults: Any) -> None:
+def test_requests_can_hang_or_be_slow(bucket: storage.Bucket, faults: Any) -> None:
     blob = bucket.blob("x")
     blob.upload_from_string("x" * 1000)
     faults(action="hang")
@@ -79,7 +81,7 @@ def test_hang_and_slow(bucket: storage.Bucket, faults: Any) -> None:
         answer.read()
 
 
-def test_rules_that_make_no_sense_are_refused(faults: Any) -> None:
+def test_invalid_faults_are_refused(faults: Any) -> None:
     for wrong in ({"action": "explode"}, {"action": "hang", "path_regex": "("}, {"action": "hang", "colour": 1}):
         assert faults(**wrong).status_code == 400
 
@@ -102,7 +104,7 @@ def test_throttling_is_retried_by_the_sdk(jobs_server: RunningJobsServer, status
 
 
 @pytest.mark.parametrize("action", ["status", "reset"])
-def test_an_answer_lost_after_the_work_is_repeated_and_still_one_run(jobs_server: RunningJobsServer, action: str) -> None:
+def test_a_lost_response_is_retried_and_still_starts_one_run(jobs_server: RunningJobsServer, action: str) -> None:
     before = posts(jobs_server)
     runs = sum(jobs_server.stats()["runs"].values())
     jobs_server.fault(action=action, phase="after", retry_after=0, **RUN_NOW)
@@ -118,7 +120,7 @@ def test_an_internal_error_is_not_retried(jobs_server: RunningJobsServer) -> Non
         jobs_server.run_now("queued")
 
 
-def test_a_hanging_server_runs_into_the_clients_patience(jobs_server: RunningJobsServer) -> None:
+def test_a_hanging_server_runs_into_the_clients_timeout(jobs_server: RunningJobsServer) -> None:
     jobs_server.fault(action="hang", times=5, **RUN_NOW)
     client = jobs_server.client(http_timeout_seconds=0.2, retry_timeout_seconds=1)
     started = time.monotonic()
@@ -129,7 +131,7 @@ def test_a_hanging_server_runs_into_the_clients_patience(jobs_server: RunningJob
     assert httpx.get(f"{jobs_server.url}/_local/faults").json() == {"faults": []}
 
 
-def test_a_slow_answer_arrives_whole(jobs_server: RunningJobsServer) -> None:
+def test_a_slow_response_arrives_completely(jobs_server: RunningJobsServer) -> None:
     jobs_server.fault(action="slow", seconds=0.3, path_regex="/jobs/list")
     started = time.monotonic()
     assert len(list(jobs_server.client().jobs.list())) == len(jobs_server.job_ids)
@@ -137,7 +139,7 @@ def test_a_slow_answer_arrives_whole(jobs_server: RunningJobsServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "named"),
+    ("described", "named"),
     [
         ({"action": "explode"}, "action"),
         ({"action": "reset", "phase": "during"}, "phase"),
@@ -146,7 +148,7 @@ def test_a_slow_answer_arrives_whole(jobs_server: RunningJobsServer) -> None:
         ("reset", "object"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(jobs_server: RunningJobsServer, order: object, named: str) -> None:
-    answer = httpx.post(f"{jobs_server.url}/_local/faults", json=order)
+def test_an_invalid_fault_is_named(jobs_server: RunningJobsServer, described: object, named: str) -> None:
+    answer = httpx.post(f"{jobs_server.url}/_local/faults", json=described)
     assert answer.status_code == 400
     assert named in answer.json()["error"]

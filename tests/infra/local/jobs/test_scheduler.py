@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 from databricks.sdk.errors import InvalidParameterValue
 
@@ -72,20 +71,6 @@ def test_without_a_queue_the_second_run_is_skipped(jobs_server: RunningJobsServe
     jobs_server.wait_state(first, "SUCCESS")
 
 
-def test_a_run_dropped_from_the_queue_never_runs(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    first = jobs_server.start_mode("queued", "wait", gate)
-    second = jobs_server.start_mode("queued", "fail")
-    httpx.post(f"{jobs_server.url}/_local/runs/{second}/drop").raise_for_status()
-    gate.touch()
-    jobs_server.wait_state(first, "SUCCESS")
-    run = jobs_server.run(second)
-    assert run.state
-    assert run.state.life_cycle_state
-    assert run.state.life_cycle_state.value == "SKIPPED"
-    assert not run.tasks
-
-
 def stubborn_run(server: RunningJobsServer, folder: Path) -> tuple[int, list[int]]:
     """Start a run that ignores TERM and has a child process; return its id and the pids."""
     pids_file = folder / "pids"
@@ -138,10 +123,15 @@ def test_a_clean_stop_takes_under_3_seconds_and_ends_the_runs(start_jobs_server:
     again.wait_state(queued, "SUCCESS")
 
 
-def test_a_run_that_queued_too_long_is_skipped(start_jobs_server: StartJobsServer, tmp_path: Path) -> None:
+def test_a_run_that_queues_too_long_is_skipped_and_never_runs(start_jobs_server: StartJobsServer, tmp_path: Path) -> None:
     server = start_jobs_server(tmp_path / "data", "--queue-timeout", "0.2")
     first = server.start_mode("queued", "wait", tmp_path / "gate")
     second = server.start_mode("queued", "print")
     server.wait_state(second, "MAXIMUM_CONCURRENT_RUNS_REACHED")
+    state = server.run(second).state
+    assert state
+    assert state.life_cycle_state
+    assert state.life_cycle_state.value == "SKIPPED"
     (tmp_path / "gate").touch()
     server.wait_state(first, "SUCCESS")
+    assert not server.run(second).tasks, "it never runs"

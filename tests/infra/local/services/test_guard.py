@@ -8,16 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from infra.local.services.process import ServerFailed, ServerProcess, free_port
+from tests.jobs_fixtures import alive, until
 
 ROOT = Path(__file__).resolve().parents[4]
-DEADLINE = 20.0
 
 # A parent that starts a guard in a session of its own, as ServerProcess does, and then waits to be killed.
 PARENT = """
@@ -36,28 +34,11 @@ time.sleep(600)
 """
 
 
-def until(what: Callable[[], object], describe: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not what():
-        assert time.monotonic() < end, f"not in {DEADLINE:g} s: {describe}"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A zombie whose adoptive parent is slow to reap it is dead all the same.
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
-
-
-@pytest.mark.parametrize("manner", [[], ["deaf"]])
-def test_a_command_ends_when_the_guards_parent_is_killed(tmp_path: Path, manner: list[str]) -> None:
-    """Also one that doesn't listen to SIGTERM."""
+@pytest.mark.parametrize("arguments", [[], ["deaf"]])
+def test_a_command_ends_when_the_guards_parent_is_killed(tmp_path: Path, arguments: list[str]) -> None:
+    """Also if it ignores SIGTERM."""
     note = tmp_path / "pid"
-    command = [sys.executable, "-c", CHILD, str(note), *manner]
+    command = [sys.executable, "-c", CHILD, str(note), *arguments]
     parent = subprocess.Popen([sys.executable, "-c", PARENT, "--", *command], cwd=ROOT)
     until(note.exists, "the command runs")
     pid = int(note.read_text())

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers
 DATA = bytes(range(256)) * 10_000
 
 
-def test_checksums_and_headers(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_a_download_has_checksums_and_version_headers(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     blob = bucket.blob("data.csv")
     blob.upload_from_string(DATA, content_type="text/csv")
     assert blob.md5_hash == base64.b64encode(hashlib.md5(DATA).digest()).decode()

@@ -8,7 +8,7 @@ from google.cloud import storage
 pytestmark = pytest.mark.servers
 
 
-def test_batches(storage_client: storage.Client, bucket: storage.Bucket) -> None:
+def test_a_batch_runs_each_call_and_reports_its_error(storage_client: storage.Client, bucket: storage.Bucket) -> None:
     for number in range(5):
         bucket.blob(f"n {number}%").upload_from_string("x")
     with storage_client.batch():

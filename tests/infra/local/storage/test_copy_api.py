@@ -22,7 +22,7 @@ def blob(bucket: storage.Bucket) -> storage.Blob:
 
 
 @pytest.mark.parametrize("verb", ["copy", "rewrite", "move"])
-def test_copies_carry_metadata_along(bucket: storage.Bucket, blob: storage.Blob, verb: str) -> None:
+def test_copies_keep_the_metadata(bucket: storage.Bucket, blob: storage.Blob, verb: str) -> None:
     blob.metadata = {"a": "5"}
     blob.patch()
     if verb == "copy":
@@ -40,7 +40,7 @@ def test_copies_carry_metadata_along(bucket: storage.Bucket, blob: storage.Blob,
 
 
 @pytest.mark.parametrize("verb", ["copyTo", "rewriteTo"])
-def test_a_body_with_metadata_is_the_whole_new_metadata(
+def test_a_body_with_metadata_replaces_all_metadata(
     storage_server: ServerProcess, bucket: storage.Bucket, blob: storage.Blob, verb: str
 ) -> None:
     url = f"{storage_server.url}/storage/v1{blob.path}/{verb}/b/{bucket.name}/o/made"
@@ -50,14 +50,16 @@ def test_a_body_with_metadata_is_the_whole_new_metadata(
     assert bucket.get_blob("source").metadata == {"a": "1", "b": "2"}
 
 
-def test_between_buckets(storage_client: storage.Client, bucket: storage.Bucket, blob: storage.Blob) -> None:
+def test_a_copy_can_go_to_another_bucket(
+    storage_client: storage.Client, bucket: storage.Bucket, blob: storage.Blob
+) -> None:
     other = storage_client.create_bucket(bucket.name + "-2")
     bucket.copy_blob(blob, other, "made")
     blob.delete()
     assert other.blob("made").download_as_bytes() == b"x"
 
 
-def test_compose_takes_nothing_along(bucket: storage.Bucket, blob: storage.Blob) -> None:
+def test_compose_keeps_no_metadata(bucket: storage.Bucket, blob: storage.Blob) -> None:
     made = bucket.blob("made")
     made.compose([blob, blob])
     made.reload()

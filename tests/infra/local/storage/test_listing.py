@@ -25,7 +25,7 @@ NAMES = st.text(st.sampled_from("ab/é\U0010ffff"), min_size=1, max_size=6)
     offsets=st.tuples(st.sampled_from(["", "a/", "b"]), st.sampled_from(["", "b", "é"])),
     trailing=st.booleans(),
 )
-def test_listing_agrees_with_a_plain_reading(
+def test_listing_matches_its_definition(
     bucket: storage.Bucket,
     names: set[str],
     prefix: str,
@@ -34,7 +34,7 @@ def test_listing_agrees_with_a_plain_reading(
     offsets: tuple[str, str],
     trailing: bool,
 ) -> None:
-    """Whatever the page size, all pages together are what the definition says, in name order, each page in bounds."""
+    """For any page size, the pages together match the definition, in name order, and no page is too long."""
     for present in {blob.name for blob in bucket.list_blobs()} ^ names:
         if present in names:
             bucket.blob(present).upload_from_string(b"")
@@ -73,7 +73,7 @@ def _expected(
     return items, prefixes
 
 
-def test_globs_and_unknown_tokens(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_globs_match_and_unknown_page_tokens_are_refused(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     for name in ("a.csv", "b.txt", "d/a.csv", "d/e/a.csv"):
         bucket.blob(name).upload_from_string(b"")
     for glob, expected in (

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.servers
     ("eol", "quote", "data"),
     [(b"\r\n", '"', b"--x\r\n-\r\n--x"), (b"\n", "'", b"a\r"), (b"\n", "", b"\n\n"), (b"\r\n", "", b"")],
 )
-def test_multipart_as_different_clients_write_it(
+def test_line_ends_and_boundary_quotes_of_different_clients_are_accepted(
     storage_server: ServerProcess, bucket: storage.Bucket, eol: bytes, quote: str, data: bytes
 ) -> None:
-    """gcloud ends lines with LF and puts the boundary in single quotes; contents come through to the byte."""
+    """gcloud ends lines with LF and puts the boundary in single quotes; contents arrive unchanged."""
     head = [b"--==xyz==", b"Content-Type: application/json", b"", b'{"name": "x"}', b"--==xyz==", b"Content-Type: a/b", b""]
     body = eol.join([*head, data, b"--==xyz==--", b""])
     for size in (1, 7, len(body)):
@@ -32,7 +32,7 @@ def test_multipart_as_different_clients_write_it(
         assert (blob.download_as_bytes(), blob.content_type) == (data, "a/b")
 
 
-def test_a_body_that_ends_too_soon_makes_nothing(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_an_incomplete_body_creates_no_object(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     answer = httpx.post(
         f"{storage_server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart",
         content=b'--x\r\n\r\n{"name": "x"}\r\n--x\r\n\r\nhalf',

@@ -24,8 +24,8 @@ def blob(bucket: storage.Bucket) -> storage.Blob:
     return blob
 
 
-def test_patch_changes_what_it_names(blob: storage.Blob) -> None:
-    """A null removes one key; generation and contents stay; metageneration and `updated` go up."""
+def test_patch_changes_only_the_fields_in_the_body(blob: storage.Blob) -> None:
+    """A null removes a key. Generation and contents stay the same; metageneration and `updated` increase."""
     before = dict(blob._properties)
     blob.metadata = {"a": None, "c": "3"}
     blob.patch()
@@ -37,7 +37,7 @@ def test_patch_changes_what_it_names(blob: storage.Blob) -> None:
     assert blob._properties["timeCreated"] == before["timeCreated"]
 
 
-def test_update_replaces_all_of_it(storage_server: ServerProcess, blob: storage.Blob) -> None:
+def test_update_replaces_all_metadata(storage_server: ServerProcess, blob: storage.Blob) -> None:
     url = f"{storage_server.url}/storage/v1{blob.path}"
     shown = httpx.put(url, json={"contentType": "text/plain"}).json()
     assert shown["contentType"] == "text/plain"
@@ -53,7 +53,9 @@ def test_patch_by_method_override_and_gzip(storage_server: ServerProcess, blob: 
     assert answer.json()["metadata"] == {"a": "9", "b": "2"}
 
 
-def test_what_is_refused(storage_server: ServerProcess, bucket: storage.Bucket, blob: storage.Blob) -> None:
+def test_invalid_metadata_and_conflicting_buckets_are_refused(
+    storage_server: ServerProcess, bucket: storage.Bucket, blob: storage.Blob
+) -> None:
     blob.metadata = {"k": "x" * 9000}
     with pytest.raises(BadRequest, match="8192"):
         blob.patch()

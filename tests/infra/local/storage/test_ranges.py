@@ -24,7 +24,7 @@ DATA = bytes(range(256)) * 10_000
         ("bytes=-999999999", DATA),
     ],
 )
-def test_ranges(bucket: storage.Bucket, header: str, expected: bytes) -> None:
+def test_a_range_returns_exactly_its_bytes(bucket: storage.Bucket, header: str, expected: bytes) -> None:
     blob = bucket.blob("x")
     blob.upload_from_string(DATA)
     answer = httpx.get(blob.media_link, headers={"Range": header})
@@ -33,7 +33,7 @@ def test_ranges(bucket: storage.Bucket, header: str, expected: bytes) -> None:
     assert answer.headers["content-range"] == f"bytes {start}-{start + len(expected) - 1}/{len(DATA)}"
 
 
-def test_ranges_of_nothing_and_no_ranges(bucket: storage.Bucket) -> None:
+def test_unsatisfiable_ranges_are_416_and_invalid_ones_are_ignored(bucket: storage.Bucket) -> None:
     blob = bucket.blob("x")
     blob.upload_from_string(b"12345")
     answer = httpx.get(blob.media_link, headers={"Range": "bytes=5-"})

@@ -23,7 +23,7 @@ def test_health(storage_server: ServerProcess) -> None:
     assert httpx.get(f"{storage_server.url}/_local/health").json()["status"] == "ok"
 
 
-def test_a_used_port_and_a_used_folder_are_one_sentence_and_exit_2(storage_server: ServerProcess, tmp_path: Path) -> None:
+def test_a_used_port_or_folder_is_one_sentence_and_exit_status_2(storage_server: ServerProcess, tmp_path: Path) -> None:
     port = int(storage_server.url.rsplit(":", 1)[1])
     taken = httpx.get(f"{storage_server.url}/_local/health").json()["data_dir"]
     for arguments, word in (((tmp_path, port), f"port {port}"), ((Path(taken), 0), "in use by another storage server")):
@@ -41,7 +41,7 @@ def test_it_stops_quickly_with_open_connections(tmp_path: Path, number: signal.S
     assert server.stdout is not None
     url = server.stdout.readline().split()[1]
     httpx.post(f"{url}/_local/faults", json={"action": "hang"})
-    hanging = threading.Thread(target=_cut_off, args=(f"{url}/storage/v1/b",))
+    hanging = threading.Thread(target=_expect_disconnect, args=(f"{url}/storage/v1/b",))
     hanging.start()
     with httpx.Client(base_url=url) as idle:
         idle.get("/_local/health")
@@ -55,7 +55,7 @@ def test_it_stops_quickly_with_open_connections(tmp_path: Path, number: signal.S
     hanging.join()
 
 
-def _cut_off(url: str) -> None:
+def _expect_disconnect(url: str) -> None:
     with pytest.raises(httpx.HTTPError):
         httpx.get(url)
 
@@ -78,13 +78,13 @@ def test_data_survives_a_restart_on_another_port(tmp_path: Path) -> None:
         ("PUT", "/batch"),
     ],
 )
-def test_what_it_does_not_know_it_names(storage_server: ServerProcess, method: str, path: str) -> None:
+def test_an_unknown_request_is_named(storage_server: ServerProcess, method: str, path: str) -> None:
     answer = httpx.request(method, storage_server.url + path)
     assert answer.status_code == 501
     assert f"{method} {path}" in answer.json()["error"]["message"]
 
 
-def test_the_form_of_an_error(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_errors_have_the_real_services_format(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     answer = httpx.get(f"{storage_server.url}/storage/v1/b/{bucket.name}/o/absent")
     message = f"No such object: {bucket.name}/absent"
     assert answer.status_code == 404
@@ -99,8 +99,8 @@ def test_the_form_of_an_error(storage_server: ServerProcess, bucket: storage.Buc
     assert missing.json()["error"]["message"] == "The specified bucket does not exist."
 
 
-def test_memory_stays_flat(tmp_path: Path) -> None:
-    """200 MB up and down move the server's peak by far less (a 1 GB object behaves the same)."""
+def test_memory_does_not_grow_with_the_object(tmp_path: Path) -> None:
+    """Uploading and downloading 200 MB raises the peak memory by far less (the same holds for 1 GB)."""
     with storage_process(tmp_path, "--bucket", "large") as server:
         url, before = f"{server.url}/upload/storage/v1/b/large/o", _peak(server.pid)
         piece = bytes(1 << 20)
