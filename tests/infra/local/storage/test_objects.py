@@ -1,4 +1,4 @@
-"""The server against a model that fits on a page: any sequence of changes, with any preconditions."""
+"""The server behaves like a small model for any sequence of changes with any preconditions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Thing:
 
 
 NAMES = st.sampled_from(["a", "b", "c"])
-# What a client believes: the truth, something older, nothing there, or it doesn't care.
+# The precondition that a client sends: none, the current version, another one, or zero.
 BELIEF = st.sampled_from(["unset", "unset", "right", "wrong", "zero"])
 CONDITIONS = st.fixed_dictionaries(
     {"Generation": BELIEF, "Metageneration": BELIEF, "negative": st.booleans()},
@@ -48,7 +48,7 @@ class Storage(RuleBasedStateMachine):
         return f"/storage/v1/b/{self.bucket}/o" + (f"/{name}" if name else "")
 
     def query(self, name: str, beliefs: dict[str, Any], source: bool = False) -> tuple[dict[str, int], bool]:
-        """The parameters for what the client believes, and whether they hold."""
+        """The query parameters for the preconditions, and whether they hold."""
         thing, query, holds = self.things.get(name), {}, True
         for which, value in (
             ("Generation", thing and thing.generation),
@@ -57,10 +57,10 @@ class Storage(RuleBasedStateMachine):
             belief = beliefs[which]
             if belief == "unset":
                 continue
-            told = {"right": value or 0, "wrong": (value or 0) + 1, "zero": 0}[belief]
+            sent = {"right": value or 0, "wrong": (value or 0) + 1, "zero": 0}[belief]
             actual = value if value is not None or which == "Metageneration" else 0
-            query[f"if{'Source' if source else ''}{which}{'Not' if beliefs['negative'] else ''}Match"] = told
-            holds = holds and ((told != actual) if beliefs["negative"] else (told == actual))
+            query[f"if{'Source' if source else ''}{which}{'Not' if beliefs['negative'] else ''}Match"] = sent
+            holds = holds and ((sent != actual) if beliefs["negative"] else (sent == actual))
         return query, holds
 
     def made(self, answer: httpx.Response, name: str, data: bytes, metadata: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The script of the job that looks after the tables."""
+"""The script of the maintenance job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import runpy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[3] / "infra" / "databricks" / "src"
+FOLDER = Path(__file__).resolve().parents[4] / "infra" / "databricks" / "src"
 MAINTAIN = runpy.run_path(str(FOLDER / "maintain.py"))
 
 
@@ -17,23 +17,23 @@ class Row:
 
 @dataclass
 class Warehouse:
-    """Answers a query with its rows, remembers every statement."""
+    """Records all statements and answers queries with its rows."""
 
     rows: list[Row]
-    said: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
 
     def sql(self, statement: str) -> Warehouse:
-        self.said.append(statement)
+        self.statements.append(statement)
         return self
 
     def collect(self) -> list[Row]:
-        return self.rows if self.said[-1].startswith(("SHOW", "SELECT")) else []
+        return self.rows if self.statements[-1].startswith(("SHOW", "SELECT")) else []
 
 
-def test_every_table_of_ours_is_compacted_and_then_vacuumed_with_the_default_retention() -> None:
+def test_each_table_is_compacted_and_then_vacuumed_with_the_default_retention() -> None:
     spark = Warehouse([Row("orders_target"), Row("orders_stage")])
     assert MAINTAIN["maintain"](spark, "main", "order_tracking") == 2
-    assert spark.said == [
+    assert spark.statements == [
         "SHOW TABLES IN `main`.`order_tracking` LIKE 'orders_*'",
         "OPTIMIZE `main`.`order_tracking`.`orders_stage`",
         "VACUUM `main`.`order_tracking`.`orders_stage`",

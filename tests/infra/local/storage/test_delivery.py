@@ -1,4 +1,4 @@
-"""Finalized events: as Eventarc sends them, never lost, and made worse on request."""
+"""Finalized events have Eventarc's form, are never lost, and can be delayed, repeated, reordered or dropped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def events(storage_server: ServerProcess, receiver: Receiver) -> Iterator[Any]:
-    """Sets how events are delivered; afterwards there is no trigger again."""
+    """Changes the event settings; resets them after the test."""
     url = f"{storage_server.url}/_local/events"
 
     def settings(**changes: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_the_form_of_an_event(bucket: storage.Bucket, receiver: Receiver) -> Non
 
 
 @pytest.mark.usefixtures("events")
-def test_every_way_to_make_an_object_and_no_other_change(bucket: storage.Bucket, receiver: Receiver) -> None:
+def test_only_new_generations_send_events(bucket: storage.Bucket, receiver: Receiver) -> None:
     blob = bucket.blob("upload")
     blob.upload_from_string("x")
     bucket.blob("resumable", chunk_size=256 * 1024).open("wb").close()
@@ -85,7 +85,7 @@ def test_every_way_to_make_an_object_and_no_other_change(bucket: storage.Bucket,
     assert len({event.headers["ce-id"] for event in events}) == 6
 
 
-def test_retried_with_a_pause_until_taken(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
+def test_a_failed_delivery_is_retried_with_backoff(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
     receiver.answer = lambda event: 503 if len(receiver.events) < 3 else 204
     bucket.blob("x").upload_from_string("x")
     first, second, third = receiver.wait_for(3)
@@ -98,7 +98,7 @@ def test_retried_with_a_pause_until_taken(bucket: storage.Bucket, receiver: Rece
     assert len(receiver.events) == 3
 
 
-def test_an_event_waits_for_a_function_that_is_not_there(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
+def test_an_event_waits_until_the_function_is_reachable(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
     events(notify="http://127.0.0.1:1/")
     bucket.blob("x").upload_from_string("x")
     eventually(lambda: events()["last_errors"] and "Connect" in events()["last_errors"][-1]["error"])
@@ -106,7 +106,7 @@ def test_an_event_waits_for_a_function_that_is_not_there(bucket: storage.Bucket,
     receiver.wait_for(1)
 
 
-def test_repeated(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
+def test_events_can_be_repeated(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
     events(repeat=4)
     for number in range(5):
         bucket.blob(str(number)).upload_from_string("x")
@@ -116,7 +116,7 @@ def test_repeated(bucket: storage.Bucket, receiver: Receiver, events: Any) -> No
     assert len({event.headers["ce-id"] for event in receiver.events}) == 5
 
 
-def test_dropped(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
+def test_events_can_be_dropped(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
     before = events(drop=1)["dropped"]
     bucket.blob("lost").upload_from_string("x")
     eventually(lambda: events()["dropped"] == before + 1)
@@ -126,7 +126,7 @@ def test_dropped(bucket: storage.Bucket, receiver: Receiver, events: Any) -> Non
     assert receiver.names() == ["kept"]
 
 
-def test_delayed(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
+def test_events_can_be_delayed(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
     events(delay_seconds=0.4)
     began = time.monotonic()
     bucket.blob("x").upload_from_string("x")
@@ -134,7 +134,7 @@ def test_delayed(bucket: storage.Bucket, receiver: Receiver, events: Any) -> Non
     assert event.at - began >= 0.4
 
 
-def test_reordered(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
+def test_events_can_be_reordered(bucket: storage.Bucket, receiver: Receiver, events: Any) -> None:
     events(reorder=True)
     names = [f"{number:02}" for number in range(20)]
     for name in names:
@@ -145,7 +145,7 @@ def test_reordered(bucket: storage.Bucket, receiver: Receiver, events: Any) -> N
 
 
 @pytest.mark.usefixtures("events")
-def test_in_parallel_but_not_without_bound(bucket: storage.Bucket, receiver: Receiver) -> None:
+def test_deliveries_are_parallel_but_limited(bucket: storage.Bucket, receiver: Receiver) -> None:
     def slowly(event: Received) -> int:
         time.sleep(0.1)
         return 200
@@ -158,7 +158,7 @@ def test_in_parallel_but_not_without_bound(bucket: storage.Bucket, receiver: Rec
 
 
 def test_the_outbox_survives_kill_9(tmp_path: Path, receiver: Receiver) -> None:
-    """The function is down, the server dies: after the restart every event comes; the taken ones don't come again."""
+    """Events that the function has not acknowledged are sent again after a restart; acknowledged ones are not."""
     receiver.answer = lambda event: 200 if event.name == "taken" else 500
     server = storage_process(tmp_path, "--bucket", "orders-data", "--notify", receiver.url)
     with server:
@@ -167,7 +167,7 @@ def test_the_outbox_survives_kill_9(tmp_path: Path, receiver: Receiver) -> None:
         for number in range(5):
             bucket.blob(f"open-{number}").upload_from_string("x")
         receiver.wait_for(6)
-        time.sleep(0.2)  # deliveries are struck off together, 50 ms later
+        time.sleep(0.2)  # delivered events are deleted together, 50 ms later
         server.kill()
         receiver.events.clear()
         receiver.answer = lambda event: 200
@@ -177,7 +177,7 @@ def test_the_outbox_survives_kill_9(tmp_path: Path, receiver: Receiver) -> None:
         assert sorted(set(receiver.names())) == [f"open-{number}" for number in range(5)]
 
 
-def test_settings_that_make_no_sense_are_refused(events: Any, storage_server: ServerProcess) -> None:
+def test_invalid_settings_are_refused(events: Any, storage_server: ServerProcess) -> None:
     for wrong in ({"repeat": -1}, {"drop": 2}, {"delay_seconds": "x"}, {"notify": "nowhere"}, {"colour": 1}):
         answer = httpx.put(f"{storage_server.url}/_local/events", json=wrong)
         assert answer.status_code == 400

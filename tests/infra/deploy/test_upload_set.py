@@ -1,11 +1,10 @@
-"""The artifact, not the tree: what .gcloudignore lets through, in an environment that has requirements.txt and no more."""
+"""The artifact instead of the source tree: the upload set, run in an environment with only requirements.txt."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from google.cloud import storage
 
 from infra.deploy.upload_set import ROOT, UploadSetError, upload_set, write_zip
 from infra.local.jobs.locking import locked
-from infra.local.services.process import ServerProcess
+from infra.local.services.process import ServerProcess, free_port
 
 START_DEADLINE = 30.0
 EVENT = json.loads((ROOT / "tests" / "events" / "finalized.json").read_text())
@@ -30,7 +29,7 @@ def names(root: Path = ROOT) -> set[str]:
     return {path.as_posix() for path in upload_set(root)}
 
 
-def test_everything_that_the_entry_points_import_is_let_through_and_nothing_else_is() -> None:
+def test_the_upload_set_is_exactly_what_the_entry_points_import() -> None:
     found = names()
     assert {"main.py", "requirements.txt", "functions/bootstrap.py", "spark_jobs/__init__.py"} <= found
     for name in found - {"main.py", "requirements.txt"}:
@@ -41,7 +40,7 @@ def test_everything_that_the_entry_points_import_is_let_through_and_nothing_else
     assert not {name for name in found if "test" in name or "infra" in name or "secret" in name or name.endswith(".env")}
 
 
-def test_what_lies_about_in_a_working_tree_is_left_out(tmp_path: Path) -> None:
+def test_other_files_of_a_working_tree_are_left_out(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".gcloudignore", tmp_path)
     kept = ["main.py", "requirements.txt", "functions/handler.py", "spark_jobs/__init__.py", "spark_jobs/contract/rows.py"]
     left = [
@@ -60,7 +59,7 @@ def test_what_lies_about_in_a_working_tree_is_left_out(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     (tmp_path / "functions" / "link.py").symlink_to("/etc/passwd")
     assert names(tmp_path) == set(kept)
-    # gcloud reads the file as git reads a .gitignore; git is asked too.
+    # gcloud reads the file like a .gitignore, so git must select the same files.
     (tmp_path / "functions" / "link.py").unlink()
     assert _as_git_reads_it(tmp_path) == set(kept)
 
@@ -78,14 +77,14 @@ def _as_git_reads_it(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("line", ["functions/", "*.py", "!**/*.py", "/functions/**", "!/a b.py"])
-def test_a_form_that_would_be_read_otherwise_here_is_refused(tmp_path: Path, line: str) -> None:
+def test_an_unsupported_pattern_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / ".gcloudignore").write_text(f"*\n{line}\n")
-    with pytest.raises(UploadSetError, match="is none of the forms"):
+    with pytest.raises(UploadSetError, match="is not one of the forms"):
         upload_set(tmp_path)
 
 
 def test_the_zip_is_the_same_for_the_same_files(tmp_path: Path) -> None:
-    """Terraform names the upload by its hash: a new one would be built and deployed."""
+    """Terraform names the upload by its hash and would deploy a different zip."""
     first = write_zip(tmp_path / "a.zip").read_bytes()
     assert write_zip(tmp_path / "b.zip").read_bytes() == first
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
@@ -97,7 +96,7 @@ def test_the_zip_is_the_same_for_the_same_files(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def clean_environment() -> Path:
-    """A virtual environment with requirements.txt installed; kept until that changes."""
+    """A virtual environment with requirements.txt installed; kept until the file changes."""
     requirements = ROOT / "requirements.txt"
     key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = ROOT / ".cache" / "function-env" / key
@@ -124,7 +123,7 @@ Serve = Callable[[str], str]
 
 @pytest.fixture
 def serve(clean_environment: Path, unpacked: Path, storage_server: ServerProcess) -> Iterator[Serve]:
-    """Starts an entry point with functions-framework, as Cloud Run does, and with none of this machine's environment."""
+    """Starts an entry point with functions-framework, like Cloud Run, and without this machine's environment variables."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(target: str) -> str:
@@ -153,43 +152,37 @@ def serve(clean_environment: Path, unpacked: Path, storage_server: ServerProcess
         process.wait(10)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def finalized(blob: storage.Blob) -> tuple[dict[str, str], dict[str, Any]]:
     place = {"bucket": blob.bucket.name, "name": blob.name, "generation": str(blob.generation)}
     return EVENT["headers"], {**EVENT["data"], **place}
 
 
-def first_answer(url: str, headers: dict[str, str], data: dict[str, Any]) -> httpx.Response:
-    """Asks until the port is open."""
+def first_response(url: str, headers: dict[str, str], data: dict[str, Any]) -> httpx.Response:
+    """Retry until the port is open."""
     end = time.monotonic() + START_DEADLINE
     while True:
         try:
             return httpx.post(url, headers=headers, json=data, timeout=START_DEADLINE)
         except httpx.ConnectError:
-            assert time.monotonic() < end, f"{url} does not open"
+            assert time.monotonic() < end, f"{url} does not respond"
             time.sleep(0.01)
 
 
 @pytest.mark.e2e
-def test_the_upload_set_alone_takes_an_event(
+def test_the_upload_set_alone_handles_an_event(
     serve: Serve, clean_environment: Path, bucket: storage.Bucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file of another name is judged, reported and moved: SDK, contract and handler are all there."""
+    """A file with a wrong name is validated, reported and moved, which needs SDK, contract and handler."""
     blob = bucket.blob("source/notes.csv")
     blob.upload_from_string("a,b\n1,2\n")
     started = time.monotonic()
     url = serve("on_object_finalized")
-    assert first_answer(url, *finalized(blob)).status_code == 200
+    assert first_response(url, *finalized(blob)).status_code == 200
     cold = time.monotonic() - started
     left = {item.name for item in bucket.list_blobs()}
     assert left == {f"rejected/notes.csv.{blob.generation}", f"rejected/notes.csv.{blob.generation}.report.json"}
     started = time.monotonic()
-    assert first_answer(url, *finalized(blob)).status_code == 200
+    assert first_response(url, *finalized(blob)).status_code == 200
     with capsys.disabled():
         print(
             f"\nfunction: {installed_megabytes(clean_environment):.0f} MB installed,"
@@ -199,15 +192,15 @@ def test_the_upload_set_alone_takes_an_event(
 
 @pytest.mark.e2e
 def test_both_entry_points_are_served(serve: Serve) -> None:
-    """An event of another type is acknowledged with a log line, which takes nothing but the code."""
+    """An event of another type is acknowledged with a log line, which needs only the code itself."""
     headers = {**EVENT["headers"], "ce-type": "google.cloud.storage.object.v1.deleted"}
     for target in ("on_object_finalized", "on_sweep"):
-        assert first_answer(serve(target), headers, EVENT["data"]).status_code == 200
+        assert first_response(serve(target), headers, EVENT["data"]).status_code == 200
 
 
 @pytest.mark.e2e
 def test_every_module_of_the_upload_set_imports_in_the_clean_environment(clean_environment: Path, unpacked: Path) -> None:
-    """The adapters are imported late, so serving an event alone would not show that one of their SDKs is missing."""
+    """Adapters are imported lazily, so handling one event would not show that an SDK is missing."""
     modules = [
         path.with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
         for path in sorted(unpacked.rglob("*.py"))

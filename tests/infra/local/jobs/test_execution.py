@@ -1,4 +1,4 @@
-"""What becomes of a run: success, failure, timeout, retries, cancellation; what it sees of its surroundings."""
+"""An attempt in its own process: success, failure, cancellation, and what the process sees of its environment."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ import httpx
 import pytest
 from databricks.sdk.service.jobs import Run
 
-from tests.jobs_fixtures import ROOT, RunningJobsServer, until
+from tests.jobs_fixtures import ROOT, RunningJobsServer, alive, until
 
 pytestmark = pytest.mark.servers
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def task_id(run: Run) -> int:
@@ -47,14 +40,14 @@ def test_a_run_that_returns_succeeds_with_times_parameters_and_page(jobs_server:
     assert str(run_id) in httpx.get(jobs_server.url).text
 
 
-def test_an_exception_is_a_failure_with_its_last_line(jobs_server: RunningJobsServer) -> None:
+def test_an_exception_is_a_failure_that_shows_its_last_line(jobs_server: RunningJobsServer) -> None:
     run_id = jobs_server.start_mode("queued", "fail", "<b>bold</b>")
     jobs_server.wait_state(run_id, "FAILED")
     run = jobs_server.run(run_id)
     assert run.state
     assert run.state.state_message == "Task probe failed with message: Workload failed, see run output for details."
-    for asked in (run_id, task_id(run)):
-        output = jobs_server.client().jobs.get_run_output(asked)
+    for either_id in (run_id, task_id(run)):
+        output = jobs_server.client().jobs.get_run_output(either_id)
         assert output.error == "ValueError: it went wrong: <b>bold</b>"
         assert output.error_trace
         assert "Traceback" in output.error_trace
@@ -70,7 +63,7 @@ def test_exiting_is_a_failure_even_with_code_0(jobs_server: RunningJobsServer) -
     assert (jobs_server.client().jobs.get_run_output(run_id).error or "").startswith("SystemExit: 0 (")
 
 
-def test_a_dependency_that_the_wheel_does_not_declare_is_a_readable_failure(jobs_server: RunningJobsServer) -> None:
+def test_an_undeclared_dependency_is_a_readable_failure(jobs_server: RunningJobsServer) -> None:
     run_id = jobs_server.start_mode("queued", "missing")
     jobs_server.wait_state(run_id, "FAILED")
     error = jobs_server.client().jobs.get_run_output(run_id).error
@@ -83,7 +76,7 @@ def test_a_killed_process_is_a_failure(jobs_server: RunningJobsServer) -> None:
     assert "SIGKILL" in (jobs_server.client().jobs.get_run_output(run_id).error or "")
 
 
-def test_a_run_sees_its_own_environment_and_nothing_of_ours(jobs_server: RunningJobsServer) -> None:
+def test_a_run_sees_only_its_own_environment(jobs_server: RunningJobsServer) -> None:
     run_id = jobs_server.start_mode("queued", "describe", "ü $(x) {{job.id}}")
     jobs_server.wait_state(run_id, "SUCCESS")
     logs = jobs_server.client().jobs.get_run_output(run_id).logs or ""
@@ -95,27 +88,6 @@ def test_a_run_sees_its_own_environment_and_nothing_of_ours(jobs_server: Running
     ours.add(str(ROOT / "infra" / "local" / "jobs"))
     assert not ours & set(seen["path"])
     assert seen["cwd"].endswith(f"/runs/{run_id}")
-
-
-def test_a_run_over_its_time_is_ended(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
-    run_id = jobs_server.start_mode("short", "wait", tmp_path / "never")
-    jobs_server.wait_state(run_id, "TIMEDOUT")
-    state = jobs_server.run(run_id).state
-    assert state
-    assert state.user_cancelled_or_timedout
-
-
-def test_a_failed_attempt_is_repeated_as_often_as_the_task_allows(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
-    flaky = jobs_server.start_mode("retried", "flaky", tmp_path / "marker")
-    jobs_server.wait_state(flaky, "SUCCESS")
-    attempts = [
-        (task.attempt_number, task.state.result_state.value if task.state and task.state.result_state else None)
-        for task in jobs_server.run(flaky).tasks or []
-    ]
-    assert attempts == [(0, "FAILED"), (1, "SUCCESS")]
-    hopeless = jobs_server.start_mode("retried", "fail")
-    jobs_server.wait_state(hopeless, "FAILED")
-    assert len(jobs_server.run(hopeless).tasks or []) == 2
 
 
 def test_cancelling_ends_the_whole_process_group(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
@@ -131,59 +103,8 @@ def test_cancelling_ends_the_whole_process_group(jobs_server: RunningJobsServer,
     assert details.termination_details
     assert details.termination_details.code
     assert details.termination_details.code.value == "USER_CANCELED"
-    jobs_server.client().jobs.cancel_run(run_id)  # once more changes nothing
+    jobs_server.client().jobs.cancel_run(run_id)  # cancelling again is a no-op
     assert jobs_server.state(run_id) == "CANCELED"
-
-
-def test_the_queue_takes_one_run_after_the_other(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
-    gates = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
-    first, second, third = (jobs_server.start_mode("queued", "wait", gate) for gate in gates)
-    jobs_server.wait_state(first, "RUNNING")
-    queued = jobs_server.run(second)
-    assert queued.state
-    assert queued.state.life_cycle_state
-    assert queued.state.life_cycle_state.value == "QUEUED"
-    assert queued.status
-    assert queued.status.queue_details
-    assert queued.status.queue_details.code
-    assert queued.status.queue_details.code.value == "MAX_CONCURRENT_RUNS_REACHED"
-    active = {run.run_id for run in jobs_server.client().jobs.list_runs(active_only=True)}
-    assert active == {first, second, third}
-    jobs_server.client().jobs.cancel_run(second)
-    assert jobs_server.state(second) == "CANCELED"
-    gates[0].touch()
-    jobs_server.wait_state(first, "SUCCESS")
-    jobs_server.wait_state(third, "RUNNING")
-    gates[2].touch()
-    jobs_server.wait_state(third, "SUCCESS")
-    assert (jobs_server.run(third).queue_duration or 0) > 0
-
-
-def test_without_a_queue_the_second_run_is_skipped(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    first = jobs_server.start_mode("unqueued", "wait", gate)
-    second = jobs_server.start_mode("unqueued", "wait", gate)
-    run = jobs_server.run(second)
-    assert run.state
-    assert run.state.life_cycle_state
-    assert run.state.life_cycle_state.value == "SKIPPED"
-    assert jobs_server.state(second) == "MAXIMUM_CONCURRENT_RUNS_REACHED"
-    gate.touch()
-    jobs_server.wait_state(first, "SUCCESS")
-
-
-def test_a_run_dropped_from_the_queue_never_runs(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    first = jobs_server.start_mode("queued", "wait", gate)
-    second = jobs_server.start_mode("queued", "fail")
-    httpx.post(f"{jobs_server.url}/_local/runs/{second}/drop").raise_for_status()
-    gate.touch()
-    jobs_server.wait_state(first, "SUCCESS")
-    run = jobs_server.run(second)
-    assert run.state
-    assert run.state.life_cycle_state
-    assert run.state.life_cycle_state.value == "SKIPPED"
-    assert not run.tasks
 
 
 def test_the_log_of_a_run_is_readable_while_it_runs(jobs_server: RunningJobsServer, tmp_path: Path) -> None:

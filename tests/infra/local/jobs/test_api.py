@@ -1,4 +1,4 @@
-"""What may be asked: idempotency tokens, parameters, lists, deletion, and how the rest is refused."""
+"""The Jobs API: idempotency tokens, parameters, lists and deletion; invalid requests are refused as on the platform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fresh_token() -> str:
 
 
 @pytest.mark.parametrize("mode", ["print", "fail"])
-def test_a_known_token_returns_its_run_however_it_ended(jobs_server: RunningJobsServer, mode: str) -> None:
+def test_a_known_token_returns_its_run_even_after_it_has_ended(jobs_server: RunningJobsServer, mode: str) -> None:
     token = fresh_token()
     run_id = jobs_server.start_mode("queued", mode, idempotency_token=token)
     assert jobs_server.start_mode("queued", mode, idempotency_token=token) == run_id
@@ -33,24 +33,24 @@ def test_one_token_from_many_requests_at_once_is_one_run(jobs_server: RunningJob
     before = {run.run_id for run in jobs_server.client().jobs.list_runs()}
     token, client = fresh_token(), jobs_server.client()
 
-    def ask(_number: int) -> int | None:
+    def run_now(_number: int) -> int | None:
         return client.jobs.run_now(job_id=jobs_server.job_ids["queued"], idempotency_token=token).run_id
 
     with ThreadPoolExecutor(16) as pool:
-        answers = set(pool.map(ask, range(48)))
-    assert len(answers) == 1
-    assert {run.run_id for run in jobs_server.client().jobs.list_runs()} - before == answers
-    jobs_server.wait_state(next(iter(answers)) or 0, "SUCCESS")
+        run_ids = set(pool.map(run_now, range(48)))
+    assert len(run_ids) == 1
+    assert {run.run_id for run in jobs_server.client().jobs.list_runs()} - before == run_ids
+    jobs_server.wait_state(next(iter(run_ids)) or 0, "SUCCESS")
 
 
-def test_a_token_of_64_characters_is_good_and_of_65_is_not(jobs_server: RunningJobsServer) -> None:
+def test_a_token_has_at_most_64_characters(jobs_server: RunningJobsServer) -> None:
     good = fresh_token().ljust(64, "x")
     jobs_server.wait_state(jobs_server.run_now("queued", idempotency_token=good), "SUCCESS")
     with pytest.raises(InvalidParameterValue, match="at most 64 characters"):
         jobs_server.run_now("queued", idempotency_token=good + "x")
 
 
-def test_the_token_of_a_deleted_run_is_an_error_for_ever(jobs_server: RunningJobsServer) -> None:
+def test_the_token_of_a_deleted_run_stays_an_error(jobs_server: RunningJobsServer) -> None:
     token = fresh_token()
     run_id = jobs_server.run_now("queued", idempotency_token=token)
     jobs_server.wait_state(run_id, "SUCCESS")
@@ -86,7 +86,7 @@ def test_given_parameters_are_shown_with_their_effective_values(jobs_server: Run
     assert shown == {"mode": ("print", "print"), "value": ("", "given")}
 
 
-def test_a_request_can_switch_the_queue_on(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
+def test_a_request_can_enable_the_queue(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
     first = jobs_server.start_mode("unqueued", "wait", tmp_path / "gate")
     second = jobs_server.start_mode("unqueued", "print", queue=QueueSettings(enabled=True))
     assert jobs_server.state(second) == "QUEUED"
@@ -95,7 +95,7 @@ def test_a_request_can_switch_the_queue_on(jobs_server: RunningJobsServer, tmp_p
     jobs_server.wait_state(second, "SUCCESS")
 
 
-def test_jobs_are_found_by_name_in_any_case_and_by_id(jobs_server: RunningJobsServer) -> None:
+def test_jobs_are_found_by_case_insensitive_name_and_by_id(jobs_server: RunningJobsServer) -> None:
     jobs = jobs_server.client().jobs
     assert [job.job_id for job in jobs.list(name="QUEUED")] == [jobs_server.job_ids["queued"]]
     assert not list(jobs.list(name="none of these"))
@@ -107,7 +107,7 @@ def test_jobs_are_found_by_name_in_any_case_and_by_id(jobs_server: RunningJobsSe
         jobs.get(1)
 
 
-def test_runs_are_listed_newest_first_over_pages_and_by_filter(jobs_server: RunningJobsServer) -> None:
+def test_runs_are_listed_newest_first_with_pages_and_filters(jobs_server: RunningJobsServer) -> None:
     jobs, job_id = jobs_server.client().jobs, jobs_server.job_ids["queued"]
     made = [jobs_server.run_now("queued") for _ in range(5)]
     for run_id in made:
@@ -142,6 +142,6 @@ def test_malformed_requests_are_refused_as_json(jobs_server: RunningJobsServer, 
     assert set(answer.json()) == {"error_code", "message"}
 
 
-def test_what_the_server_does_not_offer_is_a_404_in_the_apis_words(jobs_server: RunningJobsServer) -> None:
+def test_an_unknown_endpoint_is_a_404_with_the_real_apis_message(jobs_server: RunningJobsServer) -> None:
     with pytest.raises(NotFound, match=r"No API found for 'POST /api/2\.2/jobs/create'"):
         jobs_server.client().jobs.create(name="new")

@@ -1,4 +1,4 @@
-"""kill -9 under load: an object is wholly there or not at all, what was answered is there, nothing is left over."""
+"""kill -9 under load: objects are complete or absent, acknowledged changes are kept, and no orphaned files remain."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def content(name: str, version: int) -> bytes:
 
 
 class Writers:
-    """Upload, overwrite, copy, move and delete until the server is gone; remember what was answered."""
+    """Upload, overwrite and move objects until the server is gone; record what was acknowledged."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.answered: dict[str, int] = {}  # name -> the generation that was last answered
-        self.unsure: set[str] = set()  # names with a request that wasn't answered
+        self.answered: dict[str, int] = {}  # name -> the last acknowledged generation
+        self.unsure: set[str] = set()  # names with an unanswered request
         self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
 
     def _run(self, number: int) -> None:
@@ -63,7 +63,7 @@ def check(server: ServerProcess, writers: Writers, data_dir: Path) -> int:
         if name not in writers.unsure:
             assert blobs[name].generation == generation
     files = {path.name for path in (data_dir / "objects").iterdir()}
-    assert files == {str(blob.generation) for blob in blobs.values()}, "no orphans, nothing missing"
+    assert files == {str(blob.generation) for blob in blobs.values()}, "no orphaned and no missing files"
     assert not list((data_dir / "uploads").iterdir())
     return max(int(blob.generation) for blob in blobs.values())
 

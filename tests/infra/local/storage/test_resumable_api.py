@@ -1,4 +1,4 @@
-"""Resumable uploads: in chunks, of unknown size, broken off, told twice, over a crash of the server, cancelled."""
+"""Resumable uploads: in chunks, of unknown size, interrupted, repeated, across a server crash, cancelled."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ask(url: str, total: int | str = "*") -> httpx.Response:
     return httpx.put(url, headers={"Content-Range": f"bytes */{total}"})
 
 
-def test_chunks_status_and_the_end(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_chunks_status_queries_and_completion(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     url = begin(storage_server, bucket)
     first = ask(url)
     assert first.status_code == 308
@@ -48,7 +48,7 @@ def test_chunks_status_and_the_end(storage_server: ServerProcess, bucket: storag
     assert (answer.status_code, answer.headers["range"]) == (308, f"bytes=0-{256 * KIB - 1}")
     assert ask(url, len(DATA)).headers["range"] == f"bytes=0-{256 * KIB - 1}"
     again = send(url, 0, DATA[: 512 * KIB], "*")
-    assert again.headers["range"] == f"bytes=0-{512 * KIB - 1}", "what was there already is skipped"
+    assert again.headers["range"] == f"bytes=0-{512 * KIB - 1}", "bytes that are already stored are skipped"
     assert send(url, 600 * KIB, DATA[600 * KIB :], len(DATA)).status_code == 503, "a gap"
     assert bucket.get_blob("x") is None
     done = send(url, 512 * KIB, DATA[512 * KIB :], len(DATA))
@@ -56,8 +56,8 @@ def test_chunks_status_and_the_end(storage_server: ServerProcess, bucket: storag
     blob = bucket.get_blob("x")
     assert (blob.metadata, blob.content_type) == ({"k": "v"}, "text/csv")
     assert blob.download_as_bytes() == DATA
-    told_again = ask(url, len(DATA))
-    assert told_again.json()["generation"] == done.json()["generation"], "the client may have missed the answer"
+    repeated = ask(url, len(DATA))
+    assert repeated.json()["generation"] == done.json()["generation"], "the client may have missed the response"
 
 
 def test_a_client_that_asks_for_200_instead_of_308_gets_it(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
@@ -81,17 +81,17 @@ def test_the_official_client_in_chunks_of_unknown_total(bucket: storage.Bucket) 
 
 @pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset"}])
 @pytest.mark.parametrize("phase", ["before", "after"])
-def test_the_official_client_gets_through_trouble(
+def test_the_official_client_retries_after_faults(
     storage_server: ServerProcess, bucket: storage.Bucket, fault: dict[str, object], phase: str
 ) -> None:
-    """Also when the server did what was asked and only its answer was lost."""
+    """Also if the server handled the request and only its response was lost."""
     rule = {"method": "PUT", "path_regex": f"/upload/.*{bucket.name}.*upload_id", "times": 1, "phase": phase, **fault}
     httpx.post(f"{storage_server.url}/_local/faults", json=rule).raise_for_status()
     bucket.blob("x", chunk_size=256 * KIB).upload_from_file(io.BytesIO(DATA), size=len(DATA))
     assert bucket.blob("x").download_as_bytes() == DATA
 
 
-def test_what_arrived_before_the_connection_broke_is_kept(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_bytes_that_arrive_before_a_disconnect_are_kept(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     url = begin(storage_server, bucket)
 
     def broken() -> object:
@@ -110,8 +110,8 @@ def test_what_arrived_before_the_connection_broke_is_kept(storage_server: Server
     assert bucket.blob("x").download_as_bytes() == DATA
 
 
-def test_kill_9_in_the_middle(tmp_path: Path) -> None:
-    """After the restart the same session goes on where its bytes end; checksums hold."""
+def test_a_session_survives_kill_9(tmp_path: Path) -> None:
+    """After the restart, the session continues where its bytes end, with correct checksums."""
     server = storage_process(tmp_path, "--bucket", "orders-data")
     with server:
         bucket = client_for(server.url).bucket("orders-data")
@@ -131,7 +131,7 @@ def test_kill_9_in_the_middle(tmp_path: Path) -> None:
         assert blob.download_as_bytes() == DATA
 
 
-def test_cancelled_unknown_and_wrong(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_cancelled_unknown_and_invalid_requests(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     url = begin(storage_server, bucket)
     send(url, 0, DATA[: 256 * KIB], "*")
     assert httpx.delete(url).status_code == 499
@@ -143,8 +143,8 @@ def test_cancelled_unknown_and_wrong(storage_server: ServerProcess, bucket: stor
     assert bucket.get_blob("x") is None
 
 
-def test_bytes_that_are_not_what_was_meant(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
-    """A checksum sent with the upload is compared, in every way of sending it."""
+def test_a_wrong_checksum_is_refused(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+    """Checksums are validated, no matter how the client sends them."""
     url = begin(storage_server, bucket)
     answer = httpx.put(url, content=b"data", headers={"X-Goog-Hash": "crc32c=AAAAAA=="})
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""Many clients at once: a precondition has exactly one winner."""
+"""Concurrent clients: with preconditions, exactly one of them wins."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_one_mover_wins(bucket: storage.Bucket) -> None:
 
 
 def test_no_increment_is_lost(bucket: storage.Bucket) -> None:
-    """Read, add one, write if unchanged: with 8 writers the counter ends at the number of successes."""
+    """Read, add one, write if unchanged: with 8 writers, the counter ends at the number of increments."""
     bucket.blob("counter").upload_from_string("0")
 
     def increment(_: int) -> int:

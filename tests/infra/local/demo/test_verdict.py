@@ -1,4 +1,4 @@
-"""The demo's verdict finds what is wrong: on tables written by delta-rs and a bucket that is a dictionary."""
+"""The demo's verdict finds each kind of problem, with tables written by delta-rs and a dictionary as the bucket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from deltalake import write_deltalake
 
 from infra.local.demo.days import Upload
-from infra.local.demo.verdict import OVERWRITTEN, KeyHistory, Sent, judge
+from infra.local.demo.verdict import OVERWRITTEN, Sent, Verdict, check_outcomes
 from infra.local.uploads import Uploaded
 
 ARRIVED = datetime(2026, 2, 1, tzinfo=UTC)
@@ -73,7 +73,7 @@ class StoredBlob:
 
 
 class Bucket:
-    """What the verdict asks of the client."""
+    """The part of the client that the verdict uses."""
 
     def __init__(self, objects: dict[str, bytes]) -> None:
         self._objects = objects
@@ -88,50 +88,50 @@ class Bucket:
         return StoredBlob(name, self._objects[name])
 
 
-Validate = Callable[..., KeyHistory]
+Validate = Callable[..., Verdict]
 
 
 @pytest.fixture
 def verdict_of(tmp_path: Path) -> Validate:
-    def judged(rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes]) -> KeyHistory:
+    def verdict_of(rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes]) -> Verdict:
         write_deltalake(tmp_path / "orders_target", pa.Table.from_pylist(rows, TARGET_SCHEMA))
         write_deltalake(tmp_path / "orders_ingest_log", pa.Table.from_pylist([line]))
         write_deltalake(tmp_path / "orders_rejected_rows", pa.Table.from_pylist([{"file_id": line["file_id"]}]))
-        return judge([DRAFT, GOOD, BAD], Bucket(objects), "b", tmp_path)  # type: ignore[arg-type]
+        return check_outcomes([DRAFT, GOOD, BAD], Bucket(objects), "b", tmp_path)  # type: ignore[arg-type]
 
-    return judged
+    return verdict_of
 
 
-def test_all_as_it_should_be(verdict_of: Validate) -> None:
+def test_correct_results_have_no_problems(verdict_of: Validate) -> None:
     verdict = verdict_of([ROW], LINE, OBJECTS)
 
-    assert verdict.faults == []
+    assert verdict.problems == []
     assert (verdict.expected, verdict.matching, verdict.bad_rows) == (1, 1, 1)
-    assert [ending.outcome for ending in verdict.endings] == [OVERWRITTEN, "merged", "rejected"]
-    assert verdict.endings[2].reason == "no header"
+    assert [result.outcome for result in verdict.outcomes] == [OVERWRITTEN, "merged", "rejected"]
+    assert verdict.outcomes[2].reason == "no header"
 
 
 @pytest.mark.parametrize(
-    ("rows", "line", "objects", "fault"),
+    ("rows", "line", "objects", "problem"),
     [
         ([{**ROW, "status": "pending"}], {}, {}, "T1: expected"),
         ([], {}, {}, "T1: expected"),
         ([ROW, {**ROW, "tracking_num": "T9"}], {}, {}, "T9: expected None"),
         ([ROW, ROW], {}, {}, "2 rows for 1 tracking numbers"),
-        ([ROW], {"rows": 3}, {}, "don't add up"),
-        ([ROW], {"balanced": False}, {}, "don't add up"),
-        ([ROW], {"rejected_rows": 0, "rows": 1}, {}, "1 bad rows were set aside, the log says 0"),
-        ([ROW], {"outcome": "superseded"}, {}, "ended as superseded, expected merged"),
-        ([ROW], {}, {"source/left.csv": b""}, "source/left.csv is still there"),
-        ([ROW], {}, {"archive/2026/01/05/good.7.csv": None}, "isn't in archive/"),
-        ([ROW], {}, {"rejected/bad.csv.8.report.json": None}, "ended as unknown, expected rejected"),
+        ([ROW], {"rows": 3}, {}, "don't balance"),
+        ([ROW], {"balanced": False}, {}, "don't balance"),
+        ([ROW], {"rejected_rows": 0, "rows": 1}, {}, "1 bad rows are quarantined, but the log counts 0"),
+        ([ROW], {"outcome": "superseded"}, {}, "was superseded, expected merged"),
+        ([ROW], {}, {"source/left.csv": b""}, "source/left.csv is still in the bucket"),
+        ([ROW], {}, {"archive/2026/01/05/good.7.csv": None}, "is not in archive/"),
+        ([ROW], {}, {"rejected/bad.csv.8.report.json": None}, "was unknown, expected rejected"),
     ],
 )
-def test_each_fault_is_found(
-    verdict_of: Validate, rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes | None], fault: str
+def test_each_problem_is_found(
+    verdict_of: Validate, rows: list[dict[str, Any]], line: dict[str, Any], objects: dict[str, bytes | None], problem: str
 ) -> None:
     changed = {name: content for name, content in (OBJECTS | objects).items() if content is not None}
 
     verdict = verdict_of(rows, LINE | line, changed)
 
-    assert any(fault in one for one in verdict.faults), verdict.faults
+    assert any(problem in one for one in verdict.problems), verdict.problems

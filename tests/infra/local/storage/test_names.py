@@ -1,4 +1,4 @@
-"""Object names: anything the real service takes goes in and comes back as it was; the rest is refused."""
+"""Object names that the real service accepts are stored unchanged; all others are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("name", [name for name in ODD if name != "."])
-def test_odd_names_go_the_whole_way(bucket: storage.Bucket, name: str) -> None:
+def test_unusual_names_work_in_every_operation(bucket: storage.Bucket, name: str) -> None:
     blob = bucket.blob(name)
     blob.upload_from_string(name.encode(), content_type="text/plain")
     assert bucket.get_blob(name).name == name
@@ -42,7 +42,7 @@ def test_odd_names_go_the_whole_way(bucket: storage.Bucket, name: str) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1, max_size=200))
-def test_any_text_is_a_name(bucket: storage.Bucket, name: str) -> None:
+def test_any_text_can_be_a_name(bucket: storage.Bucket, name: str) -> None:
     if name in {".", ".."}:
         return
     bucket.blob(name).upload_from_string(b"x")
@@ -58,7 +58,7 @@ def test_names_that_the_service_refuses_are_400(storage_server: ServerProcess, b
     bucket.blob("source").upload_from_string("x")
     with pytest.raises(BadRequest):
         bucket.blob(name).upload_from_string("x")
-    if name not in {".", ".."}:  # HTTP clients fold these out of a path
+    if name not in {".", ".."}:  # HTTP clients normalize these away
         with pytest.raises(BadRequest):
             bucket.move_blob(bucket.blob("source"), name)
         with pytest.raises(BadRequest):
@@ -66,7 +66,7 @@ def test_names_that_the_service_refuses_are_400(storage_server: ServerProcess, b
     assert [found.name for found in bucket.list_blobs()] == ["source"]
 
 
-def test_a_name_that_is_not_utf8_or_a_slash_not_encoded(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
+def test_invalid_utf8_and_an_unencoded_slash_are_refused(storage_server: ServerProcess, bucket: storage.Bucket) -> None:
     base = f"{storage_server.url}/storage/v1/b/{bucket.name}/o"
     assert httpx.get(f"{base}/%FF%FE").status_code == 400
     answer = httpx.get(f"{base}/source/x.csv")
@@ -75,6 +75,6 @@ def test_a_name_that_is_not_utf8_or_a_slash_not_encoded(storage_server: ServerPr
 
 
 @pytest.mark.parametrize("name", ["UPPER", "x", "has space", "-dash", "a" * 64, ""])
-def test_bucket_names(storage_server: ServerProcess, name: str) -> None:
+def test_invalid_bucket_names_are_400(storage_server: ServerProcess, name: str) -> None:
     answer = httpx.post(f"{storage_server.url}/storage/v1/b", params={"project": "p"}, json={"name": name})
     assert answer.status_code == 400
