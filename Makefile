@@ -20,10 +20,8 @@ test: setup lint types architecture unit ## all checks and tests
 up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
 	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
 
-setup: $(READY) ## virtual environment, Java, Spark's jars and the job's own environment
-	@sh infra/local/ensure-java.sh
-	@$(PY) -m spark_jobs.store.session
-	@$(PY) -m infra.local.jobs.environment >/dev/null
+setup: ## install everything: virtual environment, Java, Spark's jars, the job's own environment
+	@$(PYTHON) -m infra.local.setup
 
 lint: $(READY) ## ruff: lint and format
 	$(VENV)/bin/ruff check .
@@ -72,10 +70,5 @@ wheel: $(READY) ## build the job's wheel into spark_jobs/dist
 clean: ## remove environments, caches and local data
 	rm -rf $(VENV) .cache .data
 
-$(READY): requirements.txt requirements-dev.txt spark_jobs/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s; name another one with: make PYTHON=python3.12 ..." % sys.version.split()[0])'
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing; install it, for instance with: apt-get install python3-venv" >&2; exit 1; }
-	@sh infra/local/ensure-java.sh
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	@touch $@
+$(READY): requirements.txt requirements-dev.txt
+	@$(PYTHON) -m infra.local.setup

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the tables' names are quoted, nothing else is put into the SQL
 """A JVM class-data archive, which lets a local session map Spark's classes instead of loading them from the jars.
 
 python -m spark_jobs.store.class_data        makes the archive for this Java and these jars if there is none

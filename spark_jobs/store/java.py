@@ -1,7 +1,4 @@
-"""The one check for Java. Standard library only: set-up runs it before anything is installed.
-
-python -m spark_jobs.store.java       prints where Java is; exits with 1 and one sentence when Spark can't use it
-"""
+"""The one check for Java. Standard library only: set-up runs it before anything is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OLDEST = 17  # Spark 4 is built for it
-_INSTALL = f"install Java {OLDEST} (Debian, Ubuntu: apt-get install openjdk-{OLDEST}-jre-headless; macOS: brew install openjdk@{OLDEST})"
+_INSTALL = (
+    f"install Java {OLDEST} (Debian, Ubuntu: apt-get install openjdk-{OLDEST}-jre-headless; "
+    f"macOS: brew install openjdk@{OLDEST})"
+)
 
 
 class JavaError(Exception):
@@ -53,7 +53,7 @@ def find_java() -> Java:
     if release is None:
         raise JavaError(f"{binary} doesn't say which version it is, so it is not a working Java: {_INSTALL}.")
     if release < OLDEST:
-        raise JavaError(f"Spark needs Java {OLDEST} or newer, but {binary} is Java {release}: {_INSTALL} and set JAVA_HOME.")
+        raise JavaError(f"Spark needs Java {OLDEST} or newer, but {binary} is Java {release}: {_INSTALL}.")
     # The binary on PATH is often a chain of links; the home is where the last one leads.
     return Java(Path(configured) if configured else binary.resolve().parent.parent, about)
 
@@ -62,10 +62,3 @@ def java_release(shown: str) -> int | None:
     """The feature release in what ``java -version`` prints: 17 of ``"17.0.15"``, 8 of ``"1.8.0_422"``."""
     found = re.search(r'version "(?:1\.)?(\d+)', shown)
     return int(found[1]) if found else None
-
-
-if __name__ == "__main__":
-    try:
-        print(find_java().home)
-    except JavaError as error:
-        raise SystemExit(f"error: {error}") from None

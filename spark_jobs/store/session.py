@@ -53,8 +53,7 @@ def local_settings(jars: list[Path]) -> dict[str, str]:
         "spark.driver.memory": os.environ.get("ORDER_TRACKING_DRIVER_MEMORY", "2g"),
         # A run lives for seconds: what the second compiler gains it never pays back. Long benchmarks set it otherwise.
         # On two cores the collector that stops the world costs less than the one that works beside it.
-        JAVA_OPTIONS: "-XX:+UseParallelGC "
-        + os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
+        JAVA_OPTIONS: "-XX:+UseParallelGC " + os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
