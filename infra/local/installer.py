@@ -25,8 +25,9 @@ def install(python: Path, *arguments: str) -> None:
         settings = pip_settings()
         command = [uv, "pip", "install", "--quiet", "--python", str(python), *_uv_sources(settings), *arguments]
         # pip's certificates also for uv; what is set for uv itself stays.
-        certificates = {"SSL_CERT_FILE": settings["cert"]} if "cert" in settings else {}
-        if run_quietly(command, certificates | os.environ).returncode == 0:
+        environment = ({"SSL_CERT_FILE": settings["cert"]} if "cert" in settings else {}) | os.environ
+        # First from the cache alone: an index that doesn't confirm what is cached has PySpark built again, for 20 s.
+        if any(run_quietly([*command, *more], environment).returncode == 0 for more in (["--offline"], [])):
             return
     # Whatever uv has against this machine or these packages: pip decides, and says what is wrong.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
