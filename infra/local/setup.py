@@ -16,6 +16,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - it says so before an older one f
     sys.exit("error: Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12 ...")
 
 from infra.local.installer import InstallError, install, run_quietly
+from spark_jobs.store.jars import jar_folder
 from spark_jobs.store.java import JavaError, find_java
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def main() -> None:
         with ThreadPoolExecutor() as pool:
             job = pool.submit(step, "environment of the local job", lambda: run_module("infra.local.jobs.environment"))
             step("jars of Delta and Cloud Storage", lambda: run_module("spark_jobs.store.jars"))
-            step("Java class-data archive", create_class_data)
+            create_class_data()
             job.result()
     except (SetupError, InstallError, JavaError) as error:
         sys.exit(f"error: {error}")
@@ -114,9 +115,12 @@ def install_packages() -> None:
 
 
 def create_class_data() -> None:
-    """Only makes Spark start faster, so a failure is not one of set-up."""
-    if run_quietly([str(PYTHON), "-m", "spark_jobs.store.class_data"]).returncode:
-        say("no Java class-data archive: Spark starts some seconds slower")
+    """In the background: it takes most of a minute, and only makes later starts of Spark faster."""
+    if not list(jar_folder().glob("*.jsa")):
+        say("Java class-data archive          in the background")
+    quiet = subprocess.DEVNULL
+    command = ["nice", str(PYTHON), "-m", "spark_jobs.store.class_data"]
+    subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def run_module(name: str) -> None:
