@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
+.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,10 @@ help: ## what each target does
 demo: setup ## the whole system on this machine: upload, judge, run, merge, archive, and a check of every row
 	$(PY) -m infra.local.demo
 
-test: setup lint types architecture unit ## all checks and tests
+check: setup lint types architecture quick ## lint, types, architecture and every test that needs no Spark (90 s)
+
+test: setup ## all checks and all tests, end to end included (10 minutes)
+	@$(PY) -m tests.side_by_side
 
 up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
 	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
@@ -33,8 +36,8 @@ types: $(READY) ## mypy, strict
 architecture: $(READY) ## import-linter: which package may import which
 	$(VENV)/bin/lint-imports
 
-unit: $(READY) ## the tests, end to end included
-	$(PY) -m pytest
+quick: $(READY) ## every test that needs no Spark
+	$(PY) -m pytest -m "not spark and not e2e"
 
 bench-import: $(READY) ## cold start: importing main.py against a bare handler
 	$(PY) -m tests.bench.import_main
@@ -60,7 +63,7 @@ bench-burst: $(READY) ## 1,000 files within a window: how many runs they cost
 deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
 	$(PY) -m infra.deploy check
 
-deploy: setup lint types architecture unit deploy-check ## checks, wheel, bundle, then function (docs/deploy.md)
+deploy: test deploy-check ## checks, wheel, bundle, then function (docs/deploy.md)
 	$(PY) -m infra.deploy all
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist
