@@ -106,13 +106,14 @@ class RunningStack:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+                command = (folder / "cmdline").read_bytes()
+                about = (folder / "environ").read_bytes() + command
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:  # it has just ended, or belongs to another user
                 continue
             ours = self.mark.encode() in about or str(self.folder.root).encode() in about
             if ours and state != "Z" and int(folder.name) != os.getpid():
-                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                found[int(folder.name)] = command.replace(b"\0", b" ").decode("utf-8", "replace")
         return found
 
     def assert_nothing_left(self, seconds: float = 20.0) -> None:
