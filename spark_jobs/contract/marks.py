@@ -1,4 +1,4 @@
-"""The accepted mark: what the function writes on an object that passed, and what the job trusts it for."""
+"""The accepted mark: metadata that the function writes on an object that passed validation, and that the job relies on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from spark_jobs.contract.validation_results import ValidationResult
 MARK_KEY = "order-tracking-accepted"
 ARRIVAL_KEY = "order-tracking-arrival"
 REPLAY_FOLDER = "replay/"
-"""Below the source prefix; replays put their copies here, each in a folder of its own, where no upload goes."""
+"""Below the source prefix. A replay copies each file into its own folder here, where senders don't upload."""
 
 
 @dataclass(frozen=True)
 class AcceptedMark:
-    """Names its generation: copied, moved or carried along by an overwrite, it is void.
+    """Names its generation. A copy, move or overwrite keeps the metadata but creates a new generation: the mark is void.
 
-    ``rows`` and ``bad_rows`` are what the function counted; with ``partial`` only so far as it got in its time.
-    ``splittable`` is a hint (the job checks it): every record is one line. ``arrival`` (ISO, aware) stays readable after
-    the file was archived, for a replay.
+    ``rows`` and ``bad_rows`` are the function's counts; if ``partial``, of the part that it validated within its time
+    limit. ``splittable`` is a hint (the job checks it): every record is one line. ``arrival`` (ISO, aware) can still be
+    read after the file was archived, for a replay.
     """
 
     generation: int
@@ -46,12 +46,12 @@ class AcceptedMark:
         )
 
     def as_metadata(self) -> dict[str, str]:
-        # One value: a mark is there whole or not at all.
+        # A single value, so that a mark is either complete or absent.
         return {MARK_KEY: json.dumps(asdict(self), separators=(",", ":"))}
 
     @classmethod
     def valid_on(cls, generation: int, metadata: Mapping[str, str] | None) -> AcceptedMark | None:
-        """The mark in an object's custom metadata if it is whole and names this very generation, whatever its version."""
+        """The mark in an object's custom metadata if it is well-formed and names this generation, of any version."""
         try:
             mark = cls(**json.loads((metadata or {})[MARK_KEY]))
         except (KeyError, TypeError, ValueError, RecursionError):
@@ -63,9 +63,9 @@ class AcceptedMark:
 
 
 def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mapping[str, str] | None) -> datetime:
-    """When the file arrived: the object's creation, or for a replayed copy the arrival it carries along (aware).
+    """When the file arrived (aware): the object's creation time or, for a replayed copy, the arrival in its metadata.
 
-    Only copies in the replay folder are believed: elsewhere the key may have come along from another object.
+    Only copies in the replay folder are trusted: elsewhere the key may come from a copy of another object.
     """
     if name.startswith(source_prefix + REPLAY_FOLDER):
         return carried_arrival((metadata or {}).get(ARRIVAL_KEY), created)
@@ -73,7 +73,7 @@ def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mappi
 
 
 def carried_arrival(text: str | None, created: datetime) -> datetime:
-    """An arrival noted in metadata or a report, where it can be one: aware and before ``created``; else ``created``."""
+    """The arrival from metadata or a report if it is plausible: aware and before ``created``. Otherwise ``created``."""
     try:
         carried = datetime.fromisoformat(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where a file goes when it leaves ``source/``: keys that can't collide, derived from the file id alone."""
+"""Object names of archived and rejected files: derived from the file id alone, so that they can't collide."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _REPORT_SUFFIX = ".report.json"
 
 
 def archive_name(feed: Feed, file: FileId, archive_prefix: str) -> str:
-    """``archive/YYYY/MM/DD/order_tracking_YYYY_MM_DD.<generation>.csv``; the day is that of the file's name."""
+    """``archive/YYYY/MM/DD/order_tracking_YYYY_MM_DD.<generation>.csv``; the day is the one in the file's name."""
     base = file.name.rpartition("/")[2]
     day = feed.file_date(base)
     if day is None:
-        raise ValueError(f"{file} was accepted under a name that feed {feed.name} doesn't know")
+        raise ValueError(f"{file} doesn't have a valid file name of the feed {feed.name}")
     return f"{archive_prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}.{file.generation}.csv"
 
 
 def rejected_name(file: FileId, source_prefix: str, rejected_prefix: str) -> str:
-    """``rejected/<what stood below source/>.<generation>``, cut and given a hash where that would be too long."""
+    """``rejected/<path below source/>.<generation>``; a path that is too long is truncated and given a hash."""
     relative = file.name.removeprefix(source_prefix)
     suffix = f".{file.generation}"
     room = MAX_NAME_BYTES - len((rejected_prefix + suffix + _REPORT_SUFFIX).encode())
@@ -33,5 +33,5 @@ def rejected_name(file: FileId, source_prefix: str, rejected_prefix: str) -> str
 
 
 def report_name(rejected: str) -> str:
-    """The report lies beside the rejected file."""
+    """The name of the report, which is stored next to the rejected file."""
     return rejected + _REPORT_SUFFIX

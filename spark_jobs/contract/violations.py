@@ -1,4 +1,4 @@
-"""A broken rule, as data. The codes are stable: reports, tables and other people's scripts rely on them."""
+"""Violations as data. The codes are stable: reports, tables and users' scripts rely on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_VALUE_LENGTH = 80
 
 class Violation(NamedTuple):
     """``row`` is 1 for the first row after the header, None for the whole file. ``line`` is the physical line and
-    ``character`` the place in it, both from 1, where the field begins, or the row if it is the row's as a whole.
+    ``character`` the position in it (both from 1) where the field begins, or the row for a violation of the whole row.
     """
 
     code: str
@@ -37,7 +37,7 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What a code means, for people: ``--explain``, the README's list, the report's summary."""
+    """The explanation of a code, for ``--explain``, the documentation's table of codes and the report's summary."""
 
     code: str
     whole_file: bool
@@ -47,7 +47,7 @@ class Rule:
 
 
 def shorten(value: str) -> str:
-    """A value as it may stand in reports and logs: bounded, and without characters that could forge a line."""
+    """A value for reports and logs: of bounded length, and without characters that could forge a log line."""
     shown = value if len(value) <= MAX_VALUE_LENGTH else value[: MAX_VALUE_LENGTH - 1] + "…"
     if shown.isprintable():
         return shown

@@ -1,4 +1,4 @@
-"""The fake bucket, its live objects also in a folder: what Spark reads as ``files_root``."""
+"""A fake bucket that mirrors its live objects to a folder, which Spark reads as ``files_root``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes.file_store import FakeFileStore
 
 @dataclass
 class MirroredFileStore(FakeFileStore):
-    """One bucket only."""
+    """Supports a single bucket."""
 
     root: Path = field(default_factory=Path)
 
