@@ -108,8 +108,10 @@ def cut(content: bytes) -> list[tuple[list[str], bool]]:
             end_field()
         elif byte in b"\r\n":
             end_record()
-            if content[at : at + 2] == b"\r\n":
+            if byte == b"\r":
                 at += 1
+                if content[at : at + 1] != b"\n":
+                    raise Bad
             begin = at + 1
         else:
             stray = stray or byte == b'"' or state == "closed"

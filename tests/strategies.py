@@ -146,7 +146,7 @@ _wild_rows = st.one_of(
     ]
     ),
 )
-_line_ends = st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n", b"\n\r"])
+_line_ends = st.sampled_from([b"\n"] * 12 + [b"\r\n"] * 6 + [b"\n\n", b"\n\r\n", b"\r\n\n", b"\r", b"\r\r\n", b"\n\r"])
 _wild_headers = st.sampled_from(
     [
         b"", b"order_num", ",".join(COLUMNS).upper().encode(), ",".join((*COLUMNS, "extra")).encode(),
@@ -173,7 +173,7 @@ def files(draw: st.DrawFn, *, max_rows: int = 12, damaged: bool = True, shuffled
     header = draw(_wild_headers) if wild and draw(st.integers(0, 7)) == 0 else draw(headers(columns))
     row = st.one_of(rows(columns), rows(columns), rows(columns), _wild_rows) if wild else rows(columns)
     body = draw(st.lists(row, max_size=max_rows))
-    end = draw(_line_ends.filter(lambda e: e in (b"\n", b"\r\n", b"\r")))
+    end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"] if damaged else [b"\n", b"\r\n"]))
     pieces = [draw(st.sampled_from([b"", b"", b"\xef\xbb\xbf"])), header]
     for text in body:
         pieces += [draw(_line_ends) if wild else end, text]

@@ -76,7 +76,7 @@ class FileValidation:
 
     @property
     def splittable(self) -> bool:
-        """Whether every record so far is one line that ends with LF or CRLF."""
+        """Whether every record so far is one line."""
         return self._cutter.splittable
 
     @property
@@ -241,11 +241,13 @@ def _certainly_too_many(counter: ViolationCounter, max_ratio: float) -> Violatio
 
 
 def _record_violation(error: RecordError) -> Violation:
-    problem = {
-        "record_too_long": f"is longer than {MAX_RECORD_BYTES:,} bytes; check for a quote that is never closed",
-        "unclosed_quote": "has a quote that is never closed",
-    }
-    return Violation(error.code, f"the row that starts on line {error.line:,} {problem[error.code]}", line=error.line)
+    start = f"the row that starts on line {error.line:,}"
+    message = {
+        "line_ends": f"line {error.line:,} ends with a carriage return (CR) alone, not with LF or CRLF",
+        "record_too_long": f"{start} is longer than {MAX_RECORD_BYTES:,} bytes; check for a quote that is never closed",
+        "unclosed_quote": f"{start} has a quote that is never closed",
+    }[error.code]
+    return Violation(error.code, message, line=error.line)
 
 
 def _encoding_violation(record: Record) -> Violation:

@@ -16,8 +16,7 @@ BOM = b"\xef\xbb\xbf"
 
 _QUOTE_OR_END = re.compile(rb'["\r\n]')
 _UNQUOTED_END = re.compile(rb"[,\r\n]")
-# Doesn't match a CR at the end of the data: it may be the first half of a CRLF.
-_EMPTY_LINES = re.compile(rb"(?:\n|\r\n|\r(?=[^\n]))++")
+_EMPTY_LINES = re.compile(rb"(?:\n|\r\n)++")
 _QUOTE = ord('"')
 _COMMA = ord(",")
 _CR = ord("\r")
@@ -67,7 +66,7 @@ def line_ends(data: bytes) -> int:
 def split_records(chunks: Iterable[bytes]) -> Iterator[Record]:
     """Split a file into records. ``chunks`` are its bytes without the BOM, split anywhere.
 
-    Raises RecordError with code ``record_too_long`` or ``unclosed_quote``. Memory: one record and one chunk.
+    Raises RecordError with code ``line_ends``, ``record_too_long`` or ``unclosed_quote``. Memory: one record and one chunk.
     """
     cutter = RecordCutter()
     for chunk in chunks:
@@ -90,7 +89,7 @@ class RecordCutter:
         self.at = 0
         self.line = 1
         self.splittable = True
-        """Whether every record and empty line so far is one line that ends with LF or CRLF."""
+        """Whether every record so far is one line, so that the file can be split at every LF."""
         self._ended = False
 
     def feed(self, chunk: bytes) -> None:
@@ -113,7 +112,8 @@ class RecordCutter:
             line, raw = self.line, data[begin:end]
             self.line += 1
             if data[self.at - 1] == _CR:
-                self.splittable = False
+                # Spark's readers split lines at LF only, so a file with such line endings would be one line to them.
+                raise RecordError("line_ends", line + line_ends(raw))
             if len(raw) > MAX_RECORD_BYTES:
                 raise RecordError("record_too_long", line)
             if raw:
@@ -135,9 +135,7 @@ class RecordCutter:
         """Skip a whole sequence at once: a file may have millions of empty lines."""
         if found := _EMPTY_LINES.match(self.data, self.at):
             self.at = found.end()
-            self.line += line_ends(found.group())
-            if found.group().count(b"\r") > found.group().count(b"\r\n"):
-                self.splittable = False
+            self.line += found.group().count(b"\n")
 
     def _check_rest(self) -> None:
         """Raise RecordError if the incomplete record is too long already, or can't be completed."""
@@ -208,7 +206,7 @@ def _closing_quote(data: bytes, at: int, *, final: bool) -> int | None:
 
 
 def _after_line_end(data: bytes, at: int, *, final: bool) -> int | None:
-    """The index after the line ending at ``at``; None if a CR may still turn out to be half of a CRLF."""
+    """The index after the LF, CRLF or lone CR at ``at``; None if a CR may still turn out to be half of a CRLF."""
     if data[at : at + 1] != b"\r":
         return min(at + 1, len(data))
     if at + 1 == len(data) and not final:

@@ -71,6 +71,13 @@ _RULES = (
         "Export the file as UTF-8 (in Excel: 'CSV UTF-8') and upload it again.",
     ),
     Rule(
+        "line_ends",
+        True,
+        "A line ends with a carriage return (CR) alone",
+        "a file saved as 'CSV (Macintosh)'",
+        "Save the file with LF or CRLF line endings (in Excel: 'CSV UTF-8', not 'CSV (Macintosh)') and upload it again.",
+    ),
+    Rule(
         "no_header",
         True,
         "The file has no header row",

@@ -7,6 +7,7 @@ import pytest
 from functions.handler import handle_upload
 from functions.sweep import BUDGET_SECONDS, sweep
 from spark_jobs.cloud.ports import TransientError
+from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.marks import AcceptedMark
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, FakeDependencies
 
@@ -76,7 +77,7 @@ def test_a_mark_of_an_older_contract_is_made_anew(fake: FakeDependencies) -> Non
     stored = fake.store.objects[BUCKET, NAMES[0]].stored
     mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
     assert mark is not None
-    assert mark.contract_version == 1
+    assert mark.contract_version == CONTRACT_VERSION
 
 
 def test_one_file_s_trouble_does_not_keep_the_others_and_is_raised_at_the_end(fake: FakeDependencies) -> None:
