@@ -8,10 +8,10 @@ from typing import Literal
 
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.validation_results import ValidationResult
-from spark_jobs.contract.violations import Violation
 
 STALE_AFTER = timedelta(hours=24)
 
@@ -50,7 +50,8 @@ class Accept:
 class Reject:
     """Write the report, publish the outcome, move the object to the rejected prefix."""
 
-    violation: Violation
+    stored: StoredFile
+    result: ValidationResult
 
 
 def ignore_by_name(file: FileId, source_prefix: str) -> Ignore | None:
@@ -62,7 +63,7 @@ def ignore_by_name(file: FileId, source_prefix: str) -> Ignore | None:
     return None
 
 
-def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Validate:
+def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Reject | Validate:
     """Compares the event's generation with the live object, before a byte is read."""
     if live is None:
         return Ignore("gone")
@@ -75,11 +76,13 @@ def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) 
     mark = AcceptedMark.valid_on(live.file.generation, live.metadata)
     if mark and mark.contract_version == CONTRACT_VERSION:
         return Launch(mark)
+    if violation := content_encoding_violation(live.content_encoding):
+        return Reject(live, ValidationResult().rejected_by(violation))
     return Validate(live)
 
 
-def decide_by_result(result: ValidationResult, generation: int, arrival: datetime) -> Accept | Reject:
+def decide_by_result(stored: StoredFile, result: ValidationResult, arrival: datetime) -> Accept | Reject:
     """Accept or reject a validated file."""
     if result.rejecting:
-        return Reject(result.rejecting)
-    return Accept(AcceptedMark.of(result, generation, arrival))
+        return Reject(stored, result)
+    return Accept(AcceptedMark.of(result, stored.file.generation, arrival))

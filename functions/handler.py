@@ -76,6 +76,9 @@ def _process(file: FileId, deps: Dependencies, validation_seconds: float) -> Han
                 return "ignored"
             case Launch():
                 return "accepted"
+            case Reject(stored, result):
+                _reject(stored.file, _arrival(stored, deps), result, 0.0, deps)
+                return "rejected"
             case Validate(stored):
                 handled = _validate_and_act(stored, deps, validation_seconds)
                 if handled:
@@ -87,10 +90,10 @@ def _validate_and_act(stored: StoredFile, deps: Dependencies, validation_seconds
     """None if the object's metadata changed in the meantime: start again."""
     file = stored.file
     started = deps.elapsed()
-    arrival = arrival_of(file.name, deps.config.source_prefix, stored.created, stored.metadata)
+    arrival = _arrival(stored, deps)
     result = _validate(stored, arrival, deps, validation_seconds)
     seconds = deps.elapsed() - started
-    match decide_by_result(result, file.generation, arrival):
+    match decide_by_result(stored, result, arrival):
         case Reject():
             _reject(file, arrival, result, seconds, deps)
             return "rejected"
@@ -100,6 +103,10 @@ def _validate_and_act(stored: StoredFile, deps: Dependencies, validation_seconds
             counts = {"rows": result.rows, "bad_rows": result.bad_rows, "partial": result.partial}
             _log.info("accepted", extra=log_fields(file, **counts, seconds=round(seconds, 3)))
             return "accepted"
+
+
+def _arrival(stored: StoredFile, deps: Dependencies) -> datetime:
+    return arrival_of(stored.file.name, deps.config.source_prefix, stored.created, stored.metadata)
 
 
 def _validate(stored: StoredFile, arrival: datetime, deps: Dependencies, validation_seconds: float) -> ValidationResult:

@@ -58,7 +58,7 @@ class GcsFileStore:
         return _stored(bucket, blob) if blob else None
 
     def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
-        fields = "items(name,generation,metageneration,size,timeCreated,metadata),nextPageToken"
+        fields = "items(name,generation,metageneration,size,timeCreated,metadata,contentEncoding),nextPageToken"
         blobs = self._call(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **_CALL)))
         while (blob := self._call(lambda: next(blobs, None))) is not None:
             yield _stored(bucket, blob)
@@ -70,11 +70,12 @@ class GcsFileStore:
         if self._change(lambda: blob.reload(**_CALL)) is None:
             yield None
             return
+        # Raw, so that the client doesn't decompress: ranges and the object's size count stored bytes.
         with (
-            blob.open("rb", chunk_size=READ_CHUNK_BYTES, **_CALL) as stream,
+            blob.open("rb", chunk_size=READ_CHUNK_BYTES, raw_download=True, **_CALL) as stream,
             ThreadPoolExecutor(1) as pool,
         ):
-            yield cast("BinaryIO", _ReadAhead(stream, pool, self._call))
+            yield cast("BinaryIO", _ReadAhead(stream, int(blob.size), pool, self._call))
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         blob = self._blob(stored.file)
@@ -140,8 +141,12 @@ class _Gone(TransientError):
 class _ReadAhead:
     """A stream that fetches the next chunk while the caller processes this one, and that raises the ports' exceptions."""
 
-    def __init__(self, stream: BinaryIO, pool: ThreadPoolExecutor, call: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(
+        self, stream: BinaryIO, size: int, pool: ThreadPoolExecutor, call: Callable[[Callable[[], Any]], Any]
+    ) -> None:
         self._stream = stream
+        self._size = size
+        self._received = 0
         self._pool = pool
         self._call = call
         self._chunk = b""
@@ -153,7 +158,7 @@ class _ReadAhead:
             return b"".join(iter(lambda: self.read(READ_CHUNK_BYTES), b""))
         if size and self._at == len(self._chunk):
             self._chunk, self._at = self._fetched(), 0
-            if self._chunk:
+            if self._received < self._size:
                 self._following = self._fetch()
         piece = self._chunk[self._at : self._at + size]
         self._at += len(piece)
@@ -163,10 +168,19 @@ class _ReadAhead:
         return self._pool.submit(self._stream.read, READ_CHUNK_BYTES)
 
     def _fetched(self) -> bytes:
+        """The next chunk; empty only at the end of the object. Too few or too many bytes are an error: a stream that
+        simply ends early would be a shorter, valid file.
+        """
+        if self._received == self._size:
+            return b""
         try:
-            return cast("bytes", self._call(self._following.result))
+            chunk = cast("bytes", self._call(self._following.result))
         except _Gone as gone:
             raise FileGone(str(gone)) from gone
+        self._received += len(chunk)
+        if not chunk or self._received > self._size:
+            raise TransientError(f"Cloud Storage: {self._received:,} bytes were read of an object of {self._size:,} bytes")
+        return chunk
 
 
 def _rewrite(source: storage.Blob, target: storage.Blob) -> None:
@@ -181,4 +195,5 @@ def _rewrite(source: storage.Blob, target: storage.Blob) -> None:
 
 def _stored(bucket: str, blob: storage.Blob) -> StoredFile:
     file = FileId(bucket, blob.name, int(blob.generation))
-    return StoredFile(file, int(blob.metageneration), int(blob.size), blob.time_created, blob.metadata or {})
+    metadata, encoding = blob.metadata or {}, blob.content_encoding or ""
+    return StoredFile(file, int(blob.metageneration), int(blob.size), blob.time_created, metadata, encoding)

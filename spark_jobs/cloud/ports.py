@@ -21,13 +21,14 @@ STORAGE_CALLS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A snapshot of one live object. ``created`` is aware; ``size`` is in bytes."""
+    """A snapshot of one live object. ``created`` is aware; ``size`` is in bytes, as stored."""
 
     file: FileId
     metageneration: int
     size: int
     created: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    content_encoding: str = ""
 
 
 class FileRefused(Exception):
@@ -55,8 +56,9 @@ class FileStore(Protocol):
         """The live objects whose names start with ``prefix``, in the order of their names, one page at a time."""
 
     def open_file(self, file: FileId) -> AbstractContextManager[BinaryIO | None]:
-        """The bytes of exactly this generation as a stream; None if it is no longer live. ``read`` raises FileGone if the
-        generation disappears in the meantime.
+        """The bytes of exactly this generation, as stored, as a stream; None if it is no longer live. ``read`` raises
+        FileGone if the generation disappears in the meantime, and TransientError if the stream doesn't have exactly the
+        object's size: the end of the stream is always the end of the file.
         """
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:

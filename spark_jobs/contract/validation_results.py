@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spark_jobs.contract.violations import RULES, Violation
 
@@ -34,6 +34,13 @@ class ValidationResult:
     def rejecting(self) -> Violation | None:
         """The violation that rejects the whole file, if any."""
         return next((v for v in self.violations if v.row is None and RULES[v.code].whole_file), None)
+
+    def rejected_by(self, violation: Violation) -> ValidationResult:
+        """This result with a whole-file violation added, which rejects the file."""
+        column = violation.column or ""
+        columns = self.counts.get(violation.code, {})
+        counts = {**self.counts, violation.code: {**columns, column: columns.get(column, 0) + 1}}
+        return replace(self, counts=counts, violations=(violation, *self.violations)[:MAX_VIOLATIONS])
 
 
 def too_many_bad_rows(rows: int, bad_rows: int, max_ratio: float) -> Violation | None:

@@ -64,6 +64,13 @@ _RULES = (
         "Name the file order_tracking_YYYY_MM_DD.csv, with a real calendar date, and upload it again.",
     ),
     Rule(
+        "content_encoding",
+        True,
+        "The object has a Content-Encoding",
+        "a file uploaded with gcloud storage cp -Z (Content-Encoding: gzip)",
+        "Upload the uncompressed file without a Content-Encoding (with gcloud storage cp: without -z, -Z, -j and -J).",
+    ),
+    Rule(
         "encoding",
         True,
         "The file is not valid UTF-8",

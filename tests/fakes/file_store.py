@@ -49,12 +49,14 @@ class FakeFileStore:
         metadata: Mapping[str, str] | None = None,
         created: datetime | None = None,
         content_type: str = "text/csv",
+        content_encoding: str = "",
     ) -> StoredFile:
         """Create or overwrite an object: a new generation with metageneration 1."""
         with self._lock:
             self._generation += 1
             file = FileId(bucket, name, self._generation)
-            stored = StoredFile(file, 1, len(content), created or self.now(), dict(metadata or {}))
+            when = created or self.now()
+            stored = StoredFile(file, 1, len(content), when, dict(metadata or {}), content_encoding)
             self.objects[bucket, name] = FakeObject(stored, content, content_type)
             return stored
 
@@ -114,7 +116,14 @@ class FakeFileStore:
             held = self._live(file)
             if held is None:
                 return (file.bucket, to) in self.objects
-            self.upload(to, held.content, bucket=file.bucket, metadata=held.stored.metadata, content_type=held.content_type)
+            self.upload(
+                to,
+                held.content,
+                bucket=file.bucket,
+                metadata=held.stored.metadata,
+                content_type=held.content_type,
+                content_encoding=held.stored.content_encoding,
+            )
             del self.objects[file.bucket, file.name]
             return True
 
@@ -124,7 +133,14 @@ class FakeFileStore:
             held = self._live(file)
             if held is None or (file.bucket, to) in self.objects:
                 return None
-            copied = self.upload(to, held.content, bucket=file.bucket, metadata=metadata, content_type=held.content_type)
+            copied = self.upload(
+                to,
+                held.content,
+                bucket=file.bucket,
+                metadata=metadata,
+                content_type=held.content_type,
+                content_encoding=held.stored.content_encoding,
+            )
             return copied.file
 
     def _live(self, file: FileId) -> FakeObject | None:

@@ -27,10 +27,17 @@ class MirroredFileStore(FakeFileStore):
         metadata: Mapping[str, str] | None = None,
         created: datetime | None = None,
         content_type: str = "text/csv",
+        content_encoding: str = "",
     ) -> StoredFile:
         with self._lock:
             stored = super().upload(
-                name, content, bucket=bucket, metadata=metadata, created=created, content_type=content_type
+                name,
+                content,
+                bucket=bucket,
+                metadata=metadata,
+                created=created,
+                content_type=content_type,
+                content_encoding=content_encoding,
             )
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,11 +78,22 @@ def test_a_mark_that_is_not_valid_here_means_that_the_file_is_judged(mark: dict[
     assert decide_before_reading(FILE, stored, NOW) == Validate(stored)
 
 
+def test_a_content_encoding_rejects_the_file_before_it_is_read() -> None:
+    decision = decide_before_reading(FILE, replace(STORED, content_encoding="gzip"), NOW)
+    assert isinstance(decision, Reject)
+    assert decision.result.rejecting is not None
+    assert decision.result.rejecting.code == "content_encoding"
+    assert decide_before_reading(FILE, replace(STORED, content_encoding="identity"), NOW) == Validate(
+        replace(STORED, content_encoding="identity")
+    )
+
+
 def test_a_violation_of_the_file_rejects_it_and_bad_rows_alone_do_not() -> None:
     header = Violation("missing_column", "the header has no column status", column="status")
     row = Violation("unknown_status", "status must be …", row=2, column="status")
-    assert decide_by_result(ValidationResult(violations=(header, row)), 17, NOW) == Reject(header)
+    rejected = ValidationResult(violations=(header, row))
+    assert decide_by_result(STORED, rejected, NOW) == Reject(STORED, rejected)
     judged = ValidationResult(rows=30, bad_rows=1, violations=(row,), splittable=True)
-    assert decide_by_result(judged, 17, NOW) == Accept(
+    assert decide_by_result(STORED, judged, NOW) == Accept(
         AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True, arrival=NOW.isoformat())
     )

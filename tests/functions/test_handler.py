@@ -79,6 +79,17 @@ def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_n
     assert fake.job.runs == {}
 
 
+def test_an_object_with_a_content_encoding_is_rejected_unread(fake: FakeDependencies) -> None:
+    upload = fake.store.upload(NAME, GOOD, content_encoding="gzip")
+    handle_upload(upload.file, fake.deps)
+    moved = f"rejected/order_tracking_2026_01_31.csv.{upload.file.generation}"
+    report = json.loads(fake.store.content(moved + ".report.json"))
+    assert [violation["code"] for violation in report["violations"]] == ["content_encoding"]
+    assert report["counts"] == {"content_encoding": {"": 1}}
+    assert not {"open_file", "read"} & {method for method, _ in fake.store.calls}
+    assert fake.job.runs == {}
+
+
 @pytest.mark.parametrize("broken", ["write", "announce", "move"])
 def test_a_rejection_that_breaks_off_anywhere_is_completed_by_the_next_delivery(
     fake: FakeDependencies, broken: str
