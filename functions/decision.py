@@ -73,7 +73,7 @@ def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) 
     if live.size == 0:
         # Some writers create an empty generation first; moving it would break their upload.
         return Ignore("stale_empty" if now - live.created > STALE_AFTER else "empty")
-    mark = AcceptedMark.valid_on(live.file.generation, live.metadata)
+    mark = AcceptedMark.valid_on(live.file.generation, live.metageneration, live.size, live.metadata)
     if mark and mark.contract_version == CONTRACT_VERSION:
         return Launch(mark)
     if violation := content_encoding_violation(live.content_encoding):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.validation_results import ValidationResult
@@ -14,6 +14,10 @@ MARK_KEY = "order-tracking-accepted"
 ARRIVAL_KEY = "order-tracking-arrival"
 REPLAY_FOLDER = "replay/"
 """Below the source prefix. A replay copies each file into its own folder here, where senders don't upload."""
+
+_EARLIEST_ARRIVAL = datetime(2000, 1, 1, tzinfo=UTC)
+_MAX_VERSION = 1_000_000
+_MAX_MARK_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,44 @@ class AcceptedMark:
         return {MARK_KEY: json.dumps(asdict(self), separators=(",", ":"))}
 
     @classmethod
-    def valid_on(cls, generation: int, metadata: Mapping[str, str] | None) -> AcceptedMark | None:
-        """The mark in an object's custom metadata if it is well-formed and names this generation, of any version."""
-        try:
-            mark = cls(**json.loads((metadata or {})[MARK_KEY]))
-        except (KeyError, TypeError, ValueError, RecursionError):
+    def valid_on(
+        cls, generation: int, metageneration: int, size: int, metadata: Mapping[str, str] | None
+    ) -> AcceptedMark | None:
+        """The mark of an object with these properties (``size`` in bytes) if it may be trusted, of any contract version.
+
+        It must name this generation, and its values must be possible for a file of this size: a mark is input, and an
+        absurd count would only fail in the tables. Metageneration 1 is the upload itself: senders may set metadata then
+        but not update it later, so only a mark from metageneration 2 on can be the function's.
+        """
+        mark = _parse(metadata)
+        if mark is None or mark.generation != generation or metageneration < 2:
             return None
-        numbers = (mark.generation, mark.contract_version, mark.rows, mark.bad_rows)
-        whole = all(type(n) is int and n >= 0 for n in numbers) and type(mark.partial) is type(mark.splittable) is bool
-        whole = whole and type(mark.arrival) is str
-        return mark if whole and mark.generation == generation else None
+        possible = mark.bad_rows <= mark.rows <= size and mark.contract_version <= _MAX_VERSION
+        return mark if possible and (not mark.arrival or _plausible_arrival(mark.arrival)) else None
+
+
+def _parse(metadata: Mapping[str, str] | None) -> AcceptedMark | None:
+    """The mark in custom metadata if every value has the right type; whether it is valid is another question."""
+    text = (metadata or {}).get(MARK_KEY, "")
+    if len(text) > _MAX_MARK_LENGTH:
+        return None
+    try:
+        mark = AcceptedMark(**json.loads(text))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    numbers = (mark.generation, mark.contract_version, mark.rows, mark.bad_rows)
+    typed = all(type(n) is int and n >= 0 for n in numbers) and type(mark.partial) is type(mark.splittable) is bool
+    return mark if typed and type(mark.arrival) is str else None
+
+
+def noted_arrival(original: int, created: datetime, metadata: Mapping[str, str] | None) -> datetime | None:
+    """The arrival (aware) in the mark of an object that was archived; None without such a mark.
+
+    ``original`` is the generation under which the file was accepted and ``created`` the creation of the object that now
+    holds it. The mark is void there, because a move creates a new object, but what it notes about the original is true.
+    """
+    mark = _parse(metadata)
+    return carried_arrival(mark.arrival, created) if mark and mark.generation == original else None
 
 
 def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mapping[str, str] | None) -> datetime:
@@ -74,8 +106,15 @@ def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mappi
 
 def carried_arrival(text: str | None, created: datetime) -> datetime:
     """The arrival from metadata or a report if it is plausible: aware and before ``created``. Otherwise ``created``."""
+    carried = _plausible_arrival(text or "")
+    return carried if carried and carried < created else created
+
+
+def _plausible_arrival(text: str) -> datetime | None:
+    """An aware time of this century, in UTC; None for anything else. Times near year 1 or 9999 overflow later."""
     try:
-        carried = datetime.fromisoformat(text or "")
-    except ValueError:
-        return created
-    return carried if carried.tzinfo is not None and carried < created else created
+        arrival = datetime.fromisoformat(text)
+        arrival = arrival.astimezone(UTC) if arrival.tzinfo else _EARLIEST_ARRIVAL
+    except (ValueError, OverflowError):
+        return None
+    return arrival if arrival > _EARLIEST_ARRIVAL else None

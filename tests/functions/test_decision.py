@@ -58,7 +58,13 @@ def test_an_empty_object_is_left_to_its_writer_and_shown_as_stale_after_a_day() 
 
 
 def test_a_valid_mark_means_that_only_a_run_is_wanted() -> None:
-    assert decide_before_reading(FILE, replace(STORED, metadata=MARK.as_metadata()), NOW) == Launch(MARK)
+    assert decide_before_reading(FILE, replace(STORED, metageneration=2, metadata=MARK.as_metadata()), NOW) == Launch(MARK)
+
+
+def test_a_mark_that_came_with_the_upload_is_void() -> None:
+    """Metageneration 1: the sender set it."""
+    forged = replace(STORED, metadata=MARK.as_metadata())
+    assert decide_before_reading(FILE, forged, NOW) == Validate(forged)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +75,13 @@ def test_a_valid_mark_means_that_only_a_run_is_wanted() -> None:
         {"order-tracking-accepted": "yes"},
         {"order-tracking-accepted": '{"generation":17}'},
         replace(MARK, rows=-1).as_metadata(),
+        replace(MARK, rows=10**30).as_metadata(),
         {},
     ],
-    ids=["another generation's", "another contract's", "not JSON", "cut", "nonsense", "none"],
+    ids=["another generation's", "another contract's", "not JSON", "cut", "negative", "huge", "none"],
 )
 def test_a_mark_that_is_not_valid_here_means_that_the_file_is_judged(mark: dict[str, str]) -> None:
-    stored = replace(STORED, metadata=mark)
+    stored = replace(STORED, metageneration=2, metadata=mark)
     assert decide_before_reading(FILE, stored, NOW) == Validate(stored)
 
 

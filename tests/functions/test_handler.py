@@ -20,7 +20,7 @@ def fake() -> FakeDependencies:
 
 def mark_of(fake: FakeDependencies, name: str = NAME) -> AcceptedMark | None:
     stored = fake.store.objects[BUCKET, name].stored
-    return AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+    return AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
 
 
 def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake: FakeDependencies) -> None:

@@ -21,7 +21,7 @@ def fake() -> FakeDependencies:
 
 def marked(fake: FakeDependencies) -> set[str]:
     objects = (held.stored for held in fake.store.objects.values())
-    return {s.file.name for s in objects if AcceptedMark.valid_on(s.file.generation, s.metadata)}
+    return {s.file.name for s in objects if AcceptedMark.valid_on(s.file.generation, s.metageneration, s.size, s.metadata)}
 
 
 def test_files_whose_event_never_came_are_judged_and_share_one_run(fake: FakeDependencies) -> None:
@@ -75,7 +75,7 @@ def test_a_mark_of_an_older_contract_is_made_anew(fake: FakeDependencies) -> Non
     fake.age(seconds=601)
     sweep("tick-1", fake.deps)
     stored = fake.store.objects[BUCKET, NAMES[0]].stored
-    mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+    mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
     assert mark is not None
     assert mark.contract_version == CONTRACT_VERSION
 

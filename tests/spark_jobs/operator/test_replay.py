@@ -51,10 +51,10 @@ def test_the_copy_is_judged_by_the_arrival_of_the_first_time_and_its_old_mark_is
     replay(fake, NAME)
     stored = fake.store.objects[BUCKET, f"source/replay/{generation}/order_tracking_2026_01_31.csv"].stored
     assert arrival_of(stored.file.name, "source/", stored.created, stored.metadata) == first_arrival
-    assert AcceptedMark.valid_on(stored.file.generation, stored.metadata) is None
+    assert AcceptedMark.valid_on(stored.file.generation, 2, stored.size, stored.metadata) is None
     handle_upload(stored.file, fake.deps)
     again = fake.store.objects[BUCKET, stored.file.name].stored
-    mark = AcceptedMark.valid_on(again.file.generation, again.metadata)
+    mark = AcceptedMark.valid_on(again.file.generation, again.metageneration, again.size, again.metadata)
     assert mark is not None
     assert mark.arrival == first_arrival.isoformat()
 
