@@ -22,7 +22,7 @@ from functions.logs import log_fields
 from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import arrival_of
+from spark_jobs.contract.marks import arrival_of, metadata_violation
 from spark_jobs.contract.outcomes import Outcome
 from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.validation_results import ValidationResult
@@ -98,8 +98,15 @@ def _validate_and_act(stored: StoredFile, deps: Dependencies, validation_seconds
             _reject(file, arrival, result, seconds, deps)
             return "rejected"
         case Accept(mark):
-            if not deps.store.annotate(stored, mark.as_metadata()):
-                return None
+            try:
+                if not deps.store.annotate(stored, mark.as_metadata()):
+                    return None
+            except FileRefused:
+                violation = metadata_violation(stored.metadata)
+                if violation is None:
+                    raise
+                _reject(file, arrival, result.rejected_by(violation), seconds, deps)
+                return "rejected"
             counts = {"rows": result.rows, "bad_rows": result.bad_rows, "partial": result.partial}
             _log.info("accepted", extra=log_fields(file, **counts, seconds=round(seconds, 3)))
             return "accepted"

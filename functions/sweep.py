@@ -47,7 +47,14 @@ def sweep(tick: str, deps: Dependencies) -> SweepResult:
     oldest = max(((deps.now() - s.created).total_seconds() for s in overdue), default=0.0)
     result = SweepResult(len(overdue), waiting, len(errors), run_id)
     _log.info(
-        "swept", extra={"overdue": len(overdue), "waiting": waiting, "run_id": run_id, "oldest_seconds": round(oldest)}
+        "swept",
+        extra={
+            "overdue": len(overdue),
+            "waiting": waiting,
+            "failed": len(errors),
+            "run_id": run_id,
+            "oldest_seconds": round(oldest),
+        },
     )
     # Last, and skipped if the launch raised: Databricks may respond slowly, and files take precedence.
     report_failed_runs(deps)
@@ -56,10 +63,11 @@ def sweep(tick: str, deps: Dependencies) -> SweepResult:
     return result
 
 
-def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, list[TransientError]]:
+def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, list[Exception]]:
     """The number of files that wait for a run, and the errors. An error in one file doesn't affect the others."""
     end = deps.elapsed() + BUDGET_SECONDS
-    waiting, errors = 0, []
+    waiting = 0
+    errors: list[Exception] = []
     for number, stored in enumerate(overdue):
         left = end - deps.elapsed()
         if left <= 0:
@@ -69,6 +77,9 @@ def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, l
             waiting += process(stored.file, deps, validation_seconds=left) == "accepted"
         except TransientError as error:
             _log.error("not processed: %s", error, extra=log_fields(stored.file))
+            errors.append(error)
+        except Exception as error:  # noqa: BLE001 - a bug that one file triggers must not block the others
+            _log.exception("not processed", extra=log_fields(stored.file))
             errors.append(error)
     return waiting, errors
 

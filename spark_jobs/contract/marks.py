@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.validation_results import ValidationResult
+from spark_jobs.contract.violations import Violation
 
 MARK_KEY = "order-tracking-accepted"
 ARRIVAL_KEY = "order-tracking-arrival"
@@ -18,6 +19,8 @@ REPLAY_FOLDER = "replay/"
 _EARLIEST_ARRIVAL = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_VERSION = 1_000_000
 _MAX_MARK_LENGTH = 1024
+_MUCH_METADATA = 7 * 1024
+"""Bytes. Cloud Storage allows 8 KiB for all keys and values; a mark has less than 0.5 KiB."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,15 @@ class AcceptedMark:
             return None
         possible = mark.bad_rows <= mark.rows <= size and mark.contract_version <= _MAX_VERSION
         return mark if possible and (not mark.arrival or _plausible_arrival(mark.arrival)) else None
+
+
+def metadata_violation(metadata: Mapping[str, str]) -> Violation | None:
+    """Why an object whose mark was refused has no room for it; None if its metadata can't be the reason."""
+    others = ((key, value) for key, value in metadata.items() if key != MARK_KEY)
+    size = sum(len(key.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for key, value in others)
+    if size < _MUCH_METADATA:
+        return None
+    return Violation("metadata", f"the object has {size:,} bytes of custom metadata, which leaves no room for the mark")
 
 
 def _parse(metadata: Mapping[str, str] | None) -> AcceptedMark | None:

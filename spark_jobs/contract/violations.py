@@ -71,6 +71,13 @@ _RULES = (
         "Upload the uncompressed file without a Content-Encoding (with gcloud storage cp: without -z, -Z, -j and -J).",
     ),
     Rule(
+        "metadata",
+        True,
+        "The object has too much custom metadata",
+        "8 KiB of custom metadata set by the sender",
+        "Upload the file again with less custom metadata (at most 4 KiB); the pipeline stores its own next to it.",
+    ),
+    Rule(
         "encoding",
         True,
         "The file is not valid UTF-8",

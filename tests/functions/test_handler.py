@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable
 
 import pytest
+from google.cloud import storage
 
 from functions.handler import handle_upload
+from spark_jobs.cloud.gcs import GcsFileStore
 from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
 
@@ -88,6 +91,35 @@ def test_an_object_with_a_content_encoding_is_rejected_unread(fake: FakeDependen
     assert report["counts"] == {"content_encoding": {"": 1}}
     assert not {"open_file", "read"} & {method for method, _ in fake.store.calls}
     assert fake.job.runs == {}
+
+
+@pytest.mark.servers
+def test_a_file_whose_metadata_leaves_no_room_for_the_mark_is_rejected(bucket: storage.Bucket) -> None:
+    fake = FakeDependencies()
+    fake.store = GcsFileStore(bucket.client)  # type: ignore[assignment]
+    blob = bucket.blob(NAME)
+    blob.metadata = {"note": "x" * 8100}
+    blob.upload_from_string(GOOD, content_type="text/csv")
+    handle_upload(FileId(str(bucket.name), NAME, int(blob.generation)), fake.deps)
+    report = json.loads(
+        bucket.blob(f"rejected/order_tracking_2026_01_31.csv.{blob.generation}.report.json").download_as_text()
+    )
+    assert [violation["code"] for violation in report["violations"]] == ["metadata"]
+    assert report["rows"] == 1
+    assert bucket.get_blob(NAME) is None
+    assert fake.job.runs == {}
+
+
+def test_a_mark_that_is_refused_for_another_reason_rejects_nothing(fake: FakeDependencies) -> None:
+    upload = fake.store.upload(NAME, GOOD, metadata={"carrier": "dhl"})
+
+    def refuse(method: str, _name: str) -> None:
+        if method == "annotate":
+            raise FileRefused("Invalid argument.")
+
+    fake.store.before_call = refuse
+    handle_upload(upload.file, fake.deps)
+    assert fake.store.names() == [NAME]
 
 
 @pytest.mark.parametrize("broken", ["write", "announce", "move"])

@@ -96,6 +96,27 @@ def test_one_file_s_trouble_does_not_keep_the_others_and_is_raised_at_the_end(fa
     assert len(fake.job.runs) == 1
 
 
+def test_an_unexpected_error_in_one_file_is_logged_with_its_traceback_and_does_not_block_the_others(
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in NAMES:
+        fake.store.upload(name, GOOD)
+    fake.age(seconds=601)
+
+    def fail(method: str, name: str) -> None:
+        if method == "annotate" and name == NAMES[3]:
+            raise AssertionError("a bug")
+
+    fake.store.before_call = fail
+    with pytest.raises(AssertionError, match="a bug"):
+        sweep("tick-1", fake.deps)
+    assert marked(fake) == set(NAMES) - {NAMES[3]}
+    assert len(fake.job.runs) == 1
+    (record,) = [record for record in caplog.records if record.getMessage() == "not processed"]
+    assert record.exc_info
+    assert NAMES[3] in vars(record)["file"]
+
+
 def test_a_tick_stops_when_its_time_is_up_and_a_later_one_reaches_the_rest(fake: FakeDependencies) -> None:
     for name in NAMES:
         fake.store.upload(name, GOOD)
