@@ -15,7 +15,7 @@ from spark_jobs.contract.validation_results import ValidationResult
 
 STALE_AFTER = timedelta(hours=24)
 
-IgnoreReason = Literal["outside_source", "placeholder", "gone", "overwritten", "empty", "stale_empty"]
+IgnoreReason = Literal["other_bucket", "outside_source", "placeholder", "gone", "overwritten", "empty", "stale_empty"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,13 @@ class Reject:
     result: ValidationResult
 
 
-def ignore_by_name(file: FileId, source_prefix: str) -> Ignore | None:
-    """Whether the object's name alone is a reason to ignore it, before any call to storage. None: process it."""
+def ignore_by_name(file: FileId, source_bucket: str, source_prefix: str) -> Ignore | None:
+    """Whether the names of bucket and object are a reason to ignore it, before any call to storage. None: process it.
+
+    An empty ``source_bucket`` means any bucket.
+    """
+    if source_bucket and file.bucket != source_bucket:
+        return Ignore("other_bucket")
     if not file.name.startswith(source_prefix):
         return Ignore("outside_source")
     if file.name.endswith("/"):

@@ -32,6 +32,11 @@ def finalized_file(event: CloudEvent) -> FileId:
     bucket, name, generation = (event.data.get(key) for key in ("bucket", "name", "generation"))
     if not (isinstance(bucket, str) and bucket and isinstance(name, str) and name):
         raise IrrelevantEvent("the event's body names no bucket and object")
+    try:
+        (bucket + name).encode()
+    except UnicodeEncodeError:
+        # A lone surrogate: no object can have such a name, and no request could name it.
+        raise IrrelevantEvent("the event's object name isn't valid Unicode") from None
     if not str(generation).isascii() or not str(generation).isdigit():
         raise IrrelevantEvent("the event's body has no generation")
     return FileId(bucket, name, int(str(generation)))

@@ -53,8 +53,9 @@ def handle_upload(file: FileId, deps: Dependencies) -> None:
 
 def process(file: FileId, deps: Dependencies, validation_seconds: float = VALIDATION_SECONDS) -> Handled:
     """Validate a file and mark or reject it; an accepted file then only needs a run. Raises TransientError."""
-    if ignore := ignore_by_name(file, deps.config.source_prefix):
-        _log.info("ignored: %s", ignore.reason, extra=log_fields(file))
+    if ignore := ignore_by_name(file, deps.config.source_bucket, deps.config.source_prefix):
+        level = logging.WARNING if ignore.reason == "other_bucket" else logging.INFO
+        _log.log(level, "ignored: %s", ignore.reason, extra=log_fields(file))
         return "ignored"
     try:
         return _process(file, deps, validation_seconds)

@@ -30,16 +30,21 @@ MARK = AcceptedMark(17, CONTRACT_VERSION, rows=3, bad_rows=0, partial=False, spl
 
 @pytest.mark.parametrize("name", ["archive/order_tracking_2026_01_31.csv", "sourcefile.csv", "x/source/a.csv"])
 def test_an_object_outside_source_is_foreign(name: str) -> None:
-    assert ignore_by_name(replace(FILE, name=name), "source/") == Ignore("outside_source")
+    assert ignore_by_name(replace(FILE, name=name), "", "source/") == Ignore("outside_source")
+
+
+def test_an_object_in_another_bucket_than_the_configured_one_is_ignored() -> None:
+    assert ignore_by_name(FILE, "another-bucket", "source/") == Ignore("other_bucket")
+    assert ignore_by_name(FILE, FILE.bucket, "source/") is None
 
 
 @pytest.mark.parametrize("name", ["source/", "source/2026/"])
 def test_a_folder_placeholder_is_left_alone(name: str) -> None:
-    assert ignore_by_name(replace(FILE, name=name), "source/") == Ignore("placeholder")
+    assert ignore_by_name(replace(FILE, name=name), "", "source/") == Ignore("placeholder")
 
 
 def test_a_file_below_source_is_ours() -> None:
-    assert ignore_by_name(FILE, "source/") is None
+    assert ignore_by_name(FILE, "", "source/") is None
 
 
 def test_an_object_that_is_gone_needs_nothing() -> None:

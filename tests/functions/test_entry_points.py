@@ -108,6 +108,8 @@ def test_log_lines_carry_severity_trace_and_file_and_an_odd_name_cannot_forge_on
         binary(generation="-1"),
         binary(bucket=None),
         binary(name=7),
+        binary(name="source/\ud800.csv", headers={"ce-subject": "objects/x"}),
+        structured(name="source/\udfff/order_tracking_2026_01_31.csv"),
         {**binary(), "data": b"{not json"},
         {**binary(), "data": b"[]"},
         {**binary(), "data": b""},
@@ -124,7 +126,19 @@ def test_an_event_that_is_not_ours_gets_a_log_line_and_is_acknowledged(
     assert fake.store.calls == []
 
 
-def test_trouble_with_the_world_is_an_error_answer_so_that_eventarc_delivers_again(
+def test_an_event_of_another_bucket_is_acknowledged_with_a_log_line_and_touches_nothing(
+    fake: FakeDependencies, upload: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.store.upload(NAME, GOOD, bucket="another-bucket")
+    assert upload.post("/", **binary(bucket="another-bucket")).status_code == 200
+    (line,) = lines(capsys)
+    assert (line["severity"], line["message"]) == ("WARNING", "ignored: other_bucket")
+    assert line["file"].startswith("another-bucket/")
+    assert fake.store.calls == []
+    assert fake.job.runs == {}
+
+
+def test_a_transient_error_is_a_503_so_that_eventarc_retries(
     fake: FakeDependencies, upload: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trouble(_method: str, _name: str) -> None:

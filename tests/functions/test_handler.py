@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from google.cloud import storage
 
+from functions.config import Config
 from functions.handler import handle_upload
 from spark_jobs.cloud.gcs import GcsFileStore
 from spark_jobs.cloud.ports import FileRefused, TransientError
@@ -95,7 +96,7 @@ def test_an_object_with_a_content_encoding_is_rejected_unread(fake: FakeDependen
 
 @pytest.mark.servers
 def test_a_file_whose_metadata_leaves_no_room_for_the_mark_is_rejected(bucket: storage.Bucket) -> None:
-    fake = FakeDependencies()
+    fake = FakeDependencies(Config(job_id=77, source_bucket=str(bucket.name)))
     fake.store = GcsFileStore(bucket.client)  # type: ignore[assignment]
     blob = bucket.blob(NAME)
     blob.metadata = {"note": "x" * 8100}
