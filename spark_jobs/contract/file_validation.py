@@ -199,6 +199,7 @@ def shortest_row(feed: Feed) -> int:
 def blocks_of(stream: BinaryIO) -> Generator[tuple[bytes, bool], None, None]:
     """The stream in full blocks, without its BOM, each with whether it is the last. A short block is the last one.
 
+    Exactly one BOM is removed: a second one is part of the first column's name, so the header is invalid.
     A thread reads the next block while this one is validated: the fast path releases the interpreter lock, and a download
     mostly waits for the network.
     """
@@ -218,9 +219,13 @@ def blocks_of(stream: BinaryIO) -> Generator[tuple[bytes, bool], None, None]:
 
 
 def lines_as_blocks(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """A file's lines without their LF as blocks for `FileValidation.take`. Some readers have removed the BOM already."""
-    for number, line in enumerate(lines):
-        yield (line if number else line.removeprefix(BOM)) + b"\n", False
+    """The lines of a file, without their LF, as blocks for `FileValidation.take`.
+
+    The reader must have removed the file's BOM, as Hadoop's line reader does. A BOM that is still there is a second one
+    and part of the first column's name, so it is not removed: `blocks_of` and this must reject the same files.
+    """
+    for line in lines:
+        yield line + b"\n", False
     yield b"", True
 
 
