@@ -23,7 +23,7 @@ from spark_jobs.operator.replay_result import Change, changes_of, in_a_sentence
 from spark_jobs.settings import BucketLayout
 from spark_jobs.store import session
 from spark_jobs.store.ingest_log import LogEntry
-from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
 
 PLACES = BucketLayout(BUCKET)
 OTHER = "source/order_tracking_2026_01_30.csv"
@@ -33,7 +33,7 @@ class Life:
     """A bucket in which something happens each time that somebody sleeps."""
 
     def __init__(self) -> None:
-        self.fake = FakeWorld()
+        self.fake = FakeDependencies()
         self.happenings: Iterator[Callable[[], object]] = iter(())
         self.slept: list[float] = []
         self.deps = Dependencies(
@@ -264,7 +264,7 @@ FILE = FileId(BUCKET, NAME, 7)
 
 
 def entry(file: FileId, **facts: Any) -> LogEntry:
-    at = FakeWorld().clock()
+    at = FakeDependencies().clock()
     return LogEntry(file, facts.pop("outcome", "merged"), "batch", at, at, 1, **facts)
 
 

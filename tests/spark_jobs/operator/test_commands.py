@@ -14,7 +14,7 @@ from spark_jobs import bootstrap
 from spark_jobs.cli import main
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.store import session
-from tests.fakes.dependencies import BAD_HEADER, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, FakeDependencies
 from tests.spark_jobs.harness import JobHarness, csv, row
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def harness(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Jo
         1, row("T1", "2026-01-01 10:00:00"), row("T2", "2026-01-02 10:00:00"), "x,T9,,,lost,,2026-01-01 10:00:00", *bad
     )
     harness.ingest()
-    function = FakeWorld(clock=harness.clock)
+    function = FakeDependencies(clock=harness.clock)
     function.store = harness.store
     handle_upload(harness.store.upload("source/order_tracking_2026_01_03.csv", BAD_HEADER).file, function.deps)
     harness.clock.advance(3600)

@@ -129,7 +129,7 @@ def test_a_run_waits_for_the_end_of_its_window_before_it_lists(harness: JobHarne
     from spark_jobs.steps.ingest import ingest
 
     asked: list[Any] = []
-    harness.store.trouble = lambda method, name: asked.append(harness.clock())
+    harness.store.before_call = lambda method, name: asked.append(harness.clock())
     from datetime import timedelta
 
     start = harness.clock()
@@ -278,11 +278,11 @@ def test_storage_or_broker_trouble_fails_the_run_and_the_next_one_goes_on(harnes
     def down() -> None:
         raise TransientError("Pub/Sub is down")
 
-    harness.announcer.trouble = down
+    harness.announcer.before_call = down
     with pytest.raises(TransientError):
         harness.ingest()
     assert harness.store.names("source/") == [file.name], "not archived before it was told"
-    harness.announcer.trouble = lambda: None
+    harness.announcer.before_call = lambda: None
     harness.ingest()
     harness.assert_right()
     assert [outcome.file for outcome in harness.announcer.outcomes] == [file]
