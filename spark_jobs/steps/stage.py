@@ -13,12 +13,11 @@ from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFi
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import latest_allowed
-from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.counts import count_staged
 from spark_jobs.reading.row_validation import NOT_LINES
 from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.reject import find_rejected
+from spark_jobs.steps.reject import encoded_files, find_rejected
 from spark_jobs.store.commit_retry import commit_with_retry
 from spark_jobs.store.tables import Tables, at_version
 
@@ -32,9 +31,9 @@ _log = logging.getLogger(__name__)
 
 def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, deps: Dependencies) -> StageResult:
     """Parse and write until every file that is left was read whole, as the generation that was taken, and may load."""
-    left = {w.file: w for w in batch.files}
+    rejected = encoded_files(batch.files)
+    left = {w.file: w for w in batch.files if w.file not in rejected}
     gone: list[WaitingFile] = []
-    rejected: dict[FileId, ValidationResult] = {}
     not_lines: set[FileId] = set()
     miscounts = 0
     for number in count(1):

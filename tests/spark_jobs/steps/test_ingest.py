@@ -295,7 +295,7 @@ def test_a_file_that_can_not_be_moved_is_named_and_announced_once_and_others_go_
         if method == "move" and name == held.name:
             raise TransientError("403: the object is under a retention policy")
 
-    harness.store.trouble = hold
+    harness.store.before_call = hold
     for day in (2, 3, 4):
         harness.day(day, row(f"T{day}"))
         with pytest.raises(FilesFailed, match=r"01_01.csv#\d+: merged, but can't be moved: 403"):
@@ -304,7 +304,7 @@ def test_a_file_that_can_not_be_moved_is_named_and_announced_once_and_others_go_
     assert harness.store.names("source/") == [held.name]
     announced = [str(outcome.file) for outcome in harness.announcer.outcomes]
     assert len(announced) == len(set(announced)) == 4
-    harness.store.trouble = lambda method, name: None
+    harness.store.before_call = lambda method, name: None
     harness.ingest()
     harness.assert_right()
 
