@@ -22,6 +22,7 @@ from spark_jobs.settings import (
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import SessionError, open_session
+from spark_jobs.store.tables import TableError
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +133,16 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("stopped by the keyboard") from None
-    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, StillWaiting, FilesFailed) as error:
+    except (
+        SettingsError,
+        SessionError,
+        TransientError,
+        FileRefused,
+        UnbalancedLog,
+        StillWaiting,
+        FilesFailed,
+        TableError,
+    ) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # A page of the engine's stack goes to the log; who is called at night reads one line first.

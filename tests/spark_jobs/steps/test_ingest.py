@@ -263,7 +263,7 @@ def test_dates_at_the_ends_of_the_calendar_survive(harness: JobHarness) -> None:
 
 
 def test_a_file_with_line_breaks_in_quotes_keeps_them_and_its_row_numbers(harness: JobHarness) -> None:
-    content = f'{HEADER}\r\n\r\nA1,T1,,,pending,"1 Main\r\n\r\nSt",2026-01-01 10:00:00\rA2,T2,,,bogus,,x\n'.encode()
+    content = f'{HEADER}\r\n\r\nA1,T1,,,pending,"1 Main\r\n\r\nSt",2026-01-01 10:00:00\r\nA2,T2,,,bogus,,x\n'.encode()
     content += b"".join(row(f"K{n}").encode() + b"\n" for n in range(20))
     file = harness.upload("order_tracking_2026_01_01.csv", content).file
     harness.ingest()
@@ -279,7 +279,7 @@ def test_storage_or_broker_trouble_fails_the_run_and_the_next_one_goes_on(harnes
         raise TransientError("Pub/Sub is down")
 
     harness.announcer.before_call = down
-    with pytest.raises(TransientError):
+    with pytest.raises(FilesFailed, match="can't be announced: Pub/Sub is down"):
         harness.ingest()
     assert harness.store.names("source/") == [file.name], "not archived before it was told"
     harness.announcer.before_call = lambda: None
