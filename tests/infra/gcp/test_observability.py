@@ -87,7 +87,7 @@ def test_an_accepted_file_counts_nowhere(lines: io.StringIO) -> None:
     assert not [entry for entry in printed(lines) for metric in METRICS if matching(metric, entry)]
 
 
-def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
+def test_a_sweep_is_counted_with_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
     fake = FakeDependencies()
     fake.store.upload(NAME, GOOD)
     fake.age(hours=2)
@@ -113,19 +113,19 @@ def test_a_failed_run_is_counted_once_and_is_no_error_of_the_function(lines: io.
 
 
 @pytest.mark.parametrize("alert", ["failed_runs", "unbalanced_log"])
-def test_a_run_told_twice_is_one_incident(alert: str) -> None:
-    """As long as one telling is in the window, the incident stays open, and the next opens none."""
+def test_a_run_that_is_logged_twice_is_one_incident(alert: str) -> None:
+    """As long as one line is in the window, the incident stays open, and the next line opens no other."""
     (condition,) = ALERTS[alert]["conditions"][0]["condition_threshold"]
     period = text(condition["aggregations"][0]["alignment_period"])
     assert timedelta(seconds=int(period.removesuffix("s"))) > LOOK_BACK
 
 
-def test_trouble_with_the_world_is_counted_as_an_error(lines: io.StringIO) -> None:
-    def trouble() -> None:
+def test_a_transient_error_is_counted_as_an_error(lines: io.StringIO) -> None:
+    def fail() -> None:
         raise TransientError("Cloud Storage: 503")
 
     with pytest.raises(ServiceUnavailable):
-        bootstrap._respond(trouble)
+        bootstrap._respond(fail)
     assert [entry["message"] for entry in printed(lines) if matching("function_errors", entry)] == ["Cloud Storage: 503"]
 
 
