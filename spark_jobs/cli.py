@@ -19,6 +19,7 @@ from spark_jobs.settings import (
     parse_not_before,
     parse_ratio,
 )
+from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import SessionError, open_session
 
@@ -55,19 +56,27 @@ def ingest(**options: str) -> None:
     configure_logging()
     check_contract_version(options.pop("contract_version"))
     settings = ingest_settings(options)
-    check_balance(run_ingest(settings, build_dependencies(settings), open_session))
+    failed = None
+    try:
+        entries = run_ingest(settings, build_dependencies(settings), open_session)
+    except FilesFailed as error:
+        failed, entries = error, error.entries
+    check_balance(entries, failed)
+    if failed:
+        raise failed
 
 
-def check_balance(entries: list[LogEntry]) -> None:
-    """A difference between the counts of function and job is an alarm: the run fails, so that somebody is told, after
-    everything is loaded and archived. Raises UnbalancedLog, naming the first files.
+def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> None:
+    """A difference between the counts of function and job is an alarm: the run fails after everything is loaded and
+    archived. Raises UnbalancedLog, naming the first files, and what else ``failed``.
     """
     wrong = [str(entry.file) for entry in entries if entry.balanced is False]
     if wrong:
         named = ", ".join(shorten(file) for file in wrong[:SHOWN_FILES])
+        also = f"; also: {failed}" if failed else ""
         raise UnbalancedLog(
-            f"{len(wrong)} files do not balance, among them {named}; they are loaded and archived, "
-            "look them up in orders_ingest_log where balanced = false and tell the developers"
+            f"{len(wrong)} files do not balance, among them {named}; they are loaded and archived: "
+            f"look them up in orders_ingest_log where balanced = false and report them to the developers{also}"
         )
 
 
@@ -123,7 +132,7 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("stopped by the keyboard") from None
-    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, StillWaiting) as error:
+    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, StillWaiting, FilesFailed) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # A page of the engine's stack goes to the log; who is called at night reads one line first.

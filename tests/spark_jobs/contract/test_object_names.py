@@ -16,12 +16,13 @@ generations = st.integers(0, 2**63 - 1)
 
 def test_the_archive_name_has_the_day_and_the_generation() -> None:
     file = FileId("b", "source/eu/order_tracking_2026_01_31.csv", 7)
-    assert archive_name(ORDER_TRACKING, file, "archive/") == "archive/2026/01/31/order_tracking_2026_01_31.7.csv"
+    name = archive_name(ORDER_TRACKING, file, "source/", "archive/")
+    assert name == "archive/2026/01/31/eu/order_tracking_2026_01_31.7.csv"
 
 
 def test_a_file_of_another_feed_has_no_archive_name() -> None:
     with pytest.raises(ValueError, match=r"source/x\.csv"):
-        archive_name(ORDER_TRACKING, FileId("b", "source/x.csv", 7), "archive/")
+        archive_name(ORDER_TRACKING, FileId("b", "source/x.csv", 7), "source/", "archive/")
 
 
 def test_rejected_files_keep_their_path() -> None:

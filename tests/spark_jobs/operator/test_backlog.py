@@ -53,7 +53,9 @@ class Life:
         self.happenings = iter(happenings)
 
     def archive(self, file: FileId) -> Callable[[], object]:
-        return lambda: self.fake.store.move(file, archive_name(ORDER_TRACKING, file, PLACES.archive_prefix))
+        return lambda: self.fake.store.move(
+            file, archive_name(ORDER_TRACKING, file, PLACES.source_prefix, PLACES.archive_prefix)
+        )
 
     def judge(self, file: FileId) -> Callable[[], object]:
         return lambda: handle_upload(file, self.fake.deps)

@@ -27,7 +27,7 @@ def merged(fake: FakeDependencies, content: bytes = GOOD, name: str = NAME) -> i
     """Upload, accept and archive, as function and job do; the generation."""
     file = fake.store.upload(name, content).file
     handle_upload(file, fake.deps)
-    assert fake.store.move(file, archive_name(ORDER_TRACKING, file, PLACES.archive_prefix))
+    assert fake.store.move(file, archive_name(ORDER_TRACKING, file, PLACES.source_prefix, PLACES.archive_prefix))
     return file.generation
 
 
