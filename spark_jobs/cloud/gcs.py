@@ -12,6 +12,7 @@ from google.api_core.exceptions import (
     GoogleAPICallError,
     NotFound,
     PreconditionFailed,
+    RequestRangeNotSatisfiable,
     RetryError,
 )
 from google.auth.exceptions import GoogleAuthError
@@ -75,6 +76,18 @@ class GcsFileStore:
             ThreadPoolExecutor(1) as pool,
         ):
             yield cast("BinaryIO", _ReaderAhead(stream, pool, self._ask))
+
+    def read_start(self, file: FileId, size: int) -> bytes | None:
+        blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
+
+        def read() -> bytes:
+            try:
+                return blob.download_as_bytes(end=size - 1, raw_download=True, **_CALL)
+            except RequestRangeNotSatisfiable:  # an empty object has no first byte
+                return b""
+
+        start = self._change(read)
+        return start if isinstance(start, bytes) else None
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         blob = self._blob(stored.file)

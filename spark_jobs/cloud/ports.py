@@ -55,6 +55,11 @@ class FileStore(Protocol):
         ``read`` raises FileGone where the generation disappears on the way.
         """
 
+    def read_start(self, file: FileId, size: int) -> bytes | None:
+        """The first ``size`` bytes of exactly this generation, or all where it has fewer, by one small request; None
+        where it isn't live any more.
+        """
+
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         """Add custom metadata if generation and metageneration are still as in ``stored``."""
 

@@ -4,7 +4,7 @@ python -m tests.bench.stage [MAX_MB=1000] [ROUNDS=3] [OLD=FOLDER]        `make b
 
 The baseline is Spark's own typed CSV reader, which validates nothing, writing the same columns to a Delta table; with OLD,
 it is the job in another checkout of this repository. Each contender is a warm process of its own. Rounds are interleaved;
-the fastest counts, because the noise of a shared machine only ever adds. The first round does not count.
+the fastest counts, because the noise of a shared machine only ever adds. The very first round does not count.
 """
 
 from __future__ import annotations
@@ -42,16 +42,17 @@ def main() -> int:
     baseline = _start("job", Path(old)) if old else _start("spark-csv", ROOT)
     contenders = {"baseline": baseline, "job": _start("job", ROOT)}
     figures: dict[str, Any] = {}
-    print(
-        f"{'':22}{'baseline':>10}{'job':>10}{'ratio':>8}   peak MiB of a Python worker, the driver's Python, Java: baseline | job"
-    )
+    print("seconds, and peak MiB of a Python worker, of the driver's Python and of Java: baseline | job")
+    print(f"{'':22}{'baseline':>10}{'job':>10}{'ratio':>8}")
     for size in sizes:
         for kind in text("KINDS", ",".join(_kinds())).split(","):
             file = work_folder("stage") / f"{size}-{kind.replace(' ', '-')}" / "source" / FILE_NAME
             if not file.exists():
                 _write(file, _kinds()[kind], size)
-            rounds = [{name: _ask(each, file) for name, each in contenders.items()} for _ in range(1 + number("ROUNDS", 3))]
-            best = {name: min(round[name]["seconds"] for round in rounds[1:]) for name in contenders}
+            if not figures:  # warm up
+                _measure(contenders, file)
+            rounds = [_measure(contenders, file) for _ in range(number("ROUNDS", 3))]
+            best = {name: min(round[name]["seconds"] for round in rounds) for name in contenders}
             peaks = {name: [max(r[name][w] for r in rounds) for w in ("worker", "driver", "java")] for name in contenders}
             ratio = best["job"] / best["baseline"]
             shown = " | ".join(" ".join(f"{peak:.0f}" for peak in each) for each in peaks.values())
@@ -102,6 +103,10 @@ def _start(kind: str, tree: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(tree.absolute()), "ORDER_TRACKING_JAVA_OPTIONS": ""}
     command = [sys.executable, str(Path(__file__).absolute()), kind]
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _measure(contenders: dict[str, subprocess.Popen[str]], file: Path) -> dict[str, dict[str, float]]:
+    return {name: _ask(contender, file) for name, contender in contenders.items()}
 
 
 def _ask(contender: subprocess.Popen[str], file: Path) -> dict[str, float]:

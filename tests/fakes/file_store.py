@@ -90,6 +90,11 @@ class FakeFileStore:
         held = self._live(file)
         yield cast("BinaryIO", _FencedReader(self, held)) if held else None
 
+    def read_start(self, file: FileId, size: int) -> bytes | None:
+        self._called("read_start", file.name)
+        held = self._live(file)
+        return held.content[:size] if held else None
+
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         self._called("annotate", stored.file.name)
         with self._lock:

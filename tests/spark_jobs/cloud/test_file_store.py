@@ -121,6 +121,22 @@ def test_reading_gives_exactly_the_generation_asked_for(place: Bucket, name: str
         assert stream.read() == b"second"
 
 
+@pytest.mark.parametrize("name", [NAME, ODD])
+def test_the_start_of_a_file_is_that_of_exactly_its_generation(place: Bucket, name: str) -> None:
+    first = place.upload(name, b"first")
+    assert place.store.read_start(first, 2) == b"fi"
+    assert place.store.read_start(first, 100) == b"first"
+    second = place.upload(name, b"second")
+    assert place.store.read_start(first, 2) is None
+    assert place.store.read_start(second, 2) == b"se"
+    place.delete(name)
+    assert place.store.read_start(second, 2) is None
+
+
+def test_the_start_of_an_empty_file_is_empty(place: Bucket) -> None:
+    assert place.store.read_start(place.upload(NAME, b""), 100) == b""
+
+
 def test_annotate_adds_to_the_metadata_and_counts_a_metageneration(place: Bucket) -> None:
     place.upload(NAME, b"x", {"carrier": "dhl"})
     before = known(place)
