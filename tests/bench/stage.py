@@ -42,8 +42,10 @@ def main() -> int:
     baseline = _start("job", Path(old)) if old else _start("spark-csv", ROOT)
     contenders = {"baseline": baseline, "job": _start("job", ROOT)}
     figures: dict[str, Any] = {}
-    print("seconds, and peak MiB of a Python worker, of the driver's Python and of Java: baseline | job")
-    print(f"{'':22}{'baseline':>10}{'job':>10}{'ratio':>8}")
+    print(
+        "seconds; seconds of processor time; peak MiB of a Python worker, of the driver's Python, of Java: baseline | job"
+    )
+    print(f"{'':22}" + f"{'baseline':>10}{'job':>10}{'ratio':>8}  " * 2)
     for size in sizes:
         for kind in text("KINDS", ",".join(_kinds())).split(","):
             file = work_folder("stage") / f"{size}-{kind.replace(' ', '-')}" / "source" / FILE_NAME
@@ -53,6 +55,7 @@ def main() -> int:
                 _measure(contenders, file)
             rounds = [_measure(contenders, file) for _ in range(number("ROUNDS", 3))]
             best = {name: min(round[name]["seconds"] for round in rounds) for name in contenders}
+            cpu = {name: min(round[name]["cpu"] for round in rounds) for name in contenders}
             peaks = {name: [max(r[name][w] for r in rounds) for w in ("worker", "driver", "java")] for name in contenders}
             ratio = best["job"] / best["baseline"]
             shown = " | ".join(" ".join(f"{peak:.0f}" for peak in each) for each in peaks.values())
@@ -126,10 +129,10 @@ def _serve(kind: str) -> None:
     stage: Callable[[Any, Path], Callable[[], None]] = {"job": _job, "spark-csv": _spark_csv}[kind]
     for line in sys.stdin:
         work = stage(spark, Path(line.strip()))
-        started = time.perf_counter()
+        before, started = _used(), time.perf_counter()
         work()
-        peaks = _peaks()
-        print(json.dumps({"seconds": time.perf_counter() - started, **peaks}), flush=True)
+        seconds, after = time.perf_counter() - started, _used()
+        print(json.dumps({**after, "seconds": seconds, "cpu": after["cpu"] - before["cpu"]}), flush=True)
 
 
 def _job(spark: Any, file: Path) -> Callable[[], None]:
@@ -200,20 +203,23 @@ def _spark_csv(spark: Any, file: Path) -> Callable[[], None]:
     return work
 
 
-def _peaks() -> dict[str, float]:
-    """Peak resident MiB since the process began: of the largest Python worker, of this process, of Java."""
-    peaks = {"worker": 0.0, "driver": 0.0, "java": 0.0}
-    for status in Path("/proc").glob("[0-9]*/status"):
+def _used() -> dict[str, float]:
+    """Since this process began: seconds of processor time; peak resident MiB of the largest Python worker, of this process
+    and of Java."""
+    used = {"cpu": 0.0, "worker": 0.0, "driver": 0.0, "java": 0.0}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (status.parent / "cmdline").read_bytes()
-            found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-            mine = f"ORDER_TRACKING_BENCH={os.getpid()}".encode() in (status.parent / "environ").read_bytes()
+            mine = f"ORDER_TRACKING_BENCH={os.getpid()}".encode() in (folder / "environ").read_bytes()
+            command = (folder / "cmdline").read_bytes()
+            found = re.search(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
+            ticks = (folder / "stat").read_text().rpartition(")")[2].split()[11:15]  # with those of children that ended
         except OSError:
             continue
-        if found and (mine or status.parent.name == str(os.getpid())):
+        if found and (mine or folder.name == str(os.getpid())):
             what = "java" if b"java" in command.split(b"\0")[0] else "worker" if b"pyspark" in command else "driver"
-            peaks[what] = max(peaks[what], int(found.group(1)) / 1024)
-    return peaks
+            used[what] = max(used[what], int(found.group(1)) / 1024)
+            used["cpu"] += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 if __name__ == "__main__":
