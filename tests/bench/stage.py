@@ -59,10 +59,13 @@ def main() -> int:
             peaks = {name: [max(r[name][w] for r in rounds) for w in ("worker", "driver", "java")] for name in contenders}
             ratio = best["job"] / best["baseline"]
             shown = " | ".join(" ".join(f"{peak:.0f}" for peak in each) for each in peaks.values())
+            case = f"{kind}, {size} MB"
             print(
-                f"{kind + f', {size} MB':22}{best['baseline']:10.2f}{best['job']:10.2f}{ratio:8.2f}   {shown}", flush=True
+                f"{case:22}{best['baseline']:10.2f}{best['job']:10.2f}{ratio:8.2f}"
+                f"{cpu['baseline']:12.2f}{cpu['job']:10.2f}{cpu['job'] / cpu['baseline']:8.2f}   {shown}",
+                flush=True,
             )
-            figures[f"{kind}, {size} MB"] = {"seconds": best, "ratio": round(ratio, 2), "peak_mib": peaks}
+            figures[case] = {"seconds": best, "cpu": cpu, "ratio": round(ratio, 2), "peak_mib": peaks}
     keep("stage", {"files": figures})
     for contender in contenders.values():
         contender.communicate()
