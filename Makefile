@@ -44,8 +44,8 @@ bench-import: $(READY) ## cold start: importing main.py against a bare handler
 bench-validation: $(READY) ## the gate's speed and memory against pyarrow's typed read
 	$(PY) -m tests.bench.validation $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
 
-bench-stage: $(READY) ## staging 20 MB to 1 GB against Spark's own CSV reader, or against another checkout (OLD=FOLDER)
-	$(PY) -m tests.bench.stage $(if $(MAX_MB),MAX_MB=$(MAX_MB)) $(if $(OLD),OLD=$(OLD))
+bench-stage: $(READY) ## staging files of 20 MB to 1 GB against Spark's own typed CSV reader (MAX_MB=1000)
+	$(PY) -m tests.bench.stage $(if $(MAX_MB),MAX_MB=$(MAX_MB))
 
 bench-merge: $(READY) ## a load into a large table against the usual notebook and delta-rs (ROWS=10000000)
 	$(PY) -m tests.bench.merge $(if $(ROWS),ROWS=$(ROWS))

@@ -62,7 +62,8 @@ def _clean_rows(
 
     rows = len(numbers)
     file_ids = pa.repeat(pa.scalar(layout.file_id), rows)
-    nothing = [pa.nulls(rows, pa.string()), pa.nulls(rows, violations_type())]
+    # Not pa.nulls: its one large buffer of zeros would go along with every slice that is sent.
+    nothing = [pa.array([None] * rows, kind) for kind in (pa.string(), violations_type())]
     return pa.RecordBatch.from_arrays([*typed, file_ids, numbers, *nothing], staged_names(feed))
 
 
@@ -116,7 +117,7 @@ def _without_quotes(texts: pyarrow.Array) -> pyarrow.Array:
 
     lists = pc.split_pattern(texts, '"')
     line, part, length = pc.list_parent_indices(lists), lists.flatten(), pc.list_value_length(lists)
-    place = pc.subtract(pa.array(range(len(part)), pa.int32()), lists.offsets.take(line))
+    place = pc.subtract(_indices(len(part)), lists.offsets.take(line))
     inside = pc.equal(pc.bit_wise_and(place, 1), 1)
     first, last, empty = pc.equal(place, 0), pc.equal(place, pc.subtract(length, 1).take(line)), pc.equal(part, "")
     # Between two quoted fields stands a comma, or unquoted fields between commas.
@@ -124,10 +125,18 @@ def _without_quotes(texts: pyarrow.Array) -> pyarrow.Array:
     ends = pc.or_(pc.or_(last, pc.ends_with(part, ",")), pc.and_(first, empty))
     wrong = line.filter(pc.invert(pc.or_(inside, pc.and_(begins, ends))))
     closed = pc.equal(pc.bit_wise_and(length, 1), 1)
-    simple = pc.and_not(closed, pc.is_in(pa.array(range(len(texts)), line.type), wrong))
+    simple = pc.and_not(closed, pc.is_in(_indices(len(texts)), wrong.cast(pa.int32())))
     protected = pc.if_else(inside, pc.replace_substring(part, ",", _QUOTED_COMMA), part)
     joined = pc.binary_join(pa.ListArray.from_arrays(lists.offsets, protected), "")
     return pc.if_else(simple, joined, pa.scalar(None, pa.string()))
+
+
+def _indices(length: int) -> pyarrow.Array:
+    """0, 1, 2, …, without a Python object for each."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.indices_nonzero(pa.repeat(pa.scalar(True), length)).cast(pa.int32())
 
 
 def _typed(feed: Feed, layout: FileLayout, fields: pyarrow.Array) -> tuple[list[pyarrow.Array], pyarrow.Array]:

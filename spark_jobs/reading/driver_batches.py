@@ -18,7 +18,7 @@ from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.columns import FileLayout, validate_lines
 from spark_jobs.reading.counts import count_table
 from spark_jobs.reading.deduplication import flag_table
-from spark_jobs.reading.headers import find_header
+from spark_jobs.reading.headers import HEADER_BYTES, find_header
 from spark_jobs.reading.row_validation import WHOLE_FILE_ROW, validate_stream
 from spark_jobs.reading.staged_rows import as_arrow, staged_ddl
 
@@ -76,7 +76,7 @@ def _read_lines(feed: Feed, file_id: str, latest: datetime, content: bytes) -> l
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    header = find_header(feed, content, whole=True)
+    header = find_header(feed, content[:HEADER_BYTES], whole=len(content) <= HEADER_BYTES)
     if header is None or header.violations or content.count(b"\r") != content.count(b"\r\n"):
         return None
     lines = [line for line in content.removeprefix(BOM).replace(b"\r\n", b"\n").split(b"\n") if line]

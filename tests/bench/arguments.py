@@ -12,8 +12,3 @@ def number(name: str, default: int) -> int:
         if key == name and value:
             return int(value.replace(",", "").replace("_", ""))
     return default
-
-
-def text(name: str, default: str) -> str:
-    """The same for a text."""
-    return next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith(f"{name}=")), "") or default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
+import pyarrow as pa
 import pytest
 
 from spark_jobs.contract.feeds import ORDER_TRACKING
@@ -29,3 +30,14 @@ def test_long_files_with_any_line_end(end: str, bom: str, address: str) -> None:
     content = (bom + end.join([HEADER, *rows])).encode()
     assert len(content) > driver_batches.WORTH_COLUMNS
     assert rows_of(read_file(ORDER_TRACKING, FILE, LATEST, content)) == contract_says(content)
+
+
+def test_what_goes_to_spark_is_hardly_larger_than_the_file() -> None:
+    """Spark gets the table in slices: an array that shares one large buffer would send all of it with every slice."""
+    content = "\n".join([HEADER, *(ROW.format(n=n, address="x" * 50) for n in range(20_000))]).encode()
+    table = read_file(ORDER_TRACKING, FILE, LATEST, content)
+    sent = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sent, table.schema) as stream:
+        for batch in table.to_batches(max_chunksize=500):
+            stream.write_batch(batch)
+    assert sent.getvalue().size < 2 * len(content)
