@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 MISCOUNTS = 3
-"""How often a stage may hold other rows than the survey counted before the run gives up."""
+"""How often a stage may hold other rows than a first pass counted before the run gives up."""
 _log = logging.getLogger(__name__)
 
 
@@ -61,8 +61,8 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
         if wrong := {file for file, counted in counts.items() if counted.fault == NOT_LINES}:
             not_lines |= wrong
             continue
-        surveyed = parsed.surveyed.items()
-        if miscounted := [file for file, rows in surveyed if not _complete(counts.get(file, FileCounts()), rows)]:
+        expected = parsed.counted.items()
+        if miscounted := [file for file, rows in expected if not _complete(counts.get(file, FileCounts()), rows)]:
             miscounts += 1
             if miscounts >= MISCOUNTS:
                 raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
@@ -97,11 +97,11 @@ def path_of(settings: IngestSettings, name: str) -> str:
 
 @dataclass(frozen=True)
 class _Parsed:
-    """Rows with their flags. ``surveyed``: rows of the files that were surveyed first, to compare. ``counts``: where they
-    are known before anything is written."""
+    """Rows with their flags. ``counted``: rows of the files whose lines a first pass counted, to compare. ``counts``:
+    where they are known before anything is written."""
 
     rows: DataFrame
-    surveyed: Mapping[FileId, int] = field(default_factory=dict)
+    counted: Mapping[FileId, int] = field(default_factory=dict)
     counts: Counts | None = None
 
 
@@ -113,12 +113,12 @@ def _parsed(
     deps: Dependencies,
 ) -> _Parsed:
     from spark_jobs.reading.deduplication import flag
-    from spark_jobs.reading.large_batches import Source, parse
-    from spark_jobs.reading.small_batches import read_here
+    from spark_jobs.reading.driver_batches import read_on_driver
+    from spark_jobs.reading.spark_batches import Source, parse
 
     feed = settings.feed
     if sum(w.stored.size for w in files) <= settings.small_batch_bytes:
-        rows, counts = read_here(spark, feed, files, deps)
+        rows, counts = read_on_driver(spark, feed, files, deps)
         return _Parsed(rows, counts=counts)
     sources = [
         Source(
@@ -129,7 +129,7 @@ def _parsed(
         )
         for w in files
     ]
-    parsed = parse(spark, feed, sources)
+    parsed = parse(spark, feed, sources, deps.store)
     return _Parsed(flag(parsed.rows, feed), parsed.counted)
 
 

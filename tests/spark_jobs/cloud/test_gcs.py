@@ -168,6 +168,24 @@ def test_a_stream_that_does_not_have_the_objects_size_is_an_error(
             stream.read()
 
 
+@pytest.mark.parametrize("name", [NAME, ODD])
+def test_a_range_of_a_file_is_that_of_exactly_its_generation(place: Bucket, name: str) -> None:
+    first = place.upload(name, b"first")
+    assert place.store.read_range(first, 0, 2) == b"fi"
+    assert place.store.read_range(first, 0, 100) == b"first"
+    assert place.store.read_range(first, 1, 2) == b"ir"
+    assert place.store.read_range(first, -1, 1) == b"t"
+    second = place.upload(name, b"second")
+    assert place.store.read_range(first, 0, 2) is None
+    assert place.store.read_range(second, 0, 2) == b"se"
+    place.delete(name)
+    assert place.store.read_range(second, 0, 2) is None
+
+
+def test_a_range_of_an_empty_file_is_empty(place: Bucket) -> None:
+    assert place.store.read_range(place.upload(NAME, b""), 0, 100) == b""
+
+
 def test_annotate_adds_metadata_and_increases_the_metageneration(place: Bucket) -> None:
     place.upload(NAME, b"x", {"carrier": "dhl"})
     before = known(place)
