@@ -1,4 +1,4 @@
-"""Bringing an archived or rejected file back on purpose: a copy in a folder of its own below source/ goes the usual way."""
+"""Replay: copy archived or rejected files into the replay folder below source/, where they are ingested like uploads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from spark_jobs.settings import BucketLayout, SettingsError
 _ARCHIVED = re.compile(r"(?P<stem>.+)\.(?P<generation>\d+)\.csv")
 _REJECTED = re.compile(r"(?P<name>.+)\.(?P<generation>\d+)")
 
-Answer = Literal["copied", "waiting already", "gone meanwhile"]
+Answer = Literal["copied", "already waiting", "gone"]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to bring back: files by name or id, or all whose name's date lies between two days (both included)."""
+class Selection:
+    """Which files to replay: by name or id, or all with a date between two days (inclusive) in their name."""
 
     files: tuple[str, ...] = ()
     first: date | None = None
@@ -31,14 +31,14 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if bool(self.files) == bool(self.first or self.last):
-            raise SettingsError("name the files to replay, or give --from and --to; one or the other")
+            raise SettingsError("select files either by name or with --from and --to")
         if not self.files and not (self.first and self.last and self.first <= self.last):
-            raise SettingsError("--from and --to go together, and --from must not lie after --to")
+            raise SettingsError("--from and --to must be given together, and --from must not be later than --to")
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One copy to make. ``original`` is the generation under which the file arrived first (at ``arrival``, aware)."""
+    """One planned copy. ``original`` is the generation under which the file first arrived (at ``arrival``, aware)."""
 
     stored: StoredFile
     original: int
@@ -48,36 +48,36 @@ class Replay:
 
 @dataclass(frozen=True)
 class Copy:
-    """``file``: the copy that waits now, which the log will know by its own id; None where there is none."""
+    """``file`` is the copy that is now waiting; the log will contain its own id. None if there is no copy."""
 
     answer: Answer
     file: FileId | None = None
 
 
-def plan(store: FileStore, feed: Feed, layout: BucketLayout, wanted: Wanted) -> list[Replay]:
-    """What would be copied, older generations first. Raises SettingsError for a file that is nowhere."""
-    found = {replay.stored.file: replay for replay in _found(store, feed, layout, wanted)}
+def plan(store: FileStore, feed: Feed, layout: BucketLayout, selection: Selection) -> list[Replay]:
+    """The copies to make, older generations first. Raises SettingsError for a file that doesn't exist."""
+    found = {replay.stored.file: replay for replay in _found(store, feed, layout, selection)}
     return sorted(found.values(), key=lambda replay: replay.original)
 
 
 def carry_out(store: FileStore, replay: Replay) -> Copy:
-    """Copy one file back. Doing it again changes nothing: the place is derived from the generation."""
+    """Copy one file back. Idempotent: the copy's name is derived from the generation."""
     copied = store.copy(replay.stored.file, replay.to, {ARRIVAL_KEY: replay.arrival.isoformat()})
     if copied:
         return Copy("copied", copied)
-    there = store.stat(replay.stored.file.bucket, replay.to)
-    return Copy("waiting already", there.file) if there else Copy("gone meanwhile")
+    existing = store.stat(replay.stored.file.bucket, replay.to)
+    return Copy("already waiting", existing.file) if existing else Copy("gone")
 
 
-def _found(store: FileStore, feed: Feed, layout: BucketLayout, wanted: Wanted) -> Iterator[Replay]:
-    if wanted.first and wanted.last:
-        yield from _between(store, feed, layout, wanted.first, wanted.last)
-    for file in wanted.files:
+def _found(store: FileStore, feed: Feed, layout: BucketLayout, selection: Selection) -> Iterator[Replay]:
+    if selection.first and selection.last:
+        yield from _between(store, feed, layout, selection.first, selection.last)
+    for file in selection.files:
         replays = list(_named(store, feed, layout, file))
         if not replays:
             raise SettingsError(
-                f"{file!r} is neither under {layout.archive_prefix} nor under {layout.rejected_prefix} of {layout.bucket}, "
-                "or its name isn't one that the feed knows"
+                f"{file!r} is not in {layout.archive_prefix} or {layout.rejected_prefix} of bucket {layout.bucket}, "
+                "or the feed doesn't accept its name"
             )
         yield from replays
 
@@ -96,7 +96,7 @@ def _between(store: FileStore, feed: Feed, layout: BucketLayout, first: date, la
 
 
 def _named(store: FileStore, feed: Feed, layout: BucketLayout, text: str) -> Iterator[Replay]:
-    """A file by its object name, by its file id, or by the name it was uploaded under (then every generation of it)."""
+    """A file by object name, by file id, or by the name it was uploaded under (then every generation)."""
     generation: int | None = None
     name = text
     if text.startswith(f"{layout.bucket}/") and "#" in text:
@@ -123,7 +123,7 @@ def _prefixes(feed: Feed, layout: BucketLayout, name: str) -> Sequence[str]:
 
 
 def _replay_of(store: FileStore, feed: Feed, layout: BucketLayout, stored: StoredFile) -> Replay | None:
-    """How to bring an object back; None where it isn't a file of the feed (a report, another name)."""
+    """How to copy an object back; None if it isn't a file of the feed (a report, or another name)."""
     name = stored.file.name
     if name.startswith(layout.archive_prefix):
         matched = _ARCHIVED.fullmatch(name.rpartition("/")[2])
@@ -139,9 +139,9 @@ def _replay_of(store: FileStore, feed: Feed, layout: BucketLayout, stored: Store
 
 
 def _arrival(store: FileStore, stored: StoredFile, original: int) -> datetime:
-    """An accepted file has it in its mark, a rejected one in its report; failing both, when it was moved here."""
+    """From the mark of an accepted file or the report of a rejected one; otherwise the time it was moved."""
     mark = AcceptedMark.valid_on(original, stored.metadata)
     if mark:
         return carried_arrival(mark.arrival, stored.created)
-    noted = read_report(store, stored).get("arrival")
-    return carried_arrival(noted if isinstance(noted, str) else None, stored.created)
+    reported = read_report(store, stored).get("arrival")
+    return carried_arrival(reported if isinstance(reported, str) else None, stored.created)
