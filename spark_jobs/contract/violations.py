@@ -1,4 +1,4 @@
-"""A broken rule, as data. The codes are stable: reports, tables and other people's scripts rely on them."""
+"""A broken rule, as data. The codes are stable, because reports, tables and consumers' scripts rely on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ MAX_VALUE_LENGTH = 80
 
 class Violation(NamedTuple):
     """``row`` is 1 for the first row after the header, None for the whole file. ``line`` is the physical line and
-    ``character`` the place in it, both from 1, where the field begins, or the row if it is the row's as a whole.
+    ``character`` the position in it, both 1-based, where the field begins (or the row, if the violation concerns the
+    whole row).
     """
 
     code: str
@@ -37,7 +38,7 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What a code means, for people: ``--explain``, the README's list, the report's summary."""
+    """Explains a code to people: in ``--explain``, in docs/contract.md and in the report's summary."""
 
     code: str
     whole_file: bool
@@ -47,7 +48,7 @@ class Rule:
 
 
 def shorten(value: str) -> str:
-    """A value as it may stand in reports and logs: bounded, and without characters that could forge a line."""
+    """A value that is safe in reports and logs: bounded, and without characters that could forge a log line."""
     shown = value if len(value) <= MAX_VALUE_LENGTH else value[: MAX_VALUE_LENGTH - 1] + "…"
     if shown.isprintable():
         return shown
@@ -58,149 +59,149 @@ _RULES = (
     Rule(
         "file_name",
         True,
-        "The name isn't one this feed knows",
+        "The file or folder name is not allowed",
         "orders-jan.csv",
-        "Name the file order_tracking_YYYY_MM_DD.csv, with a date of the calendar, and upload it again.",
+        "Name the file order_tracking_YYYY_MM_DD.csv, with a real calendar date, and upload it again.",
     ),
     Rule(
         "encoding",
         True,
-        "The file isn't UTF-8",
+        "The file is not valid UTF-8",
         "a file saved as Windows-1252 or UTF-16",
         "Export the file as UTF-8 (in Excel: 'CSV UTF-8') and upload it again.",
     ),
     Rule(
         "no_header",
         True,
-        "There is no header row",
-        "a file of empty lines",
-        "Put the seven column names in the first row.",
+        "The file has no header row",
+        "an empty file, or one with only empty lines",
+        "Put the column names in the first row.",
     ),
     Rule(
         "missing_column",
         True,
         "The header lacks a column",
         "order_num,status,address",
-        "Add the column to the header and to every row; the values may be empty where they aren't required.",
+        "Add the column to the header and to every row. Leave the value empty where the column is optional.",
     ),
     Rule(
         "unknown_column",
         True,
-        "The header has a name that the feed doesn't know",
+        "The header contains an unknown column",
         "order_num,Tracking No,…",
-        "Use exactly the seven names; remove any other column.",
+        "Use exactly the documented column names and remove all other columns.",
     ),
     Rule(
         "duplicate_column",
         True,
-        "The header has a name twice",
+        "The header names a column twice",
         "order_num,status,status,…",
-        "Keep one of the two columns.",
+        "Keep only one of the two columns.",
     ),
     Rule(
         "header_quoting",
         True,
-        "The header's quotes are broken",
+        "The header contains a misplaced quote",
         'order_num,"tracking"_num,…',
-        "Write the header's names without quotes.",
+        "Write the column names without quotes.",
     ),
     Rule(
         "unclosed_quote",
         True,
-        "A quote is opened and never closed",
+        "A quoted field is never closed",
         'A1,T1,,,shipped,"12 Main St,2026-01-31 10:00:00',
-        'Close the quote; write a quote inside a quoted field twice ("").',
+        'Close the quote. Write a quote inside a quoted field twice ("").',
     ),
     Rule(
         "record_too_long",
         True,
         "A record is longer than 1 MiB",
-        "a quote that swallows the following rows",
-        "Look for an opening quote without its closing one near the row named.",
+        "a missing closing quote that turns many rows into one",
+        "Look for a missing closing quote near the reported row.",
     ),
     Rule(
         "too_many_bad_rows",
         True,
-        "Too large a share of the rows break a rule",
+        "Too many rows are invalid",
         "30 of 100 rows with an unknown status",
-        "Mend the rows listed in the report and upload the whole file again.",
+        "Fix the listed rows and upload the whole file again.",
     ),
     Rule(
         "run_failure",
         True,
-        "The job failed on this file alone, repeatedly",
-        "a file that the job can't read",
-        "Send the report to the team that runs the pipeline: the cause stands in its message.",
+        "The job failed repeatedly on this file alone",
+        "a poison file that makes every run fail",
+        "Send the report to the team that operates the pipeline. Its message contains the cause.",
     ),
     Rule(
         "field_count",
         False,
-        "A row has too few or too many fields",
+        "A row has the wrong number of fields",
         "A1,T1,shipped",
-        "Write seven fields; put quotes around a field that has a comma in it.",
+        "Write one field per column, and quote every field that contains a comma.",
     ),
     Rule(
         "stray_quote",
         False,
-        "A quote stands where none may",
+        "A field contains a misplaced quote",
         'A1,T1,,,shipped,12 "Main" St,…',
-        'Quote the whole field and double the quotes in it: "12 ""Main"" St".',
+        'Quote the whole field and double every quote inside it: "12 ""Main"" St".',
     ),
     Rule(
         "control_character",
         False,
-        "A field has a control character",
-        "a NUL or an escape character in the address",
-        "Remove the character; it usually comes from copying out of another program.",
+        "A field contains a control character",
+        "a NUL or escape character in the address",
+        "Remove the character. It usually comes from text copied out of another program.",
     ),
     Rule(
         "required",
         False,
         "A required field is empty",
         "A1,,,,shipped,,2026-01-31 10:00:00",
-        "Fill in the field.",
+        "Provide a value.",
     ),
     Rule(
         "too_long",
         False,
-        "A text is longer than its column allows",
+        "A value is longer than its column allows",
         "a tracking number of 80 characters",
-        "Shorten the text.",
+        "Shorten the value.",
     ),
     Rule(
         "bad_date",
         False,
-        "A date isn't YYYY-MM-DD, or isn't in the calendar",
+        "A date is not a real calendar date in the format YYYY-MM-DD",
         "31/01/2026, 2026-02-30",
         "Write the date as YYYY-MM-DD.",
     ),
     Rule(
         "date_order",
         False,
-        "A package was delivered before it was received",
+        "The delivery date is before the date of receipt",
         "received 2026-02-02, delivered 2026-02-01",
-        "Check which of the two dates is wrong.",
+        "Correct the date that is wrong.",
     ),
     Rule(
         "unknown_status",
         False,
-        "A status isn't one of the seven",
+        "The status is not one of the allowed values",
         "on its way",
         "Use order placed, pending, processing, shipped, in transit, delivered or canceled.",
     ),
     Rule(
         "bad_timestamp",
         False,
-        "A timestamp isn't YYYY-MM-DD HH:MM:SS",
+        "A timestamp is not in the format YYYY-MM-DD HH:MM:SS",
         "2026-01-31, 31.01.2026 10:00, 24:00:00",
-        "Write YYYY-MM-DD HH:MM:SS, with an offset such as +01:00 or Z if it isn't UTC.",
+        "Write YYYY-MM-DD HH:MM:SS. Add an offset such as +01:00 if the time is not in UTC.",
     ),
     Rule(
         "timestamp_in_future",
         False,
-        "A timestamp lies more than 24 h after the file's arrival",
+        "A timestamp is more than 24 hours after the file's arrival",
         "2062-01-31 10:00:00",
-        "Check the sending system's clock and time zone.",
+        "Check the clock and the time zone of the sending system.",
     ),
 )
 
