@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types architecture unit bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
+.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,15 +15,16 @@ help: ## what each target does
 demo: setup ## the whole system on this machine: upload, judge, run, merge, archive, and a check of every row
 	$(PY) -m infra.local.demo
 
-test: setup lint types architecture unit ## all checks and tests
+check: setup lint types architecture quick ## lint, types, architecture and every test that needs no Spark (90 s)
+
+test: setup ## all checks and all tests, end to end included (10 minutes)
+	@$(PY) -m tests.side_by_side
 
 up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
 	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
 
-setup: $(READY) ## virtual environment, Java, Spark's jars and the job's own environment
-	@sh infra/local/ensure-java.sh
-	@$(PY) -m spark_jobs.store.session
-	@$(PY) -m infra.local.jobs.environment >/dev/null
+setup: ## install everything: virtual environment, Java, Spark's jars, the job's own environment
+	@$(PYTHON) -m infra.local.setup
 
 lint: $(READY) ## ruff: lint and format
 	$(VENV)/bin/ruff check .
@@ -35,8 +36,8 @@ types: $(READY) ## mypy, strict
 architecture: $(READY) ## import-linter: which package may import which
 	$(VENV)/bin/lint-imports
 
-unit: $(READY) ## the tests, end to end included
-	$(PY) -m pytest
+quick: $(READY) ## every test that needs no Spark
+	$(PY) -m pytest -m "not spark and not e2e"
 
 bench-import: $(READY) ## cold start: importing main.py against a bare handler
 	$(PY) -m tests.bench.import_main
@@ -62,7 +63,7 @@ bench-burst: $(READY) ## 1,000 files within a window: how many runs they cost
 deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
 	$(PY) -m infra.deploy check
 
-deploy: setup lint types architecture unit deploy-check ## checks, wheel, bundle, then function (docs/deploy.md)
+deploy: test deploy-check ## checks, wheel, bundle, then function (docs/deploy.md)
 	$(PY) -m infra.deploy all
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist
@@ -72,10 +73,5 @@ wheel: $(READY) ## build the job's wheel into spark_jobs/dist
 clean: ## remove environments, caches and local data
 	rm -rf $(VENV) .cache .data
 
-$(READY): requirements.txt requirements-dev.txt spark_jobs/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s; name another one with: make PYTHON=python3.12 ..." % sys.version.split()[0])'
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing; install it, for instance with: apt-get install python3-venv" >&2; exit 1; }
-	@sh infra/local/ensure-java.sh
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	@touch $@
+$(READY): requirements.txt requirements-dev.txt
+	@$(PYTHON) -m infra.local.setup

@@ -27,25 +27,33 @@ class WaitingFile:
 
 @dataclass(frozen=True)
 class Attempts:
-    """Earlier attempts at a file that is not in the log: their number, how many followed a proof that the dependencies
-    work, and the target's version at the first attempt."""
+    """Earlier attempts at a file that is not in the log.
 
-    count: int = 0
-    proved: int = 0
+    ``times``: when each run took it last (aware, ascending), as far as the attempt counts; ``total``: all batches that took
+    it, in ``batches``, oldest first. ``first_at``, ``first_version``: when the first was, and the target's version then.
+    ``retry_requested``: an operator wants it tried first. ``announced``: its outcome was published, only the move failed.
+    """
+
+    times: tuple[datetime, ...] = ()
+    total: int = 0
+    first_at: datetime | None = None
     first_version: int | None = None
+    batches: tuple[str, ...] = ()
+    retry_requested: bool = False
+    announced: bool = False
 
 
 @dataclass(frozen=True)
 class LookupResult:
-    """What the tables say about waiting files: which are ``done`` (in the log), the ``earlier`` attempts at the others, and
-    the target's version at the time of the look-up."""
+    """What the tables hold about waiting files: those ``done`` (in the log), the earlier ``attempts`` at all of them, and
+    the target's version just before these were read."""
 
     done: set[FileId]
     earlier: dict[FileId, Attempts]
     target_version: int
 
-    def attempts(self, waiting: WaitingFile) -> Attempts:
-        return self.earlier.get(waiting.file, Attempts())
+    def attempts(self, file: FileId) -> Attempts:
+        return self.earlier.get(file, Attempts())
 
 
 @dataclass(frozen=True)

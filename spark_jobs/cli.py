@@ -14,6 +14,7 @@ from spark_jobs.operator.commands.options import TableOptions, layout_options, o
 from spark_jobs.operator.commands.replay import replay
 from spark_jobs.operator.commands.status import status
 from spark_jobs.settings import BucketLayout, SettingsError, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import SessionError, open_session
 
@@ -51,19 +52,28 @@ def ingest(layout: BucketLayout, tables: TableOptions, **options: str) -> None:
         max_bad_row_ratio=parse_ratio(options["max_bad_row_ratio"]),
         not_before=parse_not_before(options["not_before"]),
     )
-    check_balance(run_ingest(settings, build_dependencies(settings), open_session))
+    failed = None
+    try:
+        entries = run_ingest(settings, build_dependencies(settings), open_session)
+    except FilesFailed as error:
+        failed, entries = error, error.entries
+    check_balance(entries, failed)
+    if failed:
+        raise failed
 
 
-def check_balance(entries: list[LogEntry]) -> None:
+def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> None:
     """Fail the run if the counts of function and job differ, so that an alert fires. All files are merged and archived by
-    then. Raises UnbalancedLog, which names the first files.
+    then. Raises UnbalancedLog, which names the first files, and what else ``failed``.
     """
     unbalanced = [str(entry.file) for entry in entries if entry.balanced is False]
     if unbalanced:
         named = ", ".join(shorten(file) for file in unbalanced[:SHOWN_FILES])
+        also = f"; also: {failed}" if failed else ""
         raise UnbalancedLog(
             f"{len(unbalanced)} files do not balance: {named}{', …' if len(unbalanced) > SHOWN_FILES else ''}; they are "
             "merged and archived; find them in orders_ingest_log where balanced = false and report them to the developers"
+            f"{also}"
         )
 
 
@@ -97,7 +107,7 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("interrupted from the keyboard") from None
-    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, WaitTimeout) as error:
+    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, WaitTimeout, FilesFailed) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # The full stack trace goes to the log. The on-call person sees one line first.

@@ -1,6 +1,6 @@
-"""Fixtures that start the local jobs server as a process, with a tiny bundle and wheel of their own: no pyspark.
+"""Fixtures that start the local jobs server as a process, with a tiny bundle and wheel that don't need pyspark.
 
-`jobs_server` is one server for the module; `start_jobs_server` starts as many as a test needs, with any options.
+`jobs_server` is one server for the module; `start_jobs_server` starts any number of servers with any options.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ JOBS = {
 
 
 def make_wheel(folder: Path, name: str, source: str, requires: tuple[str, ...] = ()) -> Path:
-    """A wheel of one module with the console script `job-probe` calling its run()."""
+    """A wheel with one module; its console script `job-probe` calls the module's run()."""
     folder.mkdir(parents=True, exist_ok=True)
     path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
     files = {
@@ -117,7 +117,7 @@ def make_wheel(folder: Path, name: str, source: str, requires: tuple[str, ...] =
 
 
 def until(what: Callable[[], Any], describe: str, deadline: float = DEADLINE) -> Any:
-    """The first true answer; fails the test when there is none in time."""
+    """Poll until the result is true and return it; fail the test after the deadline."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         answer = what()
@@ -127,8 +127,15 @@ def until(what: Callable[[], Any], describe: str, deadline: float = DEADLINE) ->
     pytest.fail(f"not in {deadline:g} s: {describe}")
 
 
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 class RunningJobsServer:
-    """A started server: its address, its jobs, the SDK's client on it, its admin pages."""
+    """A running server: its address, its jobs, an SDK client for it, and its admin endpoints."""
 
     def __init__(self, process: ServerProcess) -> None:
         self.process = process
@@ -158,7 +165,7 @@ class RunningJobsServer:
         return self.client().jobs.get_run(run_id)
 
     def state(self, run_id: int) -> str:
-        """The result where there is one, the life cycle state otherwise."""
+        """The result state if there is one, otherwise the life cycle state."""
         state = self.run(run_id).state
         assert state is not None
         best = state.result_state or state.life_cycle_state
@@ -171,8 +178,8 @@ class RunningJobsServer:
     def stats(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.url}/_local/stats").json())
 
-    def fault(self, **order: Any) -> None:
-        httpx.post(f"{self.url}/_local/faults", json=order).raise_for_status()
+    def fault(self, **fields: Any) -> None:
+        httpx.post(f"{self.url}/_local/faults", json=fields).raise_for_status()
 
 
 @pytest.fixture(scope="session")
@@ -200,7 +207,7 @@ StartJobsServer = Callable[..., RunningJobsServer]
 
 @pytest.fixture(scope="session")
 def jobs_server_args(probe_wheel: Path, probe_bundle: Path, job_env_cache: Path) -> Callable[[Path], list[str | Path]]:
-    """The command line for a data folder."""
+    """Builds the server's command line for a data folder."""
 
     def args(data_dir: Path) -> list[str | Path]:
         command: list[str | Path] = [sys.executable, "-m", "infra.local.jobs", "--port", "0"]
@@ -214,11 +221,11 @@ def jobs_server_args(probe_wheel: Path, probe_bundle: Path, job_env_cache: Path)
 def start_jobs_server(
     jobs_server_args: Callable[[Path], list[str | Path]],
 ) -> Iterator[StartJobsServer]:
-    """Starts a server on a data folder, with more options; all are stopped at the end of the test."""
+    """Starts a server on a data folder with extra options; all servers are stopped at the end of the test."""
     started: list[ServerProcess] = []
 
     def start(data_dir: Path, *options: str | Path) -> RunningJobsServer:
-        process = ServerProcess([*jobs_server_args(data_dir), *options], cwd=ROOT, env=_clean_environment())
+        process = ServerProcess([*jobs_server_args(data_dir), *options], cwd=ROOT, env=_developers_environment())
         started.append(process)
         return RunningJobsServer(process.start())
 
@@ -232,10 +239,10 @@ def jobs_server(
     jobs_server_args: Callable[[Path], list[str | Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningJobsServer]:
     args = jobs_server_args(tmp_path_factory.mktemp("jobs-data"))
-    with ServerProcess([*args, "--run-env", "GIVEN=yes"], cwd=ROOT, env=_clean_environment()) as process:
+    with ServerProcess([*args, "--run-env", "GIVEN=yes"], cwd=ROOT, env=_developers_environment()) as process:
         yield RunningJobsServer(process)
 
 
-def _clean_environment() -> dict[str, str]:
-    """What a developer's shell may hold must not decide a test; PYTHONPATH shows that runs don't inherit it."""
+def _developers_environment() -> dict[str, str]:
+    """Settings that a developer's shell may have. They must not affect the tests, and runs must not inherit them."""
     return {"PYTHONPATH": str(ROOT), "DATABRICKS_HOST": "https://elsewhere", "HOME": os.environ.get("HOME", "/")}

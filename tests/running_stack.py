@@ -1,4 +1,4 @@
-"""The local stack as a real process, started and killed as a person or a machine's failure would."""
+"""The local stack as a real process that tests start, stop and kill."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def until(what: Callable[[], T], describe: str, seconds: float = 60.0) -> T:
-    """The first true answer; fails the test when there is none in time."""
+    """Poll until the result is true and return it; fail the test after ``seconds``."""
     end = time.monotonic() + seconds
     while not (answer := what()):
         if time.monotonic() > end:
@@ -37,7 +37,7 @@ def until(what: Callable[[], T], describe: str, seconds: float = 60.0) -> T:
 
 
 class RunningStack:
-    """`python -m infra.local up` on one folder. May be started again after it ended, however it did."""
+    """`python -m infra.local up` on one folder. It can be started again after it has ended or was killed."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.folder = StackFolder(data_dir)
@@ -89,7 +89,7 @@ class RunningStack:
         return subprocess.run(full, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     def signal(self, number: signal.Signals) -> None:
-        """To `up` alone, as `kill` or a terminal would."""
+        """Send a signal to `up` only."""
         os.kill(self.process.pid, number)
 
     def wait(self, seconds: float = 40.0) -> int:
@@ -102,17 +102,18 @@ class RunningStack:
         self.process.stop()
 
     def processes(self) -> dict[int, str]:
-        """Everything that this stack has started and that is alive: pid -> command line (Linux)."""
+        """The live processes that this stack has started: pid -> command line (Linux)."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+                command = (folder / "cmdline").read_bytes()
+                about = (folder / "environ").read_bytes() + command
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:  # ended while we looked, or another user's
+            except OSError:  # it has just ended, or belongs to another user
                 continue
             ours = self.mark.encode() in about or str(self.folder.root).encode() in about
             if ours and state != "Z" and int(folder.name) != os.getpid():
-                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                found[int(folder.name)] = command.replace(b"\0", b" ").decode("utf-8", "replace")
         return found
 
     def assert_nothing_left(self, seconds: float = 20.0) -> None:

@@ -1,6 +1,6 @@
-"""Fixtures around a real local storage server (a pytest plugin: `pytest_plugins = ["tests.storage_fixtures"]`).
+"""Fixtures with a real local storage server (a pytest plugin: `pytest_plugins = ["tests.storage_fixtures"]`).
 
-`storage_server`: one for the session, a process on a free port. `storage_client`: Google's client, pointed at it.
+`storage_server`: one process for the session, on a free port. `storage_client`: Google's client for it.
 `bucket`: a new bucket for each test.
 """
 
@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def storage_process(data_dir: Path, *arguments: str, port: int = 0) -> ServerProcess:
-    """A storage server that isn't started yet: `with storage_process(tmp_path) as server: server.url`."""
+    """A storage server that is not started yet: `with storage_process(tmp_path) as server: server.url`."""
     command = [sys.executable, "-m", "infra.local.storage", "--port", str(port), "--data-dir", str(data_dir)]
     return ServerProcess([*command, *arguments], cwd=ROOT, ready_timeout=30)
 
 
 def client_for(url: str) -> storage.Client:
-    """Google's client without a login. It retries as it does against the real service."""
+    """Google's client without credentials. It retries as it does against the real service."""
     return storage.Client(project="local", credentials=AnonymousCredentials(), client_options={"api_endpoint": url})
 
 

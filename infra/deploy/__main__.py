@@ -9,50 +9,50 @@ import click
 from infra.deploy import check as checking
 from infra.deploy import steps
 from infra.deploy.gcloud_values import gcloud_values
-from infra.deploy.settings import Settings, SettingsError, read
+from infra.deploy.settings import SettingsError, read
 from infra.deploy.shell import CommandFailed, Shell
 
-_YES = click.option("--yes", is_flag=True, help="Don't ask before changing anything (CI).")
+_YES = click.option("--yes", is_flag=True, help="Apply changes without asking (for CI).")
 
 
 @click.group()
 def main() -> None:
-    """Deploys to Google Cloud and Databricks; every value is in infra/deploy/settings.env. See docs/deploy.md."""
+    """Deploy to Google Cloud and Databricks. All values are in infra/deploy/settings.env; see docs/deploy.md."""
 
 
 @main.command()
 def check() -> None:
-    """Say what is set and what is missing. Creates nothing."""
-    wrong = checking.report(list(checking.findings(Shell())))
-    if wrong:
-        raise SystemExit(f"{wrong} to mend")
+    """Check tools, settings and logins. Creates nothing."""
+    problems = checking.report(list(checking.findings(Shell())))
+    if problems:
+        raise SystemExit(f"{problems} to fix")
 
 
 @main.command()
 @_YES
 def foundation(yes: bool) -> None:
-    """Step 1: bucket, topics, identities, credentials."""
-    steps.foundation(_settings(), Shell(), yes)
+    """Step 1: deploy bucket, topics, identities and credentials."""
+    steps.foundation(read(), Shell(), yes)
 
 
 @main.command()
 def bundle() -> None:
-    """Step 2: the wheel and the jobs."""
-    steps.bundle(_settings(), Shell())
+    """Step 2: deploy the wheel and the jobs."""
+    steps.bundle(read(), Shell())
 
 
 @main.command()
 @_YES
 def function(yes: bool) -> None:
-    """Step 3: the functions, their triggers and alerts."""
-    steps.function(_settings(), Shell(), yes)
+    """Step 3: deploy the functions, their triggers and alerts."""
+    steps.function(read(), Shell(), yes)
 
 
 @main.command("all")
 @_YES
 def everything(yes: bool) -> None:
-    """All three steps: the job before the function, so that no run is asked for what its job doesn't know."""
-    settings, shell = _settings(), Shell()
+    """Run all three steps. The job comes before the function, so that it knows every parameter that the function sends."""
+    settings, shell = read(), Shell()
     steps.foundation(settings, shell, yes)
     steps.bundle(settings, shell)
     steps.function(settings, shell, yes)
@@ -60,13 +60,9 @@ def everything(yes: bool) -> None:
 
 @main.command()
 def values() -> None:
-    """Print what function_with_gcloud.sh needs, as shell variables."""
-    for name, value in gcloud_values(_settings(), Shell()).items():
+    """Print the values for function_with_gcloud.sh as shell variables."""
+    for name, value in gcloud_values(read(), Shell()).items():
         print(f"{name}={shlex.quote(value)}")
-
-
-def _settings() -> Settings:
-    return read()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`make deploy-check`: what is set and what is missing, before anything is created. It only reads."""
+"""`make deploy-check`: find missing tools, settings and logins before anything is created. It only reads."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Finding:
-    """`mend`: what to do, a command where there is one; empty where nothing is to be done."""
+    """`fix`: what to do, as a command if possible; empty if nothing is wrong."""
 
     what: str
     detail: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def good(self) -> bool:
-        return not self.mend
+        return not self.fix
 
 
 @dataclass(frozen=True)
 class Tool:
     name: str
-    ask: tuple[str, ...]
-    least: Version
+    version_command: tuple[str, ...]
+    minimum: Version
     install: str
 
 
@@ -48,7 +48,7 @@ TOOLS = (
 
 
 def findings(shell: Shell, file: Path = FILE) -> Iterator[Finding]:
-    """In the order in which they are best mended."""
+    """All findings, in the order in which to fix them."""
     yield _python()
     yield from (_tool(tool, shell) for tool in TOOLS)
     yield _upload()
@@ -70,40 +70,40 @@ def _python() -> Finding:
 
 def _tool(tool: Tool, shell: Shell) -> Finding:
     try:
-        answer = json.loads(shell.ask(*tool.ask))
+        answer = json.loads(shell.ask(*tool.version_command))
     except (CommandFailed, json.JSONDecodeError) as error:
         return Finding(tool.name, str(error).splitlines()[0], tool.install)
     text = answer.get("terraform_version") or answer.get("Google Cloud SDK") or answer.get("Version") or ""
     version = tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-    return Finding(tool.name, text or "unknown version", "" if version >= tool.least else tool.install)
+    return Finding(tool.name, text or "unknown version", "" if version >= tool.minimum else tool.install)
 
 
 def _upload() -> Finding:
     names = [path.as_posix() for path in upload_set()]
     missing = {"main.py", "requirements.txt"} - set(names)
-    return Finding("upload set", f"{len(names)} files", f"mend .gcloudignore: {missing} left out" if missing else "")
+    return Finding("upload set", f"{len(names)} files", f"fix .gcloudignore: it excludes {missing}" if missing else "")
 
 
 def _google(settings: Settings, shell: Shell) -> Iterator[Finding]:
     project, state = settings["PROJECT_ID"], settings["STATE_BUCKET"]
-    yield _asked(
+    yield _query(
         "google login",
         lambda: (
             shell.ask("gcloud", "auth", "application-default", "print-access-token", "--quiet") and "application default"
         ),
         "gcloud auth application-default login",
     )
-    yield _asked(
+    yield _query(
         "project",
         lambda: shell.ask("gcloud", "projects", "describe", project, "--format=value(projectId)"),
-        f"gcloud projects create {project}, or be given access to it",
+        f"gcloud projects create {project}, or get access to it",
     )
-    yield _asked(
+    yield _query(
         "billing",
-        lambda: _true(shell.ask("gcloud", "billing", "projects", "describe", project, "--format=value(billingEnabled)")),
+        lambda: _enabled(shell.ask("gcloud", "billing", "projects", "describe", project, "--format=value(billingEnabled)")),
         f"gcloud billing projects link {project} --billing-account=ACCOUNT",
     )
-    yield _asked(
+    yield _query(
         "state bucket",
         lambda: shell.ask("gcloud", "storage", "buckets", "describe", f"gs://{state}", "--format=value(name)"),
         f"gcloud storage buckets create gs://{state} --project={project} --location={settings['REGION']}"
@@ -113,12 +113,12 @@ def _google(settings: Settings, shell: Shell) -> Iterator[Finding]:
 
 def _databricks(settings: Settings, shell: Shell) -> Iterator[Finding]:
     host = settings["DATABRICKS_HOST"]
-    yield _asked(
+    yield _query(
         "workspace login",
         lambda: str(shell.ask_json("databricks", "auth", "describe", "--host", host, "--output", "json").get("username")),
         f"databricks auth login --host {host}",
     )
-    yield _asked(
+    yield _query(
         "catalog",
         lambda: str(
             shell.ask_json(
@@ -126,28 +126,28 @@ def _databricks(settings: Settings, shell: Shell) -> Iterator[Finding]:
                 env=workspace(settings),
             ).get("name")
         ),
-        f"create the catalog {settings['CATALOG']}, or name another one in CATALOG",
+        f"create the catalog {settings['CATALOG']}, or set CATALOG to an existing one",
     )
 
 
-def _asked(what: str, ask: Callable[[], str], mend: str) -> Finding:
+def _query(what: str, ask: Callable[[], str], fix: str) -> Finding:
     try:
         return Finding(what, ask())
     except CommandFailed as error:
-        return Finding(what, str(error).splitlines()[-1][:200], mend)
+        return Finding(what, str(error).splitlines()[-1][:200], fix)
 
 
-def _true(answer: str) -> str:
+def _enabled(answer: str) -> str:
     if answer.lower() != "true":
         raise CommandFailed("billing is not enabled")
     return "enabled"
 
 
 def report(found: list[Finding]) -> int:
-    """Prints every finding; how many need mending."""
+    """Print all findings. Returns the number of problems."""
     width = max(len(finding.what) for finding in found)
     for finding in found:
-        print(f"{'ok  ' if finding.good else 'MEND'}  {finding.what:<{width}}  {finding.detail}")
-        if finding.mend:
-            print(f"      {'':<{width}}  -> {finding.mend}")
+        print(f"{'ok  ' if finding.good else 'FIX '}  {finding.what:<{width}}  {finding.detail}")
+        if finding.fix:
+            print(f"      {'':<{width}}  -> {finding.fix}")
     return sum(not finding.good for finding in found)

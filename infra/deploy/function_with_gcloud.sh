@@ -1,6 +1,6 @@
 #!/bin/sh
-# Step 3 by gcloud instead of Terraform: the same two functions, without metrics and alerts.
-# Values come from where Terraform's come from; nothing is to be edited here. Run it from anywhere.
+# Step 3 with gcloud instead of Terraform: deploys the same two functions, without metrics and alerts.
+# The values are the same as Terraform's; don't edit them here. Run the script from any folder.
 set -eu
 cd "$(dirname "$0")/../.."
 python="${PYTHON:-.venv/bin/python}"
@@ -12,11 +12,11 @@ if [ -n "$SECRET" ]; then
   secret="--set-secrets=DATABRICKS_CLIENT_SECRET=$SECRET:latest"
 fi
 
-deploy() { # name, entry point, what is particular to it ...
+deploy() { # name, entry point, further options ...
   name="$1"
   entry_point="$2"
   shift 2
-  # shellcheck disable=SC2086 # an empty $secret must vanish
+  # shellcheck disable=SC2086 # an empty $secret must not become an argument
   gcloud functions deploy "$name" --gen2 --quiet \
     --project="$PROJECT" \
     --region="$REGION" \
@@ -35,7 +35,7 @@ deploy() { # name, entry point, what is particular to it ...
     --concurrency=1 \
     --set-env-vars="$ENVIRONMENT" \
     $secret "$@"
-  # The trigger calls the service behind the function.
+  # The trigger calls the Cloud Run service behind the function.
   gcloud run services add-iam-policy-binding "$name" --quiet \
     --project="$PROJECT" \
     --region="$REGION" \

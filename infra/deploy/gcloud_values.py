@@ -1,4 +1,4 @@
-"""The values of `function_with_gcloud.sh`: those that Terraform gives the functions (infra/gcp/function/functions.tf)."""
+"""The values for `function_with_gcloud.sh`, the same as Terraform's in infra/gcp/function/functions.tf."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from infra.deploy.shell import Shell
 
 
 def gcloud_values(settings: Settings, shell: Shell) -> dict[str, str]:
-    """By the names that the script uses; ENVIRONMENT is one NAME=VALUE list with | between."""
+    """Values by the names in the script. ENVIRONMENT is a list of NAME=VALUE pairs, separated by |."""
     base = steps.foundation_outputs(settings, shell)
     environment = {
         "SOURCE_BUCKET": base["bucket"],

@@ -1,4 +1,4 @@
-"""The deployment's values: `infra/deploy/settings.env` in, one frozen and checked Settings out."""
+"""The settings of the deployment, read from `infra/deploy/settings.env` and validated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 FILE = Path(os.environ.get("SETTINGS_FILE") or FOLDER / "settings.env")
-"""SETTINGS_FILE names another one where there is more than one installation."""
+"""Set SETTINGS_FILE to use another file, if there is more than one installation."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Field:
 FIELDS: Mapping[str, Field] = {
     "PROJECT_ID": Field(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "the id of a Google Cloud project"),
     "REGION": Field(r"[a-z]+-[a-z]+\d+", "a single region such as europe-west1"),
-    "BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket's name without gs://"),
-    "STATE_BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket's name without gs://"),
+    "BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket name without gs://"),
+    "STATE_BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket name without gs://"),
     "UPLOADERS": Field(r"[^\s,]+:[^\s,]+(,[^\s,]+:[^\s,]+)*", "IAM members, comma-separated", required=False),
-    "DATABRICKS_HOST": Field(r"https://[^/\s]+", "the workspace's address, https:// and no slash at the end"),
-    "DATABRICKS_ACCOUNT_ID": Field(r"[0-9a-f-]{36}", "the account's id, a UUID"),
-    "DATABRICKS_WORKSPACE_ID": Field(r"\d+", "the workspace's number, the o= in its address"),
+    "DATABRICKS_HOST": Field(r"https://[^/\s]+", "the workspace URL with https:// and without a trailing slash"),
+    "DATABRICKS_ACCOUNT_ID": Field(r"[0-9a-f-]{36}", "the account id, a UUID"),
+    "DATABRICKS_WORKSPACE_ID": Field(r"\d+", "the workspace id, the number after o= in its URL"),
     "CATALOG": Field(r"[^\s./]+", "the name of an existing catalog"),
     "SCHEMA": Field(r"[^\s./]+", "the name of a schema"),
     "BUNDLE_TARGET": Field(r"prod|prod_cluster", "prod or prod_cluster"),
@@ -39,13 +39,13 @@ FIELDS: Mapping[str, Field] = {
     "MAINTENANCE": Field(r"PAUSED|UNPAUSED", "PAUSED or UNPAUSED"),
     "DEPLOYERS": Field(r"(users|servicePrincipals|groups)/[^\s,]+(,(users|servicePrincipals|groups)/[^\s,]+)*",
                        "users/NAME or servicePrincipals/ID, comma-separated", required=False),
-    "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one address", required=False),
+    "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one email address", required=False),
     "GITHUB_REPOSITORY": Field(r"[^/\s]+/[^/\s]+", "OWNER/NAME", required=False),
 }  # fmt: skip
 
 
 class SettingsError(ValueError):
-    """`problems` has one sentence for each value that is missing or wrong."""
+    """`problems` has one sentence for each missing or invalid value."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -54,7 +54,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Values by their names in the file; those that may be empty are there too."""
+    """Values by their names in the file, including empty optional ones."""
 
     values: Mapping[str, str]
 
@@ -65,7 +65,7 @@ class Settings:
         return [item for item in self.values[name].split(",") if item]
 
     def foundation_variables(self) -> dict[str, Any]:
-        """Variables of infra/gcp/foundation; what isn't here keeps its default there."""
+        """Variables of infra/gcp/foundation; all others keep their defaults."""
         return {
             "project_id": self["PROJECT_ID"],
             "region": self["REGION"],
@@ -81,7 +81,7 @@ class Settings:
         }
 
     def bundle_variables(self, foundation: Mapping[str, Any]) -> dict[str, Any]:
-        """Variables of infra/databricks, from these settings and what step 1 gave."""
+        """Variables of infra/databricks, from the settings and the outputs of step 1."""
         return {
             "bucket": foundation["bucket"],
             "catalog": foundation["catalog"],
@@ -104,7 +104,7 @@ class Settings:
 
 
 def read(file: Path = FILE) -> Settings:
-    """Raises SettingsError with every problem at once."""
+    """Read and validate the file. Raises SettingsError with all problems."""
     if not file.is_file():
         raise SettingsError([f"{file} is missing: copy settings.env.example to it and fill it in"])
     problems: list[str] = []
@@ -115,7 +115,7 @@ def read(file: Path = FILE) -> Settings:
             continue
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in FIELDS:
-            problems.append(f"{file.name}:{number}: {name.strip()!r} is no setting; the example file has them all")
+            problems.append(f"{file.name}:{number}: {name.strip()!r} is not a setting; see settings.env.example")
         given[name.strip()] = value.strip().strip("\"'")
     for name, field in FIELDS.items():
         value = given.setdefault(name, "")

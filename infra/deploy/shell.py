@@ -1,4 +1,4 @@
-"""Other programs, run by their name. One small class, so that a test can put a record of calls in its place."""
+"""Run other programs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 
 from infra.deploy.upload_set import ROOT
 
-PATIENCE_SECONDS = 600
-"""For one question; Terraform's first one downloads its providers."""
+QUERY_TIMEOUT_SECONDS = 600
+"""For one query; Terraform's first one downloads its providers."""
 
 
 class CommandFailed(Exception):
-    """The message is the command and what it said."""
+    """The message contains the command and its error output."""
 
 
 class Shell:
-    """Runs in the repository's root. Prints what it runs, so that everything can be repeated by hand.
+    """Runs commands in the repository root. Prints the commands that change anything, so that they can be repeated by hand.
 
-    ``env`` comes on top of this process's environment.
+    ``env`` is added to this process's environment.
     """
 
     def run(self, *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-        """With its output on the terminal, and its questions asked there."""
+        """Run a command with its input and output on the terminal. Raises CommandFailed."""
         shown = [f"{name}={shlex.quote(value)}" for name, value in (env or {}).items()]
         print("+", *shown, shlex.join(command), file=sys.stderr, flush=True)
         try:
@@ -36,10 +36,10 @@ class Shell:
         except FileNotFoundError:
             raise CommandFailed(f"{command[0]} is not installed") from None
         if done.returncode:
-            raise CommandFailed(f"{shlex.join(command)} ended with {done.returncode}; what it said is above")
+            raise CommandFailed(f"{shlex.join(command)} failed with status {done.returncode}; see its output above")
 
     def ask(self, *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
-        """Its standard output. Raises CommandFailed, also where the program is not installed."""
+        """Run a command and return its standard output. Raises CommandFailed, also if the program is not installed."""
         try:
             done = subprocess.run(
                 command,
@@ -48,12 +48,12 @@ class Shell:
                 check=False,
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE_SECONDS,
+                timeout=QUERY_TIMEOUT_SECONDS,
             )
         except FileNotFoundError:
             raise CommandFailed(f"{command[0]} is not installed") from None
         except subprocess.TimeoutExpired:
-            raise CommandFailed(f"{shlex.join(command)} gave no answer within {PATIENCE_SECONDS} s") from None
+            raise CommandFailed(f"{shlex.join(command)} timed out after {QUERY_TIMEOUT_SECONDS} s") from None
         if done.returncode:
             raise CommandFailed(f"{shlex.join(command)}: {(done.stderr or done.stdout).strip()[-500:]}")
         return done.stdout.strip()
@@ -62,4 +62,4 @@ class Shell:
         try:
             return json.loads(self.ask(*command, cwd=cwd, env=env))
         except json.JSONDecodeError:
-            raise CommandFailed(f"{shlex.join(command)} answered something that is not JSON") from None
+            raise CommandFailed(f"{shlex.join(command)} did not print JSON") from None

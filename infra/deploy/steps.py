@@ -1,4 +1,4 @@
-"""The three steps. Each needs what the one before made, and may be repeated: what is there already stays as it is."""
+"""The three deployment steps. Each needs the outputs of the previous one. All are idempotent."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from infra.deploy.shell import CommandFailed, Shell
 from infra.deploy.upload_set import ROOT, write_zip
 
 WORK = ROOT / ".data" / "deploy"
-"""Generated files: variables and the function's zip. Nothing in it is secret, nothing in it is needed again."""
-HANDED_OVER = FOLDER / "foundation.json"
-"""`terraform output -json` of step 1, where somebody else ran it and this machine may not read the state."""
+"""Generated files: variables and the function's zip. They contain no secrets and can be deleted."""
+EXPORTED_OUTPUTS = FOLDER / "foundation.json"
+"""The output of `terraform output -json` after step 1, for machines that may not read Terraform's state."""
 BUNDLE = ROOT / "infra" / "databricks"
 INGEST_JOB = "order_tracking_ingest"
 
 
 def foundation(settings: Settings, shell: Shell, yes: bool) -> None:
-    """Bucket, topics, identities, credentials."""
+    """Deploy bucket, topics, identities and credentials."""
     _terraform(settings, shell, "foundation", settings.foundation_variables(), yes)
 
 
 def bundle(settings: Settings, shell: Shell) -> None:
-    """The wheel (the bundle's own first step) and the jobs.
+    """Build the wheel (the bundle does that itself) and deploy the jobs.
 
-    Variables go into the file that the CLI looks for, so that the CLI can be used by hand afterwards.
+    The variables are written to the CLI's own overrides file, so that the CLI can be used by hand afterwards.
     """
     target = settings["BUNDLE_TARGET"]
     overrides = BUNDLE / ".databricks" / "bundle" / target / "variable-overrides.json"
@@ -36,39 +36,37 @@ def bundle(settings: Settings, shell: Shell) -> None:
 
 
 def function(settings: Settings, shell: Shell, yes: bool) -> None:
-    """Both functions, their triggers, metrics and alerts."""
+    """Deploy both functions, their triggers, metrics and alerts."""
     archive = write_zip(WORK / "function.zip")
     variables = settings.function_variables(deployed_job_id(settings, shell), archive)
     _terraform(settings, shell, "function", variables, yes)
 
 
 def foundation_outputs(settings: Settings, shell: Shell) -> dict[str, Any]:
-    """What step 1 made, by name. Raises CommandFailed where it was not run."""
-    if HANDED_OVER.is_file():
-        outputs = json.loads(HANDED_OVER.read_text())
+    """The outputs of step 1 by name. Raises CommandFailed if it has not been run."""
+    if EXPORTED_OUTPUTS.is_file():
+        outputs = json.loads(EXPORTED_OUTPUTS.read_text())
     else:
         shell.ask(*_init(settings, "foundation"))
         outputs = shell.ask_json("terraform", f"-chdir={_folder('foundation')}", "output", "-json")
     if not outputs:
-        raise CommandFailed("step 1 has no outputs yet; run it first: python -m infra.deploy foundation")
+        raise CommandFailed("step 1 has no outputs; run it first: python -m infra.deploy foundation")
     return {name: output["value"] for name, output in outputs.items()}
 
 
 def deployed_job_id(settings: Settings, shell: Shell) -> str:
-    """The id of the ingest job. Raises CommandFailed where the bundle is not deployed."""
+    """The id of the ingest job. Raises CommandFailed if the bundle is not deployed."""
     target = settings["BUNDLE_TARGET"]
     command = ("databricks", "bundle", "summary", "--target", target, "--output", "json")
     summary = shell.ask_json(*command, cwd=BUNDLE, env=workspace(settings))
     job_id = summary.get("resources", {}).get("jobs", {}).get(INGEST_JOB, {}).get("id")
     if not job_id:
-        raise CommandFailed(
-            f"the bundle's target {target} is not deployed; run step 2 first: python -m infra.deploy bundle"
-        )
+        raise CommandFailed(f"the bundle target {target} is not deployed; run step 2 first: python -m infra.deploy bundle")
     return str(job_id)
 
 
 def workspace(settings: Settings) -> dict[str, str]:
-    """Which workspace the Databricks CLI talks to: a bundle can't take it from a variable."""
+    """The workspace for the Databricks CLI: a bundle can't take it from a variable."""
     return {"DATABRICKS_HOST": settings["DATABRICKS_HOST"]}
 
 

@@ -1,6 +1,6 @@
-"""What of the repository becomes the function: the files that .gcloudignore lets through, and a zip of them.
+"""The function's upload: the files that .gcloudignore lets through, and a zip of them.
 
-Terraform takes the zip; gcloud reads .gcloudignore itself. A test holds this reading of it and git's together.
+Terraform uses the zip; gcloud reads .gcloudignore itself. A test checks that this module and git select the same files.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class UploadSetError(ValueError):
-    """.gcloudignore says something that is not understood here; the message is the line."""
+    """.gcloudignore has a line in an unsupported form; the message contains the line."""
 
 
 def upload_set(root: Path = ROOT) -> list[Path]:
-    """Relative paths, sorted. The last line that matches decides, as in gitignore."""
+    """The relative paths, sorted. The last matching line decides, as in .gitignore."""
     rules = _rules((root / ".gcloudignore").read_text())
     return sorted(_walk(root, root, rules))
 
@@ -30,7 +30,7 @@ def _rules(text: str) -> list[str]:
     rules = [line for line in lines if line and not line.startswith("#")]
     for rule in rules:
         if not _FORMS.fullmatch(rule):
-            raise UploadSetError(f".gcloudignore: {rule!r} is none of the forms that its first lines name")
+            raise UploadSetError(f".gcloudignore: {rule!r} is not one of the forms listed at the top of the file")
     return rules
 
 
@@ -60,7 +60,7 @@ def _let_through(name: str, is_folder: bool, rules: list[str]) -> bool:
 
 
 def write_zip(target: Path, root: Path = ROOT) -> Path:
-    """The same bytes for the same files, so that Terraform builds anew only where something changed."""
+    """Write the zip. The same files give the same bytes, so that Terraform redeploys only after changes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in upload_set(root):

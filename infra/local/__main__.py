@@ -1,19 +1,19 @@
-"""`python -m infra.local`: order tracking on one machine. `up` runs it, `upload` feeds it, `status` finds it."""
+"""`python -m infra.local`: the local stack. `up` runs it, `upload` sends files to it, `status` shows its addresses."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from infra.local import console as screen
-from infra.local import uploads
+from infra.local import console, uploads
 from infra.local.folder import Addresses, AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.services.definitions import BUCKET, Settings, port_wishes
+from infra.local.services.definitions import BUCKET, PREFERRED_PORTS, Settings, port_requests
 from infra.local.services.ports import PortTaken
 from infra.local.services.prerequisites import Missing
 from infra.local.services.process import ServerFailed
@@ -23,113 +23,122 @@ DEFAULT_FOLDER = Path(".data/local")
 
 _data_dir = click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_FOLDER, show_default=True,
-    help="Everything the stack keeps lies in this folder.",
+    help="Folder for all data of the stack.",
 )  # fmt: skip
+
+
+def _port_options(command: Callable[..., None]) -> Callable[..., None]:
+    for service, preferred in reversed(vars(PREFERRED_PORTS).items()):
+        default = f"{preferred}; 0: any free port" if service == "storage" else f"{preferred}, or any free port"
+        command = click.option(f"--{service}-port", type=int, help=f"[default: {default}]")(command)
+    return command
 
 
 @click.group()
 def cli() -> None:
-    """Order tracking on one machine: storage, function, jobs, Pub/Sub, Spark."""
+    """Run order tracking on this machine: storage, function, jobs, Pub/Sub and Spark."""
 
 
 @cli.command()
 @_data_dir
-@click.option("--storage-port", type=int, help="Cloud Storage's address for clients.  [default: 9000; 0: any]")
-@click.option("--function-port", type=int, help="[default: 9002, or a free one]")
-@click.option("--sweep-port", type=int, help="[default: 9003, or a free one]")
-@click.option("--jobs-port", type=int, help="[default: 9001, or a free one]")
-@click.option("--pubsub-port", type=int, help="[default: 8085, or a free one]")
-@click.option("--bucket", default=BUCKET, show_default=True)
+@_port_options
+@click.option("--bucket", default=BUCKET, show_default=True, help="Bucket for uploads; it is created.")
 @click.option(
-    "--window", type=click.IntRange(1, 55), default=2, show_default=True, help="Seconds in which uploads share a run."
+    "--window",
+    type=click.IntRange(1, 55),
+    default=2,
+    show_default=True,
+    help="Seconds in which uploads share a run.",
 )
-@click.option("--sweep-every", type=float, default=30.0, show_default=True, help="Seconds between two sweeps.")
-@click.option("--sweep-grace", type=int, default=30, show_default=True, help="Seconds before a sweep looks at a file.")
-@click.option("--max-bad-row-ratio", type=click.FloatRange(0, 1), default=0.1, show_default=True)
-@click.option("--fresh", is_flag=True, help="Wipe the data folder first.")
+@click.option("--sweep-every", type=float, default=30.0, show_default=True, help="Seconds between sweeps.")
+@click.option(
+    "--sweep-grace",
+    type=int,
+    default=30,
+    show_default=True,
+    help="Minimum age in seconds of the files that a sweep handles.",
+)
+@click.option(
+    "--max-bad-row-ratio",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="Share of bad rows above which a file is rejected.",
+)
+@click.option("--fresh", is_flag=True, help="Delete all data of the stack first.")
 def up(
     data_dir: Path,
-    storage_port: int | None,
-    function_port: int | None,
-    sweep_port: int | None,
-    jobs_port: int | None,
-    pubsub_port: int | None,
     bucket: str,
     window: int,
     sweep_every: float,
     sweep_grace: int,
     max_bad_row_ratio: float,
     fresh: bool,
+    **ports: int | None,
 ) -> None:
-    """Run the stack until Ctrl-C or SIGTERM; the data stays, and the next `up` goes on with it.
+    """Run the stack until Ctrl-C or SIGTERM. The data is kept, and the next `up` continues with it.
 
-    Prints one line beginning with "ready" when uploads may begin.
+    Prints a line that starts with "ready" when the stack accepts uploads.
     """
-    asked = {
-        "storage": storage_port,
-        "jobs": jobs_port,
-        "function": function_port,
-        "sweep": sweep_port,
-        "pubsub": pubsub_port,
-    }
     folder = StackFolder(data_dir.resolve())
     try:
+        chosen = {option.removesuffix("_port"): port for option, port in ports.items()}
         settings = Settings(bucket, window, sweep_every, sweep_grace, max_bad_row_ratio)
-        stack = Stack(folder, settings, port_wishes(asked), fresh=fresh, tell=screen.note)
+        stack = Stack(folder, settings, port_requests(chosen), fresh=fresh, report=console.note)
         stack.stop_on_signals()
-        screen.note(f"starting in {data_dir} (the first time Spark is installed, which takes minutes)")
+        console.note(f"starting in {data_dir} (the first start installs Spark: a few minutes)")
         with stack:
-            screen.show_addresses(stack.addresses, data_dir)
+            console.show_addresses(stack.addresses, data_dir)
             stack.run_until_stopped()
-            screen.note("stopping; the data stays")
+            console.note("stopping; the data is kept")
     except Interrupted:
-        screen.note("stopped before it was up")
-    except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed) as trouble:
-        _fail(str(trouble))
+        console.note("stopped before the stack was ready")
+    except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed) as error:
+        _fail(str(error))
 
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--as", "name", help="Object name below source/, for a single file.  [default: the file's own name]")
+@click.option("--as", "name", help="Object name below source/; only with a single file.  [default: the file's name]")
 @click.option("--bucket", help="[default: the stack's bucket]")
 @_data_dir
 def upload(files: tuple[Path, ...], name: str | None, bucket: str | None, data_dir: Path) -> None:
-    """Upload files to source/ of the running stack with the official client."""
+    """Upload files to source/ of the running stack, with the official client."""
     if name and len(files) > 1:
-        raise click.UsageError("--as names one object, so it goes with one file")
+        raise click.UsageError("--as requires exactly one file")
     addresses = _running(data_dir)
     client = uploads.connect(addresses.storage)
     for path in files:
         try:
-            done = uploads.upload(client, bucket or addresses.bucket, path, name)
+            new = uploads.upload(client, bucket or addresses.bucket, path, name)
         except OSError as error:
             _fail(f"{path} can't be read: {error.strerror or error}")
-        except Exception as error:  # noqa: BLE001 - whatever the client raises, the sentence is the same
+        except Exception as error:  # noqa: BLE001 - the message is the same for every exception
             _fail(f"{path} was not uploaded: {error}")
-        click.echo(f"uploaded {path} as gs://{done.bucket}/{done.name} (generation {done.generation}, {done.size:,} bytes)")
+        click.echo(f"uploaded {path} as gs://{new.bucket}/{new.name} (generation {new.generation}, {new.size:,} bytes)")
 
 
 @cli.command()
 @_data_dir
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def status(data_dir: Path, output: str) -> None:
-    """Addresses of the running stack; exit status 1 where none runs on this folder."""
+    """Show the addresses of the running stack. Exit status 1 if no stack is running on this folder."""
     addresses = _running(data_dir)
     if output == "json":
         click.echo(json.dumps(asdict(addresses), indent=2))
     else:
-        screen.show_table(addresses, data_dir)
+        console.show_table(addresses, data_dir)
 
 
 def _running(data_dir: Path) -> Addresses:
     addresses = StackFolder(data_dir.resolve()).running()
     if addresses is None:
-        _fail(f"no stack is running on {data_dir}: start it with `python -m infra.local up --data-dir {data_dir}`")
+        _fail(f"no stack is running on {data_dir}; start it with `python -m infra.local up --data-dir {data_dir}`")
     return addresses
 
 
-def _fail(sentence: str) -> NoReturn:
-    click.echo(f"error: {sentence}", err=True)
+def _fail(message: str) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
     sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""What `python -m infra.local` shows: prose to stderr, the ready line to stdout, a table where somebody is looking."""
+"""Output of `python -m infra.local`: messages to stderr, the ready line to stdout, and a table on a terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def note(line: str) -> None:
 
 
 def show_addresses(addresses: Addresses, data_dir: Path) -> None:
-    """The table on a terminal, then in any case the one line that scripts wait for."""
+    """Show the table on a terminal, then always print the line that scripts wait for."""
     if sys.stdout.isatty():
         show_table(addresses, data_dir)
     click.echo(ready_line(addresses))
 
 
 def ready_line(addresses: Addresses) -> str:
-    words = {
+    values = {
         "bucket": addresses.bucket,
         "function": addresses.function,
         "sweep": addresses.sweep_function,
@@ -33,11 +33,11 @@ def ready_line(addresses: Addresses) -> str:
         "pubsub": addresses.pubsub or "none",
         "warehouse": addresses.warehouse,
     }
-    return f"ready {addresses.storage} " + " ".join(f"{name}={value}" for name, value in words.items())
+    return f"ready {addresses.storage} " + " ".join(f"{name}={value}" for name, value in values.items())
 
 
 def show_table(addresses: Addresses, data_dir: Path) -> None:
-    table = Table(title="order tracking, all on this machine", title_justify="left", show_edge=False)
+    table = Table(title="order tracking on this machine", title_justify="left", show_edge=False)
     for heading in ("service", "address", "log"):
         table.add_column(heading, overflow="fold")
     logs = Path(addresses.logs)
@@ -49,7 +49,7 @@ def show_table(addresses: Addresses, data_dir: Path) -> None:
         "Pub/Sub": (
             f"{addresses.pubsub}  {addresses.outcome_subscription}"
             if addresses.pubsub
-            else "gcloud's emulator isn't installed: outcomes go to the logs only",
+            else "gcloud's emulator is not installed: outcomes go only to the logs",
             "pubsub" if addresses.pubsub else "",
         ),
         "tables": (addresses.warehouse, ""),
@@ -61,8 +61,8 @@ def show_table(addresses: Addresses, data_dir: Path) -> None:
     option = f" --data-dir {data_dir}"
     click.echo(
         f"\n  next:    python -m infra.local upload FILE…{option}\n"
-        f"  or:      export STORAGE_EMULATOR_HOST={addresses.storage}   # and use any client of Cloud Storage\n"
-        f"  data:    {data_dir} (stays when the stack stops)\n"
+        f"  or:      export STORAGE_EMULATOR_HOST={addresses.storage}   # then use any Cloud Storage client\n"
+        f"  data:    {data_dir} (kept when the stack stops)\n"
         f"  wipe:    python -m infra.local up --fresh{option}\n"
         "  stop:    Ctrl-C\n"
     )

@@ -1,24 +1,24 @@
-"""Faults on request: makes a local server answer as the cloud does on a bad day.
+"""Fault injection: make a local server fail as the cloud does on a bad day.
 
-An ASGI middleware, and the routes by which a test orders faults from it; knows nothing of what it wraps.
+An ASGI middleware for any application, and the routes that configure it.
 
     faults = Faults()
     app = FaultMiddleware(Starlette(routes=[..., *fault_routes(faults)]), faults, error_body=my_json_of)
 
 `POST /_local/faults` takes `{action, method?, path_regex?, times?, phase?, status?, retry_after?,
-seconds?, body?}` or a list of them; `GET` lists what was armed, what is left and how often it struck;
-`DELETE` disarms all and lets go of requests that hang.
+seconds?, body?}` or a list of them. `GET` lists the faults, how often each has struck, and how often it still will.
+`DELETE` removes all faults and releases hanging requests.
 
-    status   answer `status` (503 if not given), with `Retry-After: retry_after` and `body` where given
-    reset    break the connection (TCP reset) instead of answering
-    hang     answer nothing for `seconds`, or until the client goes or the faults are cleared; then break
-             the connection
-    slow     answer rightly, but with `seconds` of pause in the middle of the body (or before an empty one)
+    status   respond with `status` (default 503), and with `Retry-After: retry_after` and `body` if given
+    reset    reset the TCP connection instead of responding
+    hang     do not respond for `seconds`, or until the client disconnects or the faults are cleared; then
+             reset the connection
+    slow     respond correctly, but pause for `seconds` in the middle of the body (or before an empty body)
 
-`times` is how many requests it strikes (1; null: until it is cleared).
-`phase` is `before` (default: the request never reaches the server) or `after` (the server does its work and
-only the answer is lost, which is what makes a client repeat something that has already happened).
-`path_regex` is searched in the decoded path with its query string. `/_local/` itself is never disturbed.
+`times` is the number of requests that the fault affects (default 1; null: no limit).
+`phase` is `before` (default: the request never reaches the application) or `after` (the application handles the
+request and only the response is lost, so that the client repeats something that has already happened).
+`path_regex` is searched in the decoded path and query string. Requests to `/_local/` are never affected.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ADMIN_PREFIX = "/_local/"
 
 
 class BadFault(ValueError):
-    """The order for a fault cannot be understood."""
+    """A fault is not described correctly."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ class Fault:
         return (self.method is None or self.method == method) and re.search(self.path_regex, path) is not None
 
 
-def parse_fault(order: Any) -> Fault:
-    """The fault that a JSON order describes; raises BadFault naming the field that is wrong."""
-    if not isinstance(order, dict):
-        raise BadFault("a fault is a JSON object")
-    unknown = set(order) - set(Fault.__dataclass_fields__)
+def parse_fault(described: Any) -> Fault:
+    """Parse a fault from JSON. Raises BadFault, which names the wrong field."""
+    if not isinstance(described, dict):
+        raise BadFault("a fault must be a JSON object")
+    unknown = set(described) - set(Fault.__dataclass_fields__)
     if unknown:
         raise BadFault(f"unknown field {sorted(unknown)[0]!r}; known: {', '.join(Fault.__dataclass_fields__)}")
-    if order.get("action") not in ACTIONS:
+    if described.get("action") not in ACTIONS:
         raise BadFault(f"action must be one of {', '.join(ACTIONS)}")
-    if order.get("phase", "before") not in PHASES:
+    if described.get("phase", "before") not in PHASES:
         raise BadFault(f"phase must be one of {', '.join(PHASES)}")
-    fields = {name: value for name, value in order.items() if value is not None or name == "times"}
+    fields = {name: value for name, value in described.items() if value is not None or name == "times"}
     convert: dict[str, Callable[[Any], Any]] = {
         "method": lambda value: str(value).upper(),
         "path_regex": lambda value: re.compile(value).pattern,
@@ -95,26 +95,26 @@ def parse_fault(order: Any) -> Fault:
 
 
 class Faults:
-    """What is armed, in order; the first that matches strikes and is used up by one."""
+    """The active faults. The first match strikes, which uses up one of its `times`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._armed: list[list[Any]] = []  # [fault, times left (None: no end), times struck]
+        self._active: list[list[Any]] = []  # [fault, times left (None: no limit), times struck]
         self._cleared = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
         with self._lock:
-            self._armed.append([fault, fault.times, 0])
+            self._active.append([fault, fault.times, 0])
 
     def clear(self) -> None:
         with self._lock:
-            self._armed.clear()
+            self._active.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()
 
     def strike(self, method: str, path: str) -> Fault | None:
         with self._lock:
-            for entry in self._armed:
+            for entry in self._active:
                 if entry[1] != 0 and entry[0].matches(method, path):
                     entry[1] = None if entry[1] is None else entry[1] - 1
                     entry[2] += 1
@@ -122,9 +122,9 @@ class Faults:
                     return fault
         return None
 
-    def list_files(self) -> list[dict[str, Any]]:
+    def as_json(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [{**vars(fault), "left": left, "struck": struck} for fault, left, struck in self._armed]
+            return [{**vars(fault), "left": left, "struck": struck} for fault, left, struck in self._active]
 
     async def wait_cleared(self) -> None:
         await self._cleared.wait()
@@ -132,27 +132,27 @@ class Faults:
 
 def fault_routes(faults: Faults) -> list[BaseRoute]:
     async def endpoint(request: Request) -> Response:
-        return await answer_fault_order(faults, request)
+        return await handle_fault_request(faults, request)
 
     return [Route(f"{ADMIN_PREFIX}faults", endpoint, methods=["GET", "POST", "DELETE"])]
 
 
-async def answer_fault_order(faults: Faults, request: Request) -> Response:
-    """GET lists, POST arms one or a list of them, DELETE disarms all."""
+async def handle_fault_request(faults: Faults, request: Request) -> Response:
+    """GET lists the faults, POST adds one or several, DELETE removes all."""
     if request.method == "POST":
         try:
-            order = await request.json()
-            for one in order if isinstance(order, list) else [order]:
-                faults.add(parse_fault(one))
-        except ValueError as error:  # BadFault, or not JSON
+            body = await request.json()
+            for described in body if isinstance(body, list) else [body]:
+                faults.add(parse_fault(described))
+        except ValueError as error:  # BadFault, or invalid JSON
             return JSONResponse({"error": str(error)}, status_code=400)
     elif request.method == "DELETE":
         faults.clear()
-    return JSONResponse({"faults": faults.list_files()})
+    return JSONResponse({"faults": faults.as_json()})
 
 
 class FaultMiddleware:
-    """Must be the outermost application: it reaches through uvicorn's `send` for the connection to break."""
+    """Must be the outermost application: it gets the connection to reset through uvicorn's `send`."""
 
     def __init__(self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]] | None = None) -> None:
         self._app = app
@@ -188,32 +188,32 @@ class FaultMiddleware:
             return
         if fault.action == "hang":
             await self._hang(fault, receive)
-        await _break_connection(send)
+        await _reset_connection(send)
 
     async def _hang(self, fault: Fault, receive: Receive) -> None:
-        """Returns when the time is up, the client has gone, or the faults were cleared."""
-        ways_out = [
-            asyncio.ensure_future(_client_gone(receive)),
+        """Wait until the time is up, the client disconnects, or the faults are cleared."""
+        events = [
+            asyncio.ensure_future(_client_disconnected(receive)),
             asyncio.ensure_future(self._faults.wait_cleared()),
         ]
         try:
-            await asyncio.wait(ways_out, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(events, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way_out in ways_out:
-                way_out.cancel()
+            for event in events:
+                event.cancel()
 
 
-async def _client_gone(receive: Receive) -> None:
+async def _client_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _swallow(_message: Message) -> None:
-    """A `send` for an answer that nobody will see."""
+    """A `send` that discards the response."""
 
 
 def _slowed(send: Send, seconds: float) -> Send:
-    """A `send` that pauses once, in the middle of the first piece of the body."""
+    """A `send` that pauses once, in the middle of the first chunk of the body."""
     paused = False
 
     async def slow(message: Message) -> None:
@@ -232,17 +232,17 @@ def _slowed(send: Send, seconds: float) -> Send:
     return slow
 
 
-async def _break_connection(send: Send) -> None:
-    """Aborts uvicorn's transport; under another server, breaks off in the middle of an answer."""
+async def _reset_connection(send: Send) -> None:
+    """Abort uvicorn's transport. Under another server, send an incomplete response instead."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
         if transport.is_closing():
             return
         if raw := transport.get_extra_info("socket"):
-            # Nothing lingers: the client gets a TCP reset, not an end that looks clean.
+            # Don't linger, so that the client gets a TCP reset instead of a clean end.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-        await asyncio.sleep(0)  # lets uvicorn notice, so that it doesn't complain of a missing answer
+        await asyncio.sleep(0)  # let uvicorn notice, so that it does not complain about a missing response
         return
     with contextlib.suppress(Exception):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})

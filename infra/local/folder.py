@@ -1,4 +1,4 @@
-"""The stack's data folder: what lies where, who has it, and the addresses of the stack that runs on it."""
+"""The stack's data folder: its layout, its lock, and the addresses of the stack that runs on it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-PREDECESSOR_PATIENCE_SECONDS = 30.0
+PREDECESSOR_TIMEOUT_SECONDS = 30.0
 PROBE_SECONDS = 0.5
 
 
 class AlreadyRunning(Exception):
-    """Another stack has this folder."""
+    """Another stack uses this folder."""
 
 
 class NotAStackFolder(Exception):
-    """The folder holds something else, which must not be wiped."""
+    """The folder contains other files, which must not be deleted."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """A running stack as others find it. Addresses are URLs; Pub/Sub's is host:port as its clients want it."""
+    """How to reach a running stack. Addresses are URLs, except Pub/Sub's, which is host:port as its clients expect."""
 
     pid: int
     bucket: str
@@ -42,55 +42,34 @@ class Addresses:
     logs: str
 
 
-@dataclass(frozen=True)
 class StackFolder:
-    """Paths below one data folder, which is made where it isn't there."""
+    """The paths below a data folder, and the lock that reserves the folder for one stack."""
 
-    root: Path
-
-    @property
-    def storage(self) -> Path:
-        return self.root / "storage"
-
-    @property
-    def jobs(self) -> Path:
-        return self.root / "jobs"
-
-    @property
-    def warehouse(self) -> Path:
-        """Delta tables, each a folder."""
-        return self.root / "warehouse"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def children_lock(self) -> Path:
-        """Held (shared) by every server of a stack for as long as it lives."""
-        return self.root / "servers.lock"
-
-    @property
-    def _stack_lock(self) -> Path:
-        return self.root / "stack.lock"
-
-    @property
-    def _addresses(self) -> Path:
-        return self.root / "stack.json"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.storage = root / "storage"
+        self.jobs = root / "jobs"
+        self.warehouse = root / "warehouse"
+        """Delta tables, one folder each."""
+        self.logs = root / "logs"
+        self.children_lock = root / "servers.lock"
+        """Each server of a stack holds it (shared) as long as it lives."""
+        self._stack_lock = root / "stack.lock"
+        self._addresses = root / "stack.json"
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """This folder for one stack alone. The system lets go of it when we die, so nothing stale stays behind.
+        """Reserve the folder for one stack. The kernel releases the lock when the process dies, so it is never stale.
 
-        Raises AlreadyRunning. Waits for servers that a killed stack has left and that are just ending.
+        Waits until the servers of a killed stack have ended. Raises AlreadyRunning.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._stack_lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            # Patient for a moment: whoever asks for the addresses has the lock in its hand for an instant.
+            # Wait for a moment: a process that reads the addresses holds the lock for an instant.
             if not _locked_within(descriptor, PROBE_SECONDS):
-                raise AlreadyRunning(self.occupant(self.running()))
-            self.withdraw()  # what a killed stack has left
+                raise AlreadyRunning(self._already_running(self.running()))
+            self.withdraw()  # a killed stack may have left its addresses
             self._await_predecessors()
             self.logs.mkdir(exist_ok=True)
             yield
@@ -98,7 +77,7 @@ class StackFolder:
             os.close(descriptor)
 
     def publish(self, addresses: Addresses) -> None:
-        """Tell other commands where the stack is; atomic, so that they never read half of it."""
+        """Publish the stack's addresses for other commands. Atomic, so that they never read a partial file."""
         draft = self._addresses.with_suffix(".part")
         draft.write_text(json.dumps(asdict(addresses), indent=2) + "\n", "utf-8")
         draft.replace(self._addresses)
@@ -107,7 +86,7 @@ class StackFolder:
         self._addresses.unlink(missing_ok=True)
 
     def running(self) -> Addresses | None:
-        """The stack that is up on this folder; None where there is none, or it isn't ready yet."""
+        """The addresses of the stack on this folder. None: no stack is running, or it is not ready yet."""
         if not self._stack_lock.is_file() or not self._is_taken():
             return None
         try:
@@ -116,10 +95,10 @@ class StackFolder:
             return None
 
     def wipe(self) -> None:
-        """Remove all data (not the locks, by which others know that the folder is taken). Call while it is taken."""
-        strangers = {path.name for path in self.root.iterdir()} - self._own_names()
-        if strangers:
-            raise NotAStackFolder(f"{self.root} holds {sorted(strangers)[0]!r}, which isn't the stack's: nothing was wiped")
+        """Delete all data. Keep the locks, because they show other stacks that the folder is in use. Call while `taken`."""
+        foreign = {path.name for path in self.root.iterdir()} - self._own_names()
+        if foreign:
+            raise NotAStackFolder(f"{self.root} contains {min(foreign)!r}, not a file of the stack: nothing was deleted")
         for path in self.root.iterdir():
             if path in (self._stack_lock, self.children_lock):
                 continue
@@ -134,10 +113,10 @@ class StackFolder:
         files = (self.children_lock, self._stack_lock, self._addresses, self._addresses.with_suffix(".part"))
         return {path.name for path in folders + files}
 
-    def occupant(self, addresses: Addresses | None) -> str:
-        """The sentence for somebody who wants this folder while another stack has it."""
+    def _already_running(self, addresses: Addresses | None) -> str:
+        """The message for a second stack on this folder."""
         where = f" (process {addresses.pid}, storage at {addresses.storage})" if addresses else ""
-        return f"a stack is already running on {self.root}{where}: use it, stop it, or give another --data-dir"
+        return f"a stack is already running on {self.root}{where}: use it, stop it, or choose another --data-dir"
 
     def _is_taken(self) -> bool:
         descriptor = os.open(self._stack_lock, os.O_RDWR)
@@ -147,12 +126,12 @@ class StackFolder:
             os.close(descriptor)
 
     def _await_predecessors(self) -> None:
-        """Servers of a stack that was killed end a moment after it; they still have the ports and the data."""
+        """The servers of a killed stack end a moment after it; until then, they use the ports and the data."""
         descriptor = os.open(self.children_lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if not _locked_within(descriptor, PREDECESSOR_PATIENCE_SECONDS):
+            if not _locked_within(descriptor, PREDECESSOR_TIMEOUT_SECONDS):
                 raise AlreadyRunning(
-                    f"servers of an earlier stack on {self.root} don't end: look for infra.local.services.guard"
+                    f"servers of an earlier stack on {self.root} are still running; look for infra.local.services.guard"
                 )
         finally:
             os.close(descriptor)

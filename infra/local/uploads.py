@@ -1,4 +1,4 @@
-"""Uploading to the local stack with the official client, as any sender would."""
+"""Upload to the local stack with the official client, as any sender would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = "source/"
 
 @dataclass(frozen=True)
 class Uploaded:
-    """One finished upload; ``size`` in bytes, ``created`` aware, as the service says it."""
+    """A completed upload, as the service reports it. ``size`` is in bytes; ``created`` has a time zone."""
 
     bucket: str
     name: str
@@ -29,7 +29,7 @@ class Uploaded:
 
 
 def connect(storage_url: str) -> storage.Client:
-    """A client of the storage server at this address, whatever the environment says."""
+    """A client for the storage server at this address, independent of environment variables."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
@@ -37,7 +37,7 @@ def connect(storage_url: str) -> storage.Client:
 
 
 def upload(client: storage.Client, bucket: str, path: Path, name: str | None = None) -> Uploaded:
-    """Upload a file below ``source/``. Raises OSError where it can't be read."""
+    """Upload a file below ``source/``. Raises OSError if the file can't be read."""
     blob = client.bucket(bucket).blob(PREFIX + (name or path.name))
     with path.open("rb") as stream:
         blob.upload_from_file(stream, size=path.stat().st_size, content_type="text/csv")

@@ -1,4 +1,4 @@
-"""Where a file goes when it leaves ``source/``: keys that can't collide, derived from the file id alone."""
+"""Object names of archived and rejected files: derived from the file id alone, so that they can't collide."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ MAX_NAME_BYTES = 1024
 _REPORT_SUFFIX = ".report.json"
 
 
-def archive_name(feed: Feed, file: FileId, archive_prefix: str) -> str:
-    """``archive/YYYY/MM/DD/order_tracking_YYYY_MM_DD.<generation>.csv``; the day is that of the file's name."""
-    base = file.name.rpartition("/")[2]
+def archive_name(feed: Feed, file: FileId, source_prefix: str, archive_prefix: str) -> str:
+    """``archive/YYYY/MM/DD/<folder below source/>/order_tracking_YYYY_MM_DD.<generation>.csv``.
+
+    The day is that of the file's name. A folder that would make the name too long is cut and given a hash.
+    """
+    folder, _, base = file.name.removeprefix(source_prefix).rpartition("/")
     day = feed.file_date(base)
     if day is None:
         raise ValueError(f"{file} was accepted under a name that feed {feed.name} doesn't know")
-    return f"{archive_prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}.{file.generation}.csv"
+    start, end = f"{archive_prefix}{day:%Y/%m/%d}/", f"{base.removesuffix('.csv')}.{file.generation}.csv"
+    if not folder:
+        return start + end
+    return f"{start}{_fit(folder, start + '/' + end)}/{end}"
 
 
 def rejected_name(file: FileId, source_prefix: str, rejected_prefix: str) -> str:
-    """``rejected/<what stood below source/>.<generation>``, cut and given a hash where that would be too long."""
-    relative = file.name.removeprefix(source_prefix)
+    """``rejected/<name below source/>.<generation>``, cut and given a hash where that would be too long."""
     suffix = f".{file.generation}"
-    room = MAX_NAME_BYTES - len((rejected_prefix + suffix + _REPORT_SUFFIX).encode())
-    encoded = relative.encode()
-    if len(encoded) > room:
-        digest = hashlib.sha256(encoded).hexdigest()[:16]
-        relative = encoded[: room - 17].decode("utf-8", "ignore") + "~" + digest
-    return rejected_prefix + relative + suffix
+    return rejected_prefix + _fit(file.name.removeprefix(source_prefix), rejected_prefix + suffix + _REPORT_SUFFIX) + suffix
+
+
+def _fit(part: str, rest: str) -> str:
+    """A part of an object name, cut and given a hash where it would be too long together with the rest."""
+    encoded, room = part.encode(), MAX_NAME_BYTES - len(rest.encode())
+    if len(encoded) <= room:
+        return part
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[: room - 17].decode("utf-8", "ignore") + "~" + digest
 
 
 def report_name(rejected: str) -> str:
-    """The report lies beside the rejected file."""
+    """The name of the report, which is stored next to the rejected file."""
     return rejected + _REPORT_SUFFIX

@@ -103,7 +103,7 @@ def state_of(stored: StoredFile) -> State:
     """How far an object in the source folder has come."""
     if not stored.size:
         return "empty"
-    mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+    mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
     if mark is None:
         return "not validated yet"
     return "accepted" if mark.contract_version == CONTRACT_VERSION else "accepted under another contract version"

@@ -11,7 +11,7 @@ from typing import Literal
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, AcceptedMark, carried_arrival
+from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, carried_arrival, noted_arrival
 from spark_jobs.operator.backlog import read_report
 from spark_jobs.settings import BucketLayout, SettingsError
 
@@ -140,8 +140,8 @@ def _replay_of(store: FileStore, feed: Feed, layout: BucketLayout, stored: Store
 
 def _arrival(store: FileStore, stored: StoredFile, original: int) -> datetime:
     """From the mark of an accepted file or the report of a rejected one; otherwise the time it was moved."""
-    mark = AcceptedMark.valid_on(original, stored.metadata)
-    if mark:
-        return carried_arrival(mark.arrival, stored.created)
+    arrival = noted_arrival(original, stored.created, stored.metadata)
+    if arrival:
+        return arrival
     reported = read_report(store, stored).get("arrival")
     return carried_arrival(reported if isinstance(reported, str) else None, stored.created)

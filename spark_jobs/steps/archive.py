@@ -1,43 +1,65 @@
-"""Announce and archive: the last steps of a file. Whatever they leave undone, the next run does from the log."""
+"""Announce and archive: the last steps of a file. Whatever they leave undone, the next run does from the log.
+
+Both work file by file: one that can't be moved (a hold, a missing right) does not stop the others.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileRefused
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileRefused, TransientError
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.object_names import archive_name, rejected_name
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.store.ingest_log import LogEntry
 
+GIVE_UP_AFTER = 2 * STORAGE_CALLS_AT_ONCE
+"""So many failures without a success are an outage: each further call would wait for its own time limit."""
 _log = logging.getLogger(__name__)
 
-
-def announce(entries: Sequence[LogEntry], settings: IngestSettings, deps: Dependencies) -> None:
-    """Tell of each outcome. Raises WorldTrouble; the files are then still in the source folder, and told of again."""
-    if entries:
-        deps.announcer.announce([entry.as_outcome(settings.feed) for entry in entries])
+Problems = Mapping[FileId, str]
+"""What went wrong, for the files for which something did."""
 
 
-def archive(entries: Sequence[LogEntry], settings: IngestSettings, deps: Dependencies) -> None:
-    """Move each file, this generation only. One that was superseded isn't there any more. Raises WorldTrouble."""
+def announce(entries: Sequence[LogEntry], settings: IngestSettings, deps: Dependencies) -> Problems:
+    """Publish each outcome. A file whose outcome was not published must stay in the source folder."""
+    return _for_each(
+        entries, "can't be announced", lambda entry: deps.announcer.announce([entry.as_outcome(settings.feed)])
+    )
+
+
+def archive(entries: Sequence[LogEntry], settings: IngestSettings, deps: Dependencies) -> Problems:
+    """Move each file, this generation only. A superseded file isn't there any more."""
     leaving = [entry for entry in entries if entry.outcome != "superseded"]
+    return _for_each(leaving, "can't be moved", lambda entry: _move(entry, settings, deps))
+
+
+def _for_each(entries: Sequence[LogEntry], what: str, call: Callable[[LogEntry], None]) -> Problems:
+    problems: dict[FileId, str] = {}
+    succeeded: list[FileId] = []
+
+    def work(entry: LogEntry) -> None:
+        if len(problems) >= GIVE_UP_AFTER and not succeeded:
+            problems[entry.file] = "not tried, since all others failed"
+            return
+        try:
+            call(entry)
+            succeeded.append(entry.file)
+        except (FileRefused, TransientError) as error:
+            problems[entry.file] = f"{entry.outcome}, but {what}: {error}"
+            _log.error("%r: %s", str(entry.file), problems[entry.file])
+
     with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
-        for _ in pool.map(lambda entry: _leave(entry, settings, deps), leaving):
-            pass
+        list(pool.map(work, entries))
+    return problems
 
 
-def _leave(entry: LogEntry, settings: IngestSettings, deps: Dependencies) -> None:
-    to = destination(entry, settings)
-    try:
-        moved = deps.store.move(entry.file, to)
-    except FileRefused as refusal:
-        _log.error("%s stays where it is, Cloud Storage refuses to move it: %s", _shown(entry), refusal)
-        return
-    if not moved:
-        _log.warning("%s was overwritten or deleted after it was %s: nothing to archive", _shown(entry), entry.outcome)
+def _move(entry: LogEntry, settings: IngestSettings, deps: Dependencies) -> None:
+    if not deps.store.move(entry.file, destination(entry, settings)):
+        _log.warning("%r was overwritten or deleted after it was %s: nothing to archive", str(entry.file), entry.outcome)
 
 
 def destination(entry: LogEntry, settings: IngestSettings) -> str:
@@ -45,8 +67,4 @@ def destination(entry: LogEntry, settings: IngestSettings) -> str:
     layout = settings.layout
     if entry.outcome == "rejected":
         return rejected_name(entry.file, layout.source_prefix, layout.rejected_prefix)
-    return archive_name(settings.feed, entry.file, layout.archive_prefix)
-
-
-def _shown(entry: LogEntry) -> str:
-    return repr(str(entry.file))
+    return archive_name(settings.feed, entry.file, layout.source_prefix, layout.archive_prefix)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from spark_jobs.batches import Batch, WaitingFile
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.batches import Batch, LookupResult, StageResult, WaitingFile
+from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
-from spark_jobs.steps.archive import announce, archive
-from spark_jobs.steps.isolate import alone
 from spark_jobs.steps.merge import merge
+from spark_jobs.steps.parking import EXCUSED, is_parked
 from spark_jobs.steps.record import balance_of, merged_entries, record
 from spark_jobs.steps.reject import reject, superseded
-from spark_jobs.steps.run import Run, conclude, timed
+from spark_jobs.steps.run import FilesFailed, Run, conclude, publish_first, timed
+from spark_jobs.steps.settle import settle
 from spark_jobs.steps.stage import stage
-from spark_jobs.steps.take import SUSPECT_ATTEMPTS, choose, look_up, waiting_files
+from spark_jobs.steps.take import choose, look_up, note, take, waiting_files
 from spark_jobs.store.ingest_log import LogEntry, logged
 from spark_jobs.store.tables import Tables, create_tables
 
@@ -29,13 +29,16 @@ _log = logging.getLogger(__name__)
 
 
 MAX_FAILURES_IN_A_ROW = 4
-"""Then the world is to blame, and the run ends."""
+"""Then the environment is the likely cause, and the run ends."""
+GROUPS = 8
+"""A batch that fails is tried again in so many parts, until a file that fails is alone."""
 
 
 def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession]) -> list[LogEntry]:
-    """Do all there is to do; answers with the lines logged. Spark starts only when a file waits.
+    """Process all accepted files; the lines logged. Spark starts only when a file waits.
 
-    Raises WorldTrouble and what Spark raises: then the run failed, and the next one goes on where it stopped.
+    Raises FilesFailed at the end, when all others are done; TransientError and what Spark raises at once. Either way the
+    run failed, and the next one continues where it stopped.
     """
     wait_for_window(settings, deps)
     started = deps.elapsed()
@@ -47,6 +50,8 @@ def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[]
     entries = run.entries if run else []
     sums = " ".join(f"{name}={number}" for name, number in balance_of(entries).items())
     _log.info("step=run seconds=%.3f files=%d %s", deps.elapsed() - started, len(entries), sums)
+    if run and run.problems:
+        raise FilesFailed(run.problems, entries)
     return entries
 
 
@@ -59,9 +64,9 @@ def wait_for_window(settings: IngestSettings, deps: Dependencies) -> None:
 
 
 def _listed(settings: IngestSettings, deps: Dependencies) -> list[WaitingFile]:
-    with timed("list", deps) as told:
+    with timed("list", deps) as fields:
         found = waiting_files(deps.store, settings)
-        told["files"] = len(found)
+        fields["files"] = len(found)
         return found
 
 
@@ -71,34 +76,74 @@ def _start(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[]
     with timed("tables", deps):
         tables = Tables.of(settings)
         create_tables(spark, tables, settings.feed)
-    return Run(settings, deps, spark, tables)
+    run = Run(settings, deps, spark, tables)
+    with timed("settle", deps):
+        settle(run)
+    return run
 
 
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
-    """Finish what is only left to be moved, then work on one batch; answers with the files that this settles."""
+    """Finish files that only have to be moved, then process one batch; the files that this run need not look at again."""
     with timed("look", run.deps):
         known = look_up(run.spark, run.tables, [w.file for w in waiting])
-    if done := known.done:
-        entries = logged(run.spark, run.tables, done)
-        announce(entries, run.settings, run.deps)
-        archive(entries, run.settings, run.deps)
-    fresh = [w for w in waiting if w.file not in done]
-    if not fresh:
-        return done
-    chosen = choose(fresh, known, run.settings)
-    if len(chosen) == 1 and known.attempts(chosen[0]).count >= SUSPECT_ATTEMPTS:
-        alone(run, chosen[0], known, work)
-    else:
-        try:
-            work(run, run.take(chosen, known))
-        except TransientError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever Spark raises; it is raised again when it goes on
-            # Once more, then in smaller groups, until a file that fails stands alone.
-            run.failed(error, MAX_FAILURES_IN_A_ROW)
-            return done
+    if known.done:
+        announced = [file for file in known.done if known.attempts(file).announced]
+        conclude(run, logged(run.spark, run.tables, known.done), announced)
+    fresh = [w for w in waiting if w.file not in known.done]
+    chosen = _next_group(run, fresh) or choose(fresh, known, run.settings, run.deps.now())
+    if not chosen:
+        if fresh:
+            _log.info("step=run parked=%d files wait for their next try", len(fresh))
+        return {w.file for w in waiting}
+    try:
+        with timed("take", run.deps) as fields:
+            batch = take(run.spark, run.tables, chosen, known, run.next_batch_id(), run.deps)
+            fields["files"] = len(chosen)
+        work(run, batch)
+    except TransientError:
+        _excuse(run, chosen, known)
+        raise
+    except Exception as error:  # whatever Spark raises
+        return known.done | _failed(run, chosen, known, error)
     run.failures = 0
-    return {*done, *(w.file for w in chosen)}
+    return {*known.done, *(w.file for w in chosen)}
+
+
+def _next_group(run: Run, waiting: Sequence[WaitingFile]) -> list[WaitingFile]:
+    by_file = {w.file: w for w in waiting}
+    while run.groups:
+        if group := [by_file[file] for file in run.groups.popleft() if file in by_file]:
+            return group
+    return []
+
+
+def _failed(run: Run, chosen: Sequence[WaitingFile], known: LookupResult, error: Exception) -> set[FileId]:
+    """Files that failed alone are reported at the end; others are tried in smaller groups. Raises after too many failures
+    in a row: then the files are hardly to blame."""
+    run.failures += 1
+    _log.error("step=run a batch of %d files failed: %s", len(chosen), error)
+    handled = set()
+    if len(chosen) == 1:
+        handled = {chosen[0].file}
+        again = "the parked file failed again" if is_parked(known.attempts(chosen[0].file)) else "the file failed"
+        run.problem(chosen[0].file, f"{again}: {type(error).__name__}: {error}")
+    else:
+        size = -(-len(chosen) // GROUPS)
+        run.groups += [[w.file for w in chosen[at : at + size]] for at in range(0, len(chosen), size)]
+    if run.failures >= MAX_FAILURES_IN_A_ROW:
+        if run.problems:
+            raise FilesFailed(run.problems, run.entries) from error
+        raise error
+    return handled
+
+
+def _excuse(run: Run, chosen: Sequence[WaitingFile], known: LookupResult) -> None:
+    """An outage is not the files' fault: this attempt must not park them. If this can't be written, it counts."""
+    try:
+        files = [w.file for w in chosen]
+        note(run.spark, run.tables, files, f"{EXCUSED}{run.id}", known.target_version, run.deps)
+    except Exception as error:  # noqa: BLE001 - the outage itself is raised by the caller
+        _log.warning("step=run the attempt counts although an external dependency failed: %s", error)
 
 
 def work(run: Run, batch: Batch) -> None:
@@ -112,9 +157,21 @@ def work(run: Run, batch: Batch) -> None:
         merged = merge(spark, tables, batch, staged, settings.feed, deps)
     deps.checkpoint("merged")
     with timed("record", deps):
-        by_file = {w.file: w for w in batch.files}
         entries = merged_entries(spark, tables, batch, staged, merged, deps)
-        entries += superseded(staged.gone, batch, deps)
-        entries += [reject(by_file[f], result, batch, settings, deps) for f, result in staged.rejected.items()]
-        record(spark, tables, entries, staged, deps)
-    conclude(run, entries)
+        entries += _rejected_entries(run, batch, staged)
+        gone, published = publish_first(run, superseded(staged.gone, batch, deps))
+        entries = record(spark, tables, entries + gone, staged.version, deps)
+    conclude(run, entries, published)
+    run.entries += entries
+
+
+def _rejected_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
+    """A file whose report can't be written stays where it is, and does not stop the others."""
+    entries = []
+    for waiting in batch.files:
+        if result := staged.rejected.get(waiting.file):
+            try:
+                entries.append(reject(waiting, result, batch, run.settings, run.deps))
+            except (FileRefused, TransientError) as error:
+                run.problem(waiting.file, f"it must be rejected, but its report can't be written: {error}")
+    return entries

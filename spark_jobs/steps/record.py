@@ -16,8 +16,8 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.ingest_log import LogEntry
-from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, frame_of, quoted
+from spark_jobs.store.ingest_log import LogEntry, logged
+from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, frame_of, near_sql, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -38,7 +38,9 @@ def merged_entries(
         return []
     changed, note = merged.changed, None
     if changed is None:
-        changed, note = count_changed_rows(spark, tables, batch, staged, merged.version)
+        files = [w.file for w in staged.files]
+        first = min(batch.first_version[file] for file in files)
+        changed, note = count_changed_rows(spark, tables, files, first, merged.version)
     now = deps.now()
     entries = []
     for waiting in staged.files:
@@ -80,17 +82,16 @@ def _entry(
 
 
 def count_changed_rows(
-    spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, last: int
+    spark: SparkSession, tables: Tables, files: Sequence[FileId], before: int, last: int
 ) -> tuple[dict[FileId, ChangedRows] | None, str | None]:
-    """Inserted and updated rows by file, from the target's change feed since the first attempt at any of them.
+    """Inserted and updated rows by file, from the target's change feed after version ``before`` up to ``last``.
 
     By the file id that the rows carry, never by "our" commit: a MERGE in which nothing wins makes none, and an attempt
-    that died may have made it already. None with a note where the feed is gone (vacuumed, or the table made anew).
+    that died may have made it already. None with a note where the feed is gone (vacuumed, or the table was recreated).
     """
     from pyspark.sql import functions as F
 
-    files = [w.file for w in staged.files]
-    first = min(batch.first_version[file] for file in files) + 1
+    first = before + 1
     if first > last:
         return {}, None
     reader = spark.read.option("readChangeFeed", "true").option("startingVersion", first).option("endingVersion", last)
@@ -120,21 +121,19 @@ def count_changed_rows(
 
 
 def record(
-    spark: SparkSession,
-    tables: Tables,
-    entries: Sequence[LogEntry],
-    staged: StageResult,
-    deps: Dependencies,
-) -> None:
-    """Write what isn't there yet: first the bad rows, then the lines, which say that a file is done."""
-    merged = {entry.file: entry for entry in entries if entry.outcome == "merged"}
-    bad = [file for file, entry in merged.items() if entry.rejected_rows]
-    if bad and staged.version is not None:
-        version, at = staged.version, deps.now()
-        commit_with_retry("record", deps, lambda: _record_bad_rows(spark, tables, version, bad, at))
+    spark: SparkSession, tables: Tables, entries: Sequence[LogEntry], stage_version: int | None, deps: Dependencies
+) -> list[LogEntry]:
+    """Write what isn't there yet: first the bad rows, then the lines, which say that a file is done. The lines as the log
+    holds them: another run may have logged a file first."""
+    bad = [entry.file for entry in entries if entry.outcome == "merged" and entry.rejected_rows]
+    if bad and stage_version is not None:
+        at = deps.now()
+        commit_with_retry("record", deps, lambda: _record_bad_rows(spark, tables, stage_version, bad, at))
         deps.checkpoint("bad rows recorded")
-    if entries:
-        commit_with_retry("record", deps, lambda: _record_entries(spark, tables, entries))
+    if not entries:
+        return []
+    ours = commit_with_retry("record", deps, lambda: _record_entries(spark, tables, entries))
+    return list(entries) if ours else logged(spark, tables, [entry.file for entry in entries])
 
 
 def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: Sequence[FileId], at: datetime) -> None:
@@ -148,7 +147,7 @@ def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: S
             USING (SELECT r.file_id, f.generation, r.row_number, r.batch_id, r.raw_line, r.violations, f.rejected_at
                    FROM {tables.stage} VERSION AS OF {version} r JOIN {view} f ON r.file_id = f.file_id
                    WHERE r.violations IS NOT NULL) s
-            ON t.file_id = s.file_id AND t.row_number = s.row_number AND {_near(files)}
+            ON t.file_id = s.file_id AND t.row_number = s.row_number AND {near_sql("t", [file.generation for file in files])}
             WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({", ".join(f"s.{quoted(column)}" for column in columns)})
             """
         ).collect()
@@ -157,20 +156,22 @@ def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: S
 _FILES = {"file_id": "STRING", "generation": "BIGINT", "rejected_at": "TIMESTAMP"}
 
 
-def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEntry]) -> None:
-    """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide."""
+def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEntry]) -> bool:
+    """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide. Whether all lines
+    are new."""
     columns = [quoted(name) for name in INGEST_LOG_COLUMNS]
     values = ", ".join(f"s.{column}" for column in columns)
     with _view(frame_of(spark, [entry.as_row() for entry in entries], INGEST_LOG_COLUMNS)) as view:
-        same = f"t.file_id = s.file_id AND {_near([entry.file for entry in entries])}"
+        same = f"t.file_id = s.file_id AND {near_sql('t', [entry.file.generation for entry in entries])}"
         merge = f"MERGE INTO {tables.ingest_log} t USING {view} s ON {same}"
         done = spark.sql(f"{merge} WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({values})").head()
         if done is not None and done["num_inserted_rows"] == len(entries):
-            return
+            return True
         # Another run was here. Kept apart: it would make every MERGE read what it might update.
         update = ", ".join(f"t.{column} = s.{column}" for column in columns)
         stronger = "s.outcome = 'merged' AND t.outcome <> 'merged'"
         spark.sql(f"{merge} WHEN MATCHED AND {stronger} THEN UPDATE SET {update}").collect()
+    return False
 
 
 @contextmanager
@@ -182,12 +183,6 @@ def _view(frame: DataFrame) -> Iterator[str]:
         yield name
     finally:
         frame.sparkSession.catalog.dropTempView(name)
-
-
-def _near(files: Sequence[FileId]) -> str:
-    """Lets Delta skip what is older: a long log is not read for one line."""
-    generations = [file.generation for file in files]
-    return f"t.generation BETWEEN {min(generations)} AND {max(generations)}"
 
 
 def balance_of(entries: Iterable[LogEntry]) -> Mapping[str, int]:

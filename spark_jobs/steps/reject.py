@@ -12,11 +12,12 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import validate
 from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
-from spark_jobs.contract.violations import RULES, Violation, shorten
+from spark_jobs.contract.violations import RULES, Violation
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.store.ingest_log import LogEntry
 
+SUPERSEDED = "a newer generation replaced it, or it was deleted, before it was merged"
 REPORT_SECONDS = 60.0
 """How long a file that must be rejected is validated once more, for the sender's report."""
 
@@ -85,12 +86,6 @@ def reject(
     )
 
 
-def run_failure(what: str, attempts: int) -> ValidationResult:
-    """The verdict on a file that fails every run in which it is alone, while others succeed."""
-    message = f"the job failed on this file alone, in attempt {attempts}: {shorten(what)}"
-    return ValidationResult(counts={"run_failure": {"": 1}}, violations=(Violation("run_failure", message),), partial=True)
-
-
 def superseded(files: Sequence[WaitingFile], batch: Batch, deps: Dependencies) -> list[LogEntry]:
     """Lines of files that were replaced between being taken and being merged."""
     return [
@@ -101,7 +96,7 @@ def superseded(files: Sequence[WaitingFile], batch: Batch, deps: Dependencies) -
             waiting.arrival.astimezone(UTC),
             deps.now(),
             batch.attempts[waiting.file],
-            reason="a newer generation replaced it, or it was deleted, before it was merged",
+            reason=SUPERSEDED,
         )
         for waiting in files
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFile
@@ -22,7 +23,7 @@ from spark_jobs.store.commit_retry import commit_with_retry
 from spark_jobs.store.tables import Tables, at_version
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 MISCOUNTS = 3
 """How often a stage may hold other rows than the survey counted before the run gives up."""
@@ -36,10 +37,13 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
     rejected: dict[FileId, ValidationResult] = {}
     not_lines: set[FileId] = set()
     miscounts = 0
-    while left:
+    for number in count(1):
+        if not left:
+            break
+        write_id = f"{batch.id}/{number}"
         try:
             parsed = _parsed(spark, list(left.values()), not_lines, settings, deps)
-            version = _write(spark, tables, batch, parsed, settings, deps)
+            version = _write(spark, tables, batch, write_id, parsed, settings, deps)
         except Exception:
             if not (changed := overwritten(deps, left.values())):
                 raise
@@ -131,7 +135,13 @@ def _parsed(
 
 
 def _write(
-    spark: SparkSession, tables: Tables, batch: Batch, parsed: _Parsed, settings: IngestSettings, deps: Dependencies
+    spark: SparkSession,
+    tables: Tables,
+    batch: Batch,
+    write_id: str,
+    parsed: _Parsed,
+    settings: IngestSettings,
+    deps: Dependencies,
 ) -> int | None:
     """One commit; its version. None where there are no rows to write: Delta commits nothing then to an empty stage."""
     from pyspark.sql import functions as F
@@ -141,29 +151,31 @@ def _write(
     # A writer option: serverless refuses the session setting that would do the same.
     write = parsed.rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
     # Written once and read three times, and not kept: the smaller the better.
-    marked = write.option("userMetadata", batch.id).option("compression", "zstd")
+    marked = write.option("userMetadata", write_id).option("compression", "zstd")
     commit_with_retry("stage", deps, lambda: marked.overwrite(F.lit(True)))
-    commit = _commit_of(spark, tables.stage, batch.id)
+    commit = _last_commit(spark, tables.stage, lambda written_by: written_by == write_id)
     if commit is None:
         if parsed.rows.isEmpty():
             return None
-        raise LookupError(f"{tables.stage} has no commit of batch {batch.id}")
-    version, written = commit
-    if parsed.counts is not None and written is not None and written != parsed.counts.staged_rows:
+        raise LookupError(f"{tables.stage} has no commit of batch {write_id}")
+    written = (commit["operationMetrics"] or {}).get("numOutputRows")
+    if parsed.counts is not None and written is not None and int(written) != parsed.counts.staged_rows:
         raise RuntimeError(f"{tables.stage} got {written} rows, not the {parsed.counts.staged_rows} that were read")
-    return version
+    return int(commit["version"])
 
 
-def _commit_of(spark: SparkSession, stage_table: str, batch_id: str) -> tuple[int, int | None] | None:
-    """The version that this batch wrote last, if it did: another run may have overwritten the stage since. And how many
-    rows it wrote, where the platform tells.
-    """
+def last_version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int | None:
+    """The version of the stage that a batch wrote last; None where it wrote none that is known."""
+    commit = _last_commit(spark, stage_table, lambda written_by: written_by.startswith(f"{batch_id}/"))
+    return None if commit is None else int(commit["version"])
+
+
+def _last_commit(spark: SparkSession, stage_table: str, is_ours: Callable[[str], bool]) -> Row | None:
+    """By the commit's metadata: another run may have written the stage since."""
     for limit in ("LIMIT 5", ""):
         history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").collect()
-        if found := [row for row in history if row["userMetadata"] == batch_id]:
-            last = max(found, key=lambda row: int(row["version"]))
-            rows = (last["operationMetrics"] or {}).get("numOutputRows")
-            return int(last["version"]), None if rows is None else int(rows)
+        if found := [row for row in history if is_ours(row["userMetadata"] or "")]:
+            return max(found, key=lambda row: int(row["version"]))
     return None
 
 

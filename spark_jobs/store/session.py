@@ -1,34 +1,18 @@
-"""The Spark session: the platform's own on Databricks, a Connect one where asked for, otherwise local Delta.
-
-python -m spark_jobs.store.session        fetches the jars that the local one needs (once; later starts are offline)
-"""
+"""The Spark session: the platform's own on Databricks, a Connect one where asked for, otherwise local Delta."""
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_jobs.store.class_data import JAVA_OPTIONS, class_data_options, shared_spark_home
+from spark_jobs.store.jars import JarError, fetch_jars
+from spark_jobs.store.java import JavaError, find_java
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-# Delta for the Spark of Databricks Runtime 17.3 LTS, and Google's connector for gs://. Ivy resolves without looking at
-# dependencies: what Delta needs beside these, Spark has; the connector's jar is shaded.
-_DELTA = "4.4.0"
-_JARS = (
-    ("io.delta", "delta-spark_4.0_2.13", _DELTA, None),
-    ("io.delta", "delta-storage", _DELTA, None),
-    ("io.delta", "delta-kernel-api", _DELTA, None),
-    ("io.delta", "delta-kernel-defaults", _DELTA, None),
-    ("com.google.cloud.bigdataoss", "gcs-connector", "hadoop3-2.2.33", "shaded"),
-)
-_JAVA = 17
-_log = logging.getLogger(__name__)
 
 
 class SessionError(Exception):
@@ -45,11 +29,18 @@ def open_session() -> SparkSession:
         ) from None
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
         return SparkSession.builder.getOrCreate()
-    check_java()
+    try:
+        java, jars = find_java(), fetch_jars()
+    except (JavaError, JarError) as error:
+        raise SessionError(str(error)) from None
     # Or the workers would run whatever `python3` is on the path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    settings = local_settings(jars)
+    if archived := class_data_options(java, jars):
+        os.environ.setdefault("SPARK_HOME", str(shared_spark_home()))
+        settings[JAVA_OPTIONS] += " " + archived
     builder = SparkSession.builder.appName("order-tracking")
-    for key, value in local_settings(fetch_jars()).items():
+    for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
@@ -62,8 +53,7 @@ def local_settings(jars: list[Path]) -> dict[str, str]:
         "spark.driver.memory": os.environ.get("ORDER_TRACKING_DRIVER_MEMORY", "2g"),
         # A run lives for seconds: what the second compiler gains it never pays back. Long benchmarks set it otherwise.
         # On two cores the collector that stops the world costs less than the one that works beside it.
-        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC "
-        + os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
+        JAVA_OPTIONS: "-XX:+UseParallelGC " + os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
@@ -114,88 +104,3 @@ def _connector_settings(emulator: str) -> dict[str, str]:
             "spark.hadoop.fs.gs.auth.service.account.enable": "false",
         }
     return settings
-
-
-def check_java() -> None:
-    """Spark starts whatever `java` is first; a wrong one ends in a page of stack trace. Raises SessionError."""
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else "java"
-    wanted = f"Java {_JAVA} is needed for Spark (apt-get install openjdk-{_JAVA}-jre-headless, or set JAVA_HOME)"
-    try:
-        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        raise SessionError(f"{wanted}; {java} can't be run") from None
-    found = re.search(r'version "(\d+)', answer.stderr)
-    if not found or int(found.group(1)) < _JAVA:
-        shown = answer.stderr.splitlines()[0] if answer.stderr else "an unknown version"
-        raise SessionError(f"{wanted}; {java} is {shown}")
-
-
-def jar_folder() -> Path:
-    """Shared by every environment of this user."""
-    chosen = os.environ.get("ORDER_TRACKING_JARS")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "order-tracking" / "jars"
-
-
-def fetch_jars() -> list[Path]:
-    """The jars, fetched by Ivy (it comes with Spark) where they aren't there yet. Raises SessionError."""
-    folder = jar_folder()
-    jars = [folder / _file_name(*jar[1:]) for jar in _JARS]
-    if not all(jar.exists() for jar in jars):
-        _log.info("fetching the jars of Delta and of the Cloud Storage connector into %s", folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Beside the folder, then moved in one by one: two that fetch at the same time must not see half a file.
-        with tempfile.TemporaryDirectory(dir=folder) as part:
-            _run_ivy(Path(part))
-            for jar in jars:
-                (Path(part) / jar.name).replace(jar)
-    return jars
-
-
-def _file_name(name: str, version: str, classifier: str | None) -> str:
-    return f"{name}-{version}-{classifier}.jar" if classifier else f"{name}-{version}.jar"
-
-
-def _run_ivy(folder: Path) -> None:
-    import pyspark
-
-    ivy = next((Path(pyspark.__file__).parent / "jars").glob("ivy-*.jar"))
-    (folder / "ivysettings.xml").write_text(_IVY_SETTINGS)
-    (folder / "ivy.xml").write_text(_ivy_module())
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else "java"
-    command = [java, "-cp", str(ivy), "org.apache.ivy.Main", "-warn", "-settings", str(folder / "ivysettings.xml")]
-    command += ["-ivy", str(folder / "ivy.xml"), "-cache", str(folder / "cache")]
-    command += ["-retrieve", f"{folder}/[artifact]-[revision](-[classifier]).[ext]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    missing = [name for _, *rest in _JARS if not (folder / (name := _file_name(*rest))).exists()]
-    if done.returncode or missing:
-        last = next((line for line in reversed((done.stdout + done.stderr).splitlines()) if line.strip()), "no answer")
-        raise SessionError(f"the jars {', '.join(missing)} can't be fetched ({last.strip()}); is the network there?")
-
-
-# The resolver's address is Ivy's own default. Poms are left alone: the connector's names a parent that isn't published.
-_IVY_SETTINGS = """<ivysettings><settings defaultResolver="central"/><resolvers>
-<ibiblio name="central" m2compatible="true" usepoms="false"/></resolvers></ivysettings>"""
-
-
-def _ivy_module() -> str:
-    dependencies = "".join(
-        f'<dependency org="{group}" name="{name}" rev="{version}" transitive="false" conf="default->default">'
-        + (f'<artifact name="{name}" type="jar" ext="jar" m:classifier="{classifier}"/>' if classifier else "")
-        + "</dependency>"
-        for group, name, version, classifier in _JARS
-    )
-    return (
-        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">'
-        '<info organisation="order-tracking" module="jars"/><configurations><conf name="default"/></configurations>'
-        f"<dependencies>{dependencies}</dependencies></ivy-module>"
-    )
-
-
-if __name__ == "__main__":
-    try:
-        check_java()
-        fetch_jars()
-    except SessionError as error:
-        raise SystemExit(f"error: {error}") from None

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +92,30 @@ def of_files(table: DataFrame, files: Iterable[FileId]) -> DataFrame:
     return near.join(F.broadcast(ids), "file_id", "left_semi")
 
 
+MAX_RANGES = 8
+
+
 def near_generations(table: DataFrame, generations: Sequence[int]) -> DataFrame:
-    """The rows between the lowest and the highest generation: Delta skips most of a long history by this range."""
+    """The rows near these generations: by these ranges Delta skips most of a long history."""
     from pyspark.sql import functions as F
 
-    return table.where(F.col("generation").between(min(generations, default=0), max(generations, default=0)))
+    near = [F.col("generation").between(low, high) for low, high in generation_ranges(generations)]
+    return table.where(reduce(or_, near, F.lit(False)))
+
+
+def generation_ranges(generations: Iterable[int]) -> list[tuple[int, int]]:
+    """At most `MAX_RANGES` ranges that cover all of them, cut at the widest gaps: one file that has waited for a year
+    must not make a look-up read the whole year."""
+    ordered = sorted(set(generations))
+    gaps = sorted(range(1, len(ordered)), key=lambda at: ordered[at - 1] - ordered[at])[: MAX_RANGES - 1]
+    bounds = [0, *sorted(gaps), len(ordered)]
+    return [(ordered[low], ordered[high - 1]) for low, high in pairwise(bounds) if low < high]
+
+
+def near_sql(alias: str, generations: Iterable[int]) -> str:
+    """`near_generations` as a condition in SQL."""
+    ranges = (f"{alias}.generation BETWEEN {low} AND {high}" for low, high in generation_ranges(generations))
+    return f"({' OR '.join(ranges)})"
 
 
 def frame_of(spark: SparkSession, rows: Sequence[tuple[Any, ...]], columns: Mapping[str, str]) -> DataFrame:
@@ -125,9 +147,12 @@ _FLAGS: tuple[_Column, ...] = (
 )
 _ATTEMPTS: tuple[_Column, ...] = (
     *_FILE_COLUMNS,
-    ("batch_id", "STRING", "batch that took the file"),
+    (
+        "batch_id",
+        "STRING",
+        "batch that took the file; with the prefix retry-, excused- or announced-, a note about earlier attempts",
+    ),
     ("target_version", "BIGINT", "version of orders_target when the file was taken"),
-    ("proved", "BOOLEAN", "whether the file was tried alone, after a known good file had succeeded"),
     ("attempted_at", "TIMESTAMP", "when the batch took the file"),
 )
 _REJECTED_ROWS: tuple[_Column, ...] = (

@@ -53,5 +53,5 @@ def test_a_missing_or_wrong_setting_is_one_sentence_that_names_it(name: str, val
 
 @pytest.mark.parametrize("archive", ["source/", "source/archive/"])
 def test_places_inside_each_other_are_refused_since_moved_files_would_come_back_as_uploads(archive: str) -> None:
-    with pytest.raises(ConfigError, match=r"ARCHIVE_PREFIX.*lies inside SOURCE_PREFIX|SOURCE_PREFIX.*inside ARCHIVE"):
+    with pytest.raises(ConfigError, match=r"ARCHIVE_PREFIX.*is inside SOURCE_PREFIX|SOURCE_PREFIX.*inside ARCHIVE"):
         Config.read({**GOOD, "ARCHIVE_PREFIX": archive})

@@ -243,7 +243,7 @@ def test_a_token_endpoint_that_hangs_costs_one_call_its_time_and_the_next_ones_n
     with serving(answer) as workspace:
         where = workspace.address
         client = connect(f"http://{where}", AUDIENCE, http_timeout_seconds=1)
-        with pytest.raises(TimeoutError, match=r"token exchange at .* no answer within 1 s"):
+        with pytest.raises(TimeoutError, match=r"token exchange at .* no response within 1 s"):
             client.jobs.run_now(job_id=1, idempotency_token="t")
         assert client.jobs.run_now(job_id=1, idempotency_token="t").run_id == 7
         release.set()
@@ -258,7 +258,7 @@ def test_a_workspace_that_hangs_at_the_login_is_given_up_in_time() -> None:
 
     with serving(answer) as workspace:
         started = time.monotonic()
-        with pytest.raises(TimeoutError, match=r"login at .* no answer within 1 s"):
-            connect(f"http://{workspace.address}", AUDIENCE, patience_seconds=1)
+        with pytest.raises(TimeoutError, match=r"login at .* no response within 1 s"):
+            connect(f"http://{workspace.address}", AUDIENCE, retry_seconds=1)
         assert time.monotonic() - started < 5
         release.set()

@@ -13,14 +13,14 @@ from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
 from spark_jobs.store.ingest_log import LogEntry
-from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeDependencies
 
 TICKS = timedelta(minutes=10)
 
 
 @pytest.fixture
-def fake() -> FakeWorld:
-    return FakeWorld()
+def fake() -> FakeDependencies:
+    return FakeDependencies()
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _shown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("WARNING", logger="functions")
 
 
-def failed(fake: FakeWorld, reason: str = "SessionError: no catalog", **ago: float) -> None:
+def failed(fake: FakeDependencies, reason: str = "SessionError: no catalog", **ago: float) -> None:
     fake.job.failed.append(FailedRun(7, fake.clock() - timedelta(**ago), reason))
 
 
@@ -36,7 +36,9 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if hasattr(record, "ended")]
 
 
-def test_a_failed_run_is_one_line_with_its_id_end_and_reason(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_run_is_one_line_with_its_id_end_and_reason(
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
+) -> None:
     failed(fake, minutes=3)
     sweep("tick-1", fake.deps)
     (record,) = [record for record in caplog.records if hasattr(record, "ended")]
@@ -45,20 +47,22 @@ def test_a_failed_run_is_one_line_with_its_id_end_and_reason(fake: FakeWorld, ca
     assert datetime.fromisoformat(vars(record)["ended"]) == fake.clock() - timedelta(minutes=3)
 
 
-def test_one_missed_tick_and_a_slow_one_lose_nothing(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_missed_tick_and_a_slow_one_lose_nothing(fake: FakeDependencies, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, seconds=0)
     fake.age(seconds=(2 * TICKS).total_seconds() + 240)
     sweep("tick-2", fake.deps)
     assert len(told(caplog)) == 1
 
 
-def test_what_ended_long_ago_is_not_told(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_ended_long_ago_is_not_told(fake: FakeDependencies, caplog: pytest.LogCaptureFixture) -> None:
     failed(fake, seconds=LOOK_BACK.total_seconds() + 1)
     sweep("tick-1", fake.deps)
     assert told(caplog) == []
 
 
-def test_an_instance_tells_a_run_once_and_a_new_one_may_again(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_instance_tells_a_run_once_and_a_new_one_may_again(
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
+) -> None:
     failed(fake, minutes=3)
     instance = fake.deps
     sweep("tick-1", instance)
@@ -68,7 +72,9 @@ def test_an_instance_tells_a_run_once_and_a_new_one_may_again(fake: FakeWorld, c
     assert len(told(caplog)) == 2
 
 
-def test_a_reason_can_neither_forge_a_line_nor_fill_the_log(fake: FakeWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reason_can_neither_forge_a_line_nor_fill_the_log(
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
+) -> None:
     failed(fake, "a\nERROR forged \x1b[2J" + "x" * 10_000)
     sweep("tick-1", fake.deps)
     (line,) = told(caplog)
@@ -77,7 +83,7 @@ def test_a_reason_can_neither_forge_a_line_nor_fill_the_log(fake: FakeWorld, cap
 
 
 def test_an_unbalanced_log_is_told_apart_by_the_words_that_the_job_uses(
-    fake: FakeWorld, caplog: pytest.LogCaptureFixture
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = FileId(BUCKET, "x" * 500, 1)
     entry = LogEntry(file, "merged", "batch", fake.clock(), fake.clock(), attempts=1, balanced=False)
@@ -90,7 +96,7 @@ def test_an_unbalanced_log_is_told_apart_by_the_words_that_the_job_uses(
 
 
 def test_trouble_while_asking_is_a_warning_and_files_are_settled_and_launched_all_the_same(
-    fake: FakeWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_since: datetime) -> list[FailedRun]:
         raise TransientError("Databricks job 77: PermissionDenied")
@@ -102,7 +108,7 @@ def test_trouble_while_asking_is_a_warning_and_files_are_settled_and_launched_al
     assert [r.levelname for r in caplog.records if "PermissionDenied" in r.getMessage()] == ["WARNING"]
 
 
-def test_files_come_first(fake: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_come_first(fake: FakeDependencies, monkeypatch: pytest.MonkeyPatch) -> None:
     """Databricks may keep the sweep waiting for minutes."""
     calls: list[str] = []
 
@@ -123,7 +129,7 @@ def test_files_come_first(fake: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_file_s_trouble_does_not_keep_failed_runs_from_being_told(
-    fake: FakeWorld, caplog: pytest.LogCaptureFixture
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
 ) -> None:
     def trouble(method: str, _name: str) -> None:
         if method == "open_file":
@@ -131,7 +137,7 @@ def test_a_file_s_trouble_does_not_keep_failed_runs_from_being_told(
 
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
-    fake.store.trouble = trouble
+    fake.store.before_call = trouble
     failed(fake, minutes=3)
     with pytest.raises(TransientError, match="500"):
         sweep("tick-1", fake.deps)

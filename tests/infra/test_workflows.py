@@ -1,4 +1,4 @@
-"""The GitHub Actions workflows: what they call is there, and no key is needed by any of them."""
+"""The GitHub Actions workflows need no key, and everything that they call exists."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_no_workflow_holds_or_asks_for_a_secret(path: Path) -> None:
+def test_no_workflow_contains_or_uses_a_secret(path: Path) -> None:
     text = path.read_text()
     assert "secrets." not in text
     assert "credentials_json" not in text
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
-    # What somebody else may have written (a branch's name, a title) must not be put into a shell's text.
+    # Text from outsiders (a branch name, a title) must not be interpolated into a shell script.
     for step in steps(workflow):
         assert not re.search(r"\$\{\{\s*github\.(event|head_ref)", step.get("run", ""))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_make_target_and_module_that_is_called_is_there(path: Path) -> None:
+def test_every_make_target_and_module_that_is_called_exists(path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for step in steps(yaml.safe_load(path.read_text())):
         for target in re.findall(r"^make (\S+)", step.get("run", ""), re.MULTILINE):
@@ -40,7 +40,7 @@ def test_every_make_target_and_module_that_is_called_is_there(path: Path) -> Non
             assert (folder / "__main__.py").is_file() or folder.with_suffix(".py").is_file(), module
 
 
-def test_only_the_deployment_gets_an_identity_and_only_on_main() -> None:
+def test_only_the_deployment_on_main_gets_an_identity() -> None:
     for path in WORKFLOWS:
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
             if job.get("permissions", {}).get("id-token") == "write":

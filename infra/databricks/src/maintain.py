@@ -1,6 +1,6 @@
-"""Keeps the tables' files few and the deleted ones gone. The maintenance job's only task; safe beside a running ingest.
+"""The task of the maintenance job: OPTIMIZE and VACUUM all tables. It is safe while an ingest run is active.
 
-VACUUM keeps the default 7 days: a run that resumes after a crash reads its tables as they were when it began.
+VACUUM keeps the default 7 days, because a run reads older versions of its tables (time travel).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 
 def statements(catalog: str, schema: str, tables: list[str]) -> list[str]:
-    """In the order of running. orders_stage is overwritten whole by every run, so its old files are the most."""
+    """The statements, in the order in which they run."""
     names = [f"`{catalog}`.`{schema}`.`{table}`" for table in sorted(tables)]
     return [f"{verb} {name}" for name in names for verb in ("OPTIMIZE", "VACUUM")]
 
 
 def maintain(spark: Any, catalog: str, schema: str) -> int:
-    """Returns how many tables there were."""
+    """Run all statements. Returns the number of tables."""
     found = [row.tableName for row in spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE 'orders_*'").collect()]
     for statement in statements(catalog, schema, found):
         print(statement, flush=True)

@@ -1,6 +1,6 @@
 resource "google_storage_bucket" "files" {
-  #checkov:skip=CKV_GCP_78:Soft delete keeps overwritten and deleted objects; versions would make every overwrite look alive to listings by version
-  #checkov:skip=CKV_GCP_62:Data access is logged by Cloud Audit Logs where a project turns it on; usage logs would need one more bucket
+  #checkov:skip=CKV_GCP_78:Soft delete keeps overwritten and deleted objects; object versioning would show overwritten objects as live in listings by version
+  #checkov:skip=CKV_GCP_62:Cloud Audit Logs log data access if the project enables it; usage logs would need another bucket
   project  = var.project_id
   name     = var.bucket
   location = var.region
@@ -9,13 +9,12 @@ resource "google_storage_bucket" "files" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
-  # An upload that overwrote a good file, or somebody's rm -r: a week to get it back. The move to archive/ is not
-  # covered by this, and needs not be: its bytes are in the archive.
+  # A week to recover a file after an accidental overwrite or delete. Moving a file to archive/ keeps its bytes anyway.
   soft_delete_policy {
     retention_duration_seconds = 7 * 24 * 3600
   }
 
-  # Nothing here ever ages objects in source/: what is there is not done yet.
+  # No rule applies to source/: files there are not processed yet.
   lifecycle_rule {
     condition {
       age                   = var.archive_nearline_days

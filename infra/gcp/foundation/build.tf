@@ -1,8 +1,8 @@
-# Where the function's image and its uploads lie, and what Cloud Build may do: without an account of its own it would
-# use the Compute Engine default account, which is an editor of the whole project in many organisations.
+# Storage for the function's image and source, and the permissions of Cloud Build. Without its own account, it would use
+# the Compute Engine default account, which is an editor of the whole project in many organizations.
 
 resource "google_artifact_registry_repository" "images" {
-  #checkov:skip=CKV_GCP_84:Holds the function's image, built from this repository; Google's own encryption at rest does
+  #checkov:skip=CKV_GCP_84:Contains the function's image, built from this repository; Google's encryption at rest is enough
   project       = var.project_id
   location      = var.region
   repository_id = "${var.name}-function"
@@ -29,7 +29,7 @@ resource "google_artifact_registry_repository" "images" {
 }
 
 resource "google_storage_bucket" "uploads" {
-  #checkov:skip=CKV_GCP_78:Every upload has its own name, made from its content
+  #checkov:skip=CKV_GCP_78:Each upload has a unique name that contains the hash of its content
   #checkov:skip=CKV_GCP_62:Only the deployer writes here
   project                     = var.project_id
   name                        = "${var.bucket}-function-source"
@@ -49,8 +49,8 @@ resource "google_artifact_registry_repository_iam_member" "builder_pushes" {
   member     = google_service_account.builder.member
 }
 
-# Cloud Functions copies the upload into a bucket of its own, which is there only after the first deployment: so the
-# grant is on the project, and its condition on that bucket.
+# Cloud Functions copies the upload into its own bucket, which exists only after the first deployment. Therefore the grant
+# is on the project, with a condition on that bucket.
 resource "google_project_iam_member" "builder_reads_source" {
   project = var.project_id
   role    = "roles/storage.objectViewer"
@@ -61,7 +61,7 @@ resource "google_project_iam_member" "builder_reads_source" {
   }
 }
 
-# Build logs: this role exists on projects only.
+# Build logs: this role can only be granted on a project.
 resource "google_project_iam_member" "builder_logs" {
   project = var.project_id
   role    = "roles/logging.logWriter"

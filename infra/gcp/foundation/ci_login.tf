@@ -1,12 +1,12 @@
-# GitHub Actions deploys without a key: only this repository's main branch, and only where github_repository is set.
-# What the deployer may do is the project owner's to decide (docs/deploy.md says what it takes); here is only who it is.
+# GitHub Actions deploys without a key, only from this repository's main branch and only if github_repository is set.
+# This file creates the deployer's identity. The project owner grants its permissions (docs/deploy.md lists them).
 
 resource "google_service_account" "deployer" {
   count = var.github_repository == "" ? 0 : 1
 
   project      = var.project_id
   account_id   = "${var.name}-deployer"
-  display_name = "Order tracking: GitHub Actions deploys as this"
+  display_name = "Order tracking: deployments from GitHub Actions"
   depends_on   = [google_project_service.needed]
 }
 
@@ -19,7 +19,7 @@ resource "google_iam_workload_identity_pool" "github" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
-  #checkov:skip=CKV_GCP_125:The condition names one repository and its main branch, by a variable that checkov doesn't follow
+  #checkov:skip=CKV_GCP_125:The condition names one repository and its main branch, with a variable that checkov can't resolve
   count = var.github_repository == "" ? 0 : 1
 
   project                            = var.project_id

@@ -1,4 +1,4 @@
-# Who the job is, and what it may touch outside its own schema (that is the bundle's).
+# The job's identity and its permissions outside its schema. The bundle grants the permissions on the schema.
 
 resource "databricks_service_principal" "job" {
   provider     = databricks.account
@@ -12,7 +12,7 @@ resource "databricks_mws_permission_assignment" "job" {
   permissions  = ["USER"]
 }
 
-# A deployer sets run_as to the job's principal, which takes this role on it.
+# A deployer needs this role on the job's principal to set run_as to it.
 resource "databricks_access_control_rule_set" "job" {
   count = length(var.deployers) > 0 ? 1 : 0
 
@@ -24,18 +24,18 @@ resource "databricks_access_control_rule_set" "job" {
   }
 }
 
-# Databricks makes a Google service account for each of these; what it may do is in object_rights.tf and outcomes.tf.
+# Databricks creates a Google service account for each credential; object_rights.tf and outcomes.tf grant its permissions.
 resource "databricks_credential" "job" {
   name         = "${var.name}-job"
   purpose      = "SERVICE"
-  comment      = "The order tracking job's calls to Cloud Storage and Pub/Sub"
+  comment      = "Used by the order tracking job to call Cloud Storage and Pub/Sub"
   force_update = true
   databricks_gcp_service_account {}
 }
 
 resource "databricks_storage_credential" "source" {
   name    = "${var.name}-source"
-  comment = "Spark's reads below ${var.source_prefix}"
+  comment = "Used by Spark to read below ${var.source_prefix}"
   databricks_gcp_service_account {}
 }
 
@@ -48,10 +48,10 @@ resource "databricks_external_location" "source" {
   name            = "${var.name}-source"
   url             = "gs://${google_storage_bucket.files.name}/${var.source_prefix}"
   credential_name = databricks_storage_credential.source.name
-  comment         = "Files that Spark parses; moving them is the service credential's work"
+  comment         = "Files that Spark parses; the job moves them with the service credential"
   read_only       = true
 
-  # Creating a location reads from it: the grants must be there first.
+  # Databricks reads from a location when it creates it, so the grants must exist first.
   depends_on = [google_storage_bucket_iam_member.spark_bucket, google_storage_bucket_iam_member.spark_read]
 }
 

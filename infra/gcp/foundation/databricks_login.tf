@@ -1,4 +1,4 @@
-# Who the function is for Databricks, and why it needs no secret: Google vouches for its service account.
+# The function's identity in Databricks. It needs no secret, because Google vouches for its service account.
 
 resource "databricks_service_principal" "function" {
   provider     = databricks.account
@@ -13,7 +13,7 @@ resource "databricks_mws_permission_assignment" "function" {
 }
 
 locals {
-  # Any text does, as long as both sides say the same; this one can't be mistaken for another service's.
+  # Any text that both sides agree on; this one is unique to this service.
   federation_audience = "${var.databricks_host}/${var.name}"
 }
 
@@ -23,18 +23,18 @@ resource "databricks_service_principal_federation_policy" "function" {
   provider             = databricks.account
   service_principal_id = databricks_service_principal.function.id
   policy_id            = "${var.name}-function"
-  description          = "The Cloud Function's own Google identity, nobody else's"
+  description          = "Only the Cloud Function's Google identity"
 
   oidc_policy = {
     issuer        = "https://accounts.google.com"
     audiences     = [local.federation_audience]
     subject_claim = "sub"
-    # The account's number, not its address: an address can be given to a new account after the old one is deleted.
+    # The account's number instead of its email address, which can be reused after the account is deleted.
     subject = google_service_account.function.unique_id
   }
 }
 
-# The fallback. Its value is put in by hand (docs/deploy.md), so that it is in no state file.
+# The fallback. Its value is added by hand (docs/deploy.md), so that no state file contains it.
 resource "google_secret_manager_secret" "databricks" {
   count = var.databricks_login == "secret" ? 1 : 0
 

@@ -1,6 +1,6 @@
-# The two project-wide grants that Eventarc itself demands: neither can be given on a single resource.
+# The two project-wide grants that Eventarc requires; neither can be granted on a single resource.
 
-# The bucket's events travel over a topic that Eventarc makes; Cloud Storage publishes to it as its own agent.
+# Eventarc creates a topic for the bucket's events; Cloud Storage publishes to it as its service agent.
 data "google_storage_project_service_account" "this" {
   project    = var.project_id
   depends_on = [google_project_service.needed]

@@ -1,4 +1,4 @@
-# One account per actor, and no keys: each is used only from where it is attached.
+# One account per actor, without keys: each is used only by the resource that it is attached to.
 resource "google_service_account" "function" {
   project      = var.project_id
   account_id   = "${var.name}-function"
@@ -9,13 +9,13 @@ resource "google_service_account" "function" {
 resource "google_service_account" "trigger" {
   project      = var.project_id
   account_id   = "${var.name}-trigger"
-  display_name = "Order tracking: Eventarc calls the function as this"
+  display_name = "Order tracking: Eventarc's calls of the function"
   depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "builder" {
   project      = var.project_id
   account_id   = "${var.name}-builder"
-  display_name = "Order tracking: Cloud Build builds the function as this"
+  display_name = "Order tracking: Cloud Build's builds of the function"
   depends_on   = [google_project_service.needed]
 }

@@ -1,5 +1,5 @@
-# What may be done with objects, one role per verb, so that each can be bound to the one place where it is needed.
-# Roles are defined in the project and grant nothing by themselves. docs/deploy.md has the table; a test compares them.
+# Permissions on objects. Each verb has its own role, so that it can be granted only where it is needed. The roles are
+# defined in the project and grant nothing by themselves. A test compares the grants with the table in docs/deploy.md.
 
 locals {
   objects = "projects/_/buckets/${google_storage_bucket.files.name}/objects/"
@@ -43,7 +43,7 @@ resource "google_project_iam_custom_role" "replace" {
 
 # --- the function ------------------------------------------------------------------------------------------------
 
-# Listing can't be limited to a prefix by a condition on the object's name; the bucket holds nothing else.
+# A condition on the object's name can't restrict listing; the bucket contains nothing else anyway.
 resource "google_storage_bucket_iam_member" "function_read" {
   bucket = google_storage_bucket.files.name
   role   = google_project_iam_custom_role.read.id
@@ -80,7 +80,7 @@ resource "google_storage_bucket_iam_member" "function_put" {
   }
 }
 
-# A report is written again when the step is repeated after a crash, and replacing an object wants delete.
+# A retry after a crash writes the report again, and replacing an object requires the delete permission.
 resource "google_storage_bucket_iam_member" "function_replace" {
   bucket = google_storage_bucket.files.name
   role   = google_project_iam_custom_role.replace.id
@@ -91,7 +91,7 @@ resource "google_storage_bucket_iam_member" "function_replace" {
   }
 }
 
-# --- the job, by its service credential ----------------------------------------------------------------------------
+# --- the job, with its service credential --------------------------------------------------------------------------
 
 resource "google_storage_bucket_iam_member" "job_read" {
   bucket = google_storage_bucket.files.name
@@ -109,7 +109,7 @@ resource "google_storage_bucket_iam_member" "job_move" {
   }
 }
 
-# replay/ below source is the folder that spark_jobs/contract/marks.py names: replays copy into it, no upload goes there.
+# Replays copy files into replay/ below source (named in spark_jobs/contract/marks.py); senders never upload there.
 resource "google_storage_bucket_iam_member" "job_put" {
   bucket = google_storage_bucket.files.name
   role   = google_project_iam_custom_role.put.id
@@ -134,9 +134,9 @@ resource "google_storage_bucket_iam_member" "job_replace" {
   }
 }
 
-# --- Spark, by the external location -------------------------------------------------------------------------------
+# --- Spark, with the external location -----------------------------------------------------------------------------
 
-# Unity Catalog asks the bucket for its settings before it hands out access below source/.
+# Unity Catalog reads the bucket's settings before it grants access below source/.
 resource "google_storage_bucket_iam_member" "spark_bucket" {
   bucket = google_storage_bucket.files.name
   role   = "roles/storage.legacyBucketReader"
@@ -163,7 +163,7 @@ resource "google_storage_bucket_iam_member" "uploader_put" {
   }
 }
 
-# Sending a mended file under the same name replaces the one that is still waiting.
+# A corrected file with the same name replaces the one that is still waiting.
 resource "google_storage_bucket_iam_member" "uploader_replace" {
   for_each = var.uploaders
 

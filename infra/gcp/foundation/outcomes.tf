@@ -7,7 +7,7 @@ resource "google_pubsub_schema" "outcome" {
 }
 
 resource "google_pubsub_topic" "outcomes" {
-  #checkov:skip=CKV_GCP_83:Messages name files and counts, no contents; Google's own encryption at rest does
+  #checkov:skip=CKV_GCP_83:Messages contain file names and counts, no file contents; Google's encryption at rest is enough
   project = var.project_id
   name    = "${var.name}-outcomes"
   labels  = local.labels
@@ -18,7 +18,7 @@ resource "google_pubsub_topic" "outcomes" {
   }
 }
 
-# What a consumer could not digest five times, kept for a week: an alert watches it.
+# Messages that a consumer failed to process five times, kept for a week; an alert watches them.
 resource "google_pubsub_topic" "outcomes_dead" {
   #checkov:skip=CKV_GCP_83:As above
   project    = var.project_id
@@ -75,7 +75,7 @@ resource "google_pubsub_topic_iam_member" "job_announces" {
   member  = local.job_member
 }
 
-# Pub/Sub itself puts a message aside, which takes both of these.
+# Pub/Sub itself moves messages to the dead-letter topic, which requires both grants.
 resource "google_pubsub_topic_iam_member" "pubsub_buries" {
   project = var.project_id
   topic   = google_pubsub_topic.outcomes_dead.id

@@ -1,4 +1,4 @@
-# What the bundle and the function need; infra/deploy reads these, nobody copies them.
+# Values for the bundle and the function. infra/deploy reads them, so you never copy them by hand.
 
 output "project_id" {
   value = var.project_id
@@ -70,12 +70,12 @@ output "databricks_client_id" {
 }
 
 output "federation_audience" {
-  description = "Empty where the function logs in by secret."
+  description = "Empty if the function logs in with a secret."
   value       = var.databricks_login == "federation" ? local.federation_audience : ""
 }
 
 output "databricks_secret" {
-  description = "Name of the secret where the function logs in by one."
+  description = "Name of the secret if the function logs in with one."
   value       = one(google_secret_manager_secret.databricks[*].secret_id)
 }
 
@@ -93,7 +93,7 @@ output "catalog" {
 }
 
 output "workload_identity_provider" {
-  description = "For the GitHub Actions workflow; empty where github_repository is."
+  description = "For the GitHub Actions workflow; empty if github_repository is empty."
   value       = one(google_iam_workload_identity_pool_provider.github[*].name)
 }
 

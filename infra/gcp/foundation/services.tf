@@ -1,4 +1,4 @@
-# Left on when this is destroyed: other things in the project may use them by then.
+# Not disabled on destroy, because other resources in the project may use them.
 resource "google_project_service" "needed" {
   for_each = toset([
     "artifactregistry.googleapis.com",

@@ -1,14 +1,14 @@
 variable "project_id" {
-  description = "Google Cloud project that everything is created in."
+  description = "Google Cloud project for all resources."
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "project_id must be the id of a project (not its name or number): 6 to 30 of a-z, 0-9 and -."
+    error_message = "project_id must be the id of a project (not its name or number): 6 to 30 characters of a-z, 0-9 and -."
   }
 }
 
 variable "region" {
-  description = "Region of the bucket, the function and its trigger; that of the workspace saves traffic."
+  description = "Region of the bucket, the function and its trigger. The workspace's region avoids cross-region traffic."
   type        = string
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
@@ -17,26 +17,26 @@ variable "region" {
 }
 
 variable "name" {
-  description = "Begins the name of everything that is created; change it to have a second installation in one project."
+  description = "Prefix of all resource names; change it for a second installation in the same project."
   type        = string
   default     = "order-tracking"
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{2,17}[a-z0-9]$", var.name))
-    error_message = "name must be 4 to 19 of a-z, 0-9 and -, so that the service accounts' names fit into 30."
+    error_message = "name must have 4 to 19 characters of a-z, 0-9 and -, so that the service accounts' names fit into 30."
   }
 }
 
 variable "bucket" {
-  description = "Name of the bucket that files are uploaded to; it is created."
+  description = "Name of the bucket for uploads; it is created."
   type        = string
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.bucket))
-    error_message = "bucket must be a bucket's name without gs:// and without a path."
+    error_message = "bucket must be a bucket name without gs:// and without a path."
   }
 }
 
 variable "source_prefix" {
-  description = "Where uploads arrive."
+  description = "Prefix for uploads."
   type        = string
   default     = "source/"
   validation {
@@ -46,7 +46,7 @@ variable "source_prefix" {
 }
 
 variable "archive_prefix" {
-  description = "Where merged files go."
+  description = "Prefix for merged files."
   type        = string
   default     = "archive/"
   validation {
@@ -56,7 +56,7 @@ variable "archive_prefix" {
 }
 
 variable "rejected_prefix" {
-  description = "Where rejected files and their reports go."
+  description = "Prefix for rejected files and their reports."
   type        = string
   default     = "rejected/"
   validation {
@@ -71,12 +71,12 @@ variable "uploaders" {
   default     = []
   validation {
     condition     = alltrue([for member in var.uploaders : can(regex("^(user|group|serviceAccount|principal|principalSet):.+$", member))])
-    error_message = "uploaders must be IAM members with their kind in front, for instance serviceAccount:shop@project.iam.gserviceaccount.com; the public (allUsers) is not accepted."
+    error_message = "uploaders must be IAM members with a type prefix, for example serviceAccount:shop@project.iam.gserviceaccount.com; the public (allUsers) is not accepted."
   }
 }
 
 variable "archive_nearline_days" {
-  description = "Days after which archived files go to the cheaper Nearline class."
+  description = "Days after which archived files move to the cheaper Nearline class."
   type        = number
   default     = 30
   validation {
@@ -86,12 +86,12 @@ variable "archive_nearline_days" {
 }
 
 variable "archive_delete_days" {
-  description = "Days after which archived files are deleted; they can be replayed only until then."
+  description = "Days after which archived files are deleted and can no longer be replayed."
   type        = number
   default     = 1095
   validation {
     condition     = var.archive_delete_days >= 60
-    error_message = "archive_delete_days must be at least 60: replay needs the files, and Nearline charges 30 days at least."
+    error_message = "archive_delete_days must be at least 60: replay needs the files, and Nearline charges for at least 30 days."
   }
 }
 
@@ -101,18 +101,18 @@ variable "rejected_delete_days" {
   default     = 90
   validation {
     condition     = var.rejected_delete_days >= 7
-    error_message = "rejected_delete_days must be at least 7: somebody has to read the report first."
+    error_message = "rejected_delete_days must be at least 7, so that there is time to read the reports."
   }
 }
 
 variable "sweep_schedule" {
-  description = "When the sweep looks at what is still in source/, as cron in UTC. Every 20 minutes or more often: it tells of runs that failed in the last 25."
+  description = "Cron schedule of the sweep, in UTC. It must run at least every 20 minutes, because it reports runs that failed in the last 25."
   type        = string
   default     = "*/10 * * * *"
 }
 
 variable "databricks_host" {
-  description = "Address of the workspace, https://....gcp.databricks.com."
+  description = "URL of the workspace, https://....gcp.databricks.com."
   type        = string
   validation {
     condition     = can(regex("^https://[^/]+$", var.databricks_host))
@@ -121,13 +121,13 @@ variable "databricks_host" {
 }
 
 variable "databricks_account_host" {
-  description = "Address of the account console."
+  description = "URL of the account console."
   type        = string
   default     = "https://accounts.gcp.databricks.com"
 }
 
 variable "databricks_account_id" {
-  description = "The Databricks account's id, as the account console shows it."
+  description = "Id of the Databricks account, shown in the account console."
   type        = string
   validation {
     condition     = can(regex("^[0-9a-f-]{36}$", var.databricks_account_id))
@@ -136,12 +136,12 @@ variable "databricks_account_id" {
 }
 
 variable "databricks_workspace_id" {
-  description = "The workspace's number, the o= in its address."
+  description = "Id of the workspace, the number after o= in its URL."
   type        = number
 }
 
 variable "databricks_login" {
-  description = "How the function logs in: federation (nothing secret) or secret (OAuth secret in Secret Manager)."
+  description = "How the function logs in to Databricks: federation (no secret) or secret (OAuth secret in Secret Manager)."
   type        = string
   default     = "federation"
   validation {
@@ -151,12 +151,12 @@ variable "databricks_login" {
 }
 
 variable "catalog" {
-  description = "Unity Catalog catalog of the tables; it must exist."
+  description = "Unity Catalog catalog for the tables; it must exist."
   type        = string
 }
 
 variable "deployers" {
-  description = "Who deploys the bundle, as users/NAME, groups/NAME or servicePrincipals/ID: they may have jobs run as the job's service principal."
+  description = "Who deploys the bundle, as users/NAME, groups/NAME or servicePrincipals/ID: they may deploy jobs that run as the job's service principal."
   type        = set(string)
   default     = []
   validation {

@@ -1,4 +1,4 @@
-# Step 1 of 3: everything that the job and the function need to be there before them.
+# Step 1 of 3: everything that must exist before the job and the function.
 terraform {
   required_version = ">= 1.9"
 
@@ -13,7 +13,7 @@ terraform {
     }
   }
 
-  # The bucket is given by the deploy step: terraform init -backend-config=bucket=STATE_BUCKET
+  # The deploy step sets the bucket: terraform init -backend-config=bucket=STATE_BUCKET
   backend "gcs" {
     prefix = "order-tracking/foundation"
   }
@@ -24,12 +24,12 @@ provider "google" {
   region  = var.region
 }
 
-# Unity Catalog objects live in the workspace's metastore ...
+# Unity Catalog objects belong to the workspace's metastore ...
 provider "databricks" {
   host = var.databricks_host
 }
 
-# ... service principals and federation policies in the account.
+# ... service principals and federation policies to the account.
 provider "databricks" {
   alias      = "account"
   host       = var.databricks_account_host

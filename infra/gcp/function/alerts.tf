@@ -1,5 +1,5 @@
-# What a person should get up for. Failed runs and a log that doesn't balance are Databricks' to know: the sweep asks and
-# tells of them in its log, some minutes after the bundle's own mails (alert_emails in infra/databricks/databricks.yml).
+# Alerts that need a person. Only Databricks knows about failed runs and a log that does not balance: the sweep queries
+# Databricks and logs them, a few minutes after the bundle's own mails (alert_emails in infra/databricks/databricks.yml).
 
 resource "google_monitoring_notification_channel" "email" {
   count = var.alert_email == "" ? 0 : 1
@@ -38,7 +38,7 @@ resource "google_monitoring_alert_policy" "function_errors" {
     }
   }
   documentation {
-    content = "Each line says what is out of reach (Cloud Storage, Databricks, Pub/Sub) or which setting is wrong. Events are delivered again for 24 hours and the sweep goes on after that: no file is lost. docs/deploy.md, When something is wrong."
+    content = "Each log line names the unavailable service (Cloud Storage, Databricks, Pub/Sub) or the wrong setting. Eventarc retries events for 24 hours, and the sweep takes over after that: no file is lost. docs/deploy.md, When something is wrong."
   }
 }
 
@@ -63,7 +63,7 @@ resource "google_monitoring_alert_policy" "rejected_files" {
     }
   }
   documentation {
-    content = "The report beside each file in rejected/ says which rows broke which rule; its sender mends it and uploads it again. docs/deploy.md, When something is wrong."
+    content = "The report next to each file in rejected/ lists the violations; the sender fixes the file and uploads it again. docs/deploy.md, When something is wrong."
   }
 }
 
@@ -81,7 +81,7 @@ resource "google_monitoring_alert_policy" "failed_runs" {
       threshold_value = 0
       duration        = "0s"
       aggregations {
-        # Longer than the sweep looks back: a run told twice is one incident.
+        # Longer than the sweep looks back, so that a run that is reported twice is one incident.
         alignment_period     = "1800s"
         per_series_aligner   = "ALIGN_SUM"
         cross_series_reducer = "REDUCE_SUM"
@@ -89,7 +89,7 @@ resource "google_monitoring_alert_policy" "failed_runs" {
     }
   }
   documentation {
-    content = "The sweep's log line names the run and begins what it raised; the run's page in Databricks has the rest. No file is lost: whatever a failed run leaves is taken by the next one. docs/deploy.md, When something is wrong."
+    content = "The sweep's log line names the run and its error; the run's page in Databricks has the details. No file is lost: the next run takes all files that a failed run leaves. docs/deploy.md, When something is wrong."
   }
 }
 
@@ -114,7 +114,7 @@ resource "google_monitoring_alert_policy" "unbalanced_log" {
     }
   }
   documentation {
-    content = "Everything is loaded and archived, but function and job counted different rows: a bug. The files are in orders_ingest_log where balanced = false; keep them. docs/deploy.md, When something is wrong."
+    content = "All files are loaded and archived, but function and job counted different numbers of rows, which is a bug. The files are in orders_ingest_log where balanced = false; keep them. docs/deploy.md, When something is wrong."
   }
 }
 
@@ -139,7 +139,7 @@ resource "google_monitoring_alert_policy" "oldest_in_source" {
     }
   }
   documentation {
-    content = "Runs fail or don't start, or a writer left an empty file behind. Look at the job's last runs first. docs/deploy.md, When something is wrong."
+    content = "Runs fail or don't start, or a writer left an empty file behind. Check the job's last runs first. docs/deploy.md, When something is wrong."
   }
 }
 
@@ -162,7 +162,7 @@ resource "google_monitoring_alert_policy" "no_sweep" {
     }
   }
   documentation {
-    content = "Nothing looks after missed events and failed runs now. Is the Cloud Scheduler job paused, does the sweep's function start? docs/deploy.md, When something is wrong."
+    content = "Nothing recovers from missed events and failed runs now. Check whether the Cloud Scheduler job is paused and whether the sweep function starts. docs/deploy.md, When something is wrong."
   }
 }
 
@@ -173,7 +173,7 @@ resource "google_monitoring_alert_policy" "outcomes_dead" {
   notification_channels = local.channels
   severity              = "WARNING"
   conditions {
-    display_name = "messages put aside"
+    display_name = "messages in the dead-letter subscription"
     condition_threshold {
       filter          = "metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${local.base.dead_subscription}\""
       comparison      = "COMPARISON_GT"
@@ -186,6 +186,6 @@ resource "google_monitoring_alert_policy" "outcomes_dead" {
     }
   }
   documentation {
-    content = "The messages are kept for a week in the dead-letter subscription. They only tell of outcomes; the tables are complete without them."
+    content = "The dead-letter subscription keeps the messages for a week. They only report outcomes; the tables are complete without them."
   }
 }

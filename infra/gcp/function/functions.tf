@@ -1,4 +1,4 @@
-# One upload, two functions: they differ in entry point and trigger. Their settings are functions/config.py's.
+# Two functions from the same source: they differ in entry point and trigger. functions/config.py reads their settings.
 
 resource "google_storage_bucket_object" "source" {
   bucket = local.base.upload_bucket
@@ -31,7 +31,7 @@ resource "google_cloudfunctions2_function" "intake" {
   project     = local.base.project_id
   location    = local.base.region
   name        = local.intake
-  description = "Judges every uploaded file, and has the job take those that pass"
+  description = "Validates each uploaded file and starts a Databricks run for the valid ones"
   labels      = local.labels
 
   build_config {
@@ -51,11 +51,11 @@ resource "google_cloudfunctions2_function" "intake" {
     service_account_email = local.base.function_account
     # Only Eventarc calls it.
     ingress_settings = "ALLOW_INTERNAL_ONLY"
-    # Validation streams, so memory doesn't grow with the file; SDKs take most of this.
+    # Validation streams the file, so memory does not grow with its size; the SDKs use most of it.
     available_memory = "1Gi"
     available_cpu    = "1"
     timeout_seconds  = 540
-    # Judging a file keeps a processor busy: two at once would only slow each other down.
+    # Validation is CPU-bound: two files at once would only slow each other down.
     max_instance_request_concurrency = 1
     max_instance_count               = var.max_instances
     environment_variables            = local.settings
@@ -75,7 +75,7 @@ resource "google_cloudfunctions2_function" "intake" {
     trigger_region        = local.base.region
     event_type            = "google.cloud.storage.object.v1.finalized"
     service_account_email = local.base.trigger_account
-    # Whatever is not the file's fault raises, and comes again for a day; after that the sweep has long taken over.
+    # Transient errors raise, and Eventarc retries the event for a day. The sweep takes over long before that.
     retry_policy = "RETRY_POLICY_RETRY"
     event_filters {
       attribute = "bucket"
@@ -88,7 +88,7 @@ resource "google_cloudfunctions2_function" "sweep" {
   project     = local.base.project_id
   location    = local.base.region
   name        = local.sweep
-  description = "Looks at what is still in source/ past its grace"
+  description = "Handles files that are still in source/ after the grace period"
   labels      = local.labels
 
   build_config {
@@ -130,7 +130,7 @@ resource "google_cloudfunctions2_function" "sweep" {
     event_type            = "google.cloud.pubsub.topic.v1.messagePublished"
     pubsub_topic          = local.base.sweep_topic
     service_account_email = local.base.trigger_account
-    # The next tick does the same, and more recently.
+    # No retry, because the next tick does the same.
     retry_policy = "RETRY_POLICY_DO_NOT_RETRY"
   }
 }

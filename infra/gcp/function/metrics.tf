@@ -1,4 +1,4 @@
-# Read off the function's log lines; tests/infra/gcp/test_observability.py holds the filters and the lines together.
+# Metrics from the function's log lines; tests/infra/gcp/test_observability.py checks that the filters match the lines.
 
 locals {
   our_lines = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"${local.intake}\" OR \"${local.sweep}\")"
@@ -7,7 +7,7 @@ locals {
 resource "google_logging_metric" "function_errors" {
   project     = local.base.project_id
   name        = "${local.base.name}/function-errors"
-  description = "Lines of severity ERROR or worse: trouble with the world, or a bug"
+  description = "Log lines with severity ERROR or higher: an unavailable dependency or a bug"
   filter      = "${local.our_lines} AND severity>=ERROR"
   metric_descriptor {
     metric_kind = "DELTA"
@@ -19,7 +19,7 @@ resource "google_logging_metric" "function_errors" {
 resource "google_logging_metric" "rejected_files" {
   project     = local.base.project_id
   name        = "${local.base.name}/rejected-files"
-  description = "Files that went to rejected/, by the rule they broke"
+  description = "Rejected files by violation code"
   filter      = "${local.our_lines} AND jsonPayload.message=~\"^rejected: \""
   label_extractors = {
     code = "EXTRACT(jsonPayload.code)"
@@ -38,7 +38,7 @@ resource "google_logging_metric" "rejected_files" {
 resource "google_logging_metric" "failed_runs" {
   project     = local.base.project_id
   name        = "${local.base.name}/failed-runs"
-  description = "Tellings of failed runs by the sweep; a new instance of it may tell a run again"
+  description = "Failed runs that the sweep reports; a new instance of the sweep may report a run again"
   filter      = "${local.our_lines} AND jsonPayload.message=~\"^run failed: \""
   metric_descriptor {
     metric_kind = "DELTA"
@@ -50,7 +50,7 @@ resource "google_logging_metric" "failed_runs" {
 resource "google_logging_metric" "unbalanced_log" {
   project     = local.base.project_id
   name        = "${local.base.name}/unbalanced-log"
-  description = "Tellings of runs that loaded everything and whose counts differ from the function's"
+  description = "Runs that loaded all files, but with other counts than the function's"
   filter      = "${local.our_lines} AND jsonPayload.message=~\"^log does not balance: \""
   metric_descriptor {
     metric_kind = "DELTA"
@@ -62,7 +62,7 @@ resource "google_logging_metric" "unbalanced_log" {
 resource "google_logging_metric" "oldest_in_source" {
   project         = local.base.project_id
   name            = "${local.base.name}/oldest-in-source"
-  description     = "Age of the oldest file in source/ past its grace, as each sweep found it; seconds"
+  description     = "Age in seconds of the oldest file in source/ after the grace period, measured by each sweep"
   filter          = "${local.our_lines} AND jsonPayload.message=\"swept\""
   value_extractor = "EXTRACT(jsonPayload.oldest_seconds)"
   metric_descriptor {
@@ -82,7 +82,7 @@ resource "google_logging_metric" "oldest_in_source" {
 resource "google_logging_metric" "sweeps" {
   project     = local.base.project_id
   name        = "${local.base.name}/sweeps"
-  description = "Sweeps that came to their end"
+  description = "Completed sweeps"
   filter      = "${local.our_lines} AND jsonPayload.message=\"swept\""
   metric_descriptor {
     metric_kind = "DELTA"

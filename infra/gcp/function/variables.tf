@@ -4,7 +4,7 @@ variable "state_bucket" {
 }
 
 variable "job_id" {
-  description = "Id of the Databricks job, as the bundle's deployment says it."
+  description = "Id of the Databricks job, from the bundle's deployment."
   type        = string
   validation {
     condition     = can(regex("^[1-9][0-9]*$", var.job_id))
@@ -13,22 +13,22 @@ variable "job_id" {
 }
 
 variable "source_archive" {
-  description = "Zip file with what .gcloudignore lets through; infra/deploy makes it."
+  description = "Zip file with the function's upload set; infra/deploy creates it."
   type        = string
 }
 
 variable "launch_window_seconds" {
-  description = "Uploads of this many seconds share one run."
+  description = "Uploads within this many seconds share one run."
   type        = number
   default     = 30
   validation {
     condition     = var.launch_window_seconds >= 1 && var.launch_window_seconds <= 55
-    error_message = "launch_window_seconds must be from 1 to 55: a run waits for the window's end at most a minute."
+    error_message = "launch_window_seconds must be from 1 to 55: a run waits at most a minute for the end of the window."
   }
 }
 
 variable "max_bad_row_ratio" {
-  description = "Share of bad rows above which a file is rejected as a whole."
+  description = "Share of bad rows above which the whole file is rejected."
   type        = number
   default     = 0.1
   validation {
@@ -38,17 +38,17 @@ variable "max_bad_row_ratio" {
 }
 
 variable "sweep_grace_seconds" {
-  description = "Age from which the sweep takes care of a file in source/."
+  description = "Age in seconds from which the sweep handles a file in source/."
   type        = number
   default     = 600
   validation {
     condition     = var.sweep_grace_seconds >= 60
-    error_message = "sweep_grace_seconds must be at least 60: younger files have their own event under way."
+    error_message = "sweep_grace_seconds must be at least 60: the events of younger files may still be pending."
   }
 }
 
 variable "max_instances" {
-  description = "How many files may be judged at the same time; the rest wait as undelivered events."
+  description = "How many files are validated at the same time; the others wait as undelivered events."
   type        = number
   default     = 20
   validation {
@@ -58,21 +58,21 @@ variable "max_instances" {
 }
 
 variable "alert_email" {
-  description = "Who is told; empty: alerts are only shown in the console."
+  description = "Email address for alerts; empty: alerts are only shown in the console."
   type        = string
   default     = ""
   validation {
     condition     = var.alert_email == "" || can(regex("^[^@ ]+@[^@ ]+$", var.alert_email))
-    error_message = "alert_email must be one address, or empty."
+    error_message = "alert_email must be one email address, or empty."
   }
 }
 
 variable "waiting_alert_seconds" {
-  description = "Age of the oldest file in source/ that calls somebody."
+  description = "Age in seconds of the oldest file in source/ that triggers an alert."
   type        = number
   default     = 3600
   validation {
     condition     = var.waiting_alert_seconds >= 900
-    error_message = "waiting_alert_seconds must be at least 900: below it a slow start of a run would call people."
+    error_message = "waiting_alert_seconds must be at least 900: otherwise a slow start of a run would trigger the alert."
   }
 }

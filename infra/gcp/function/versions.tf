@@ -1,4 +1,4 @@
-# Step 3 of 3: the function, its trigger, and what watches over it. Needs the job's id, so it comes after the bundle.
+# Step 3 of 3: the function, its triggers, metrics and alerts. It needs the job's id, so it comes after the bundle.
 terraform {
   required_version = ">= 1.9"
 
@@ -14,7 +14,7 @@ terraform {
   }
 }
 
-# Values made in step 1 are read from its state: there is no second place to keep them.
+# The outputs of step 1, read from its state.
 data "terraform_remote_state" "foundation" {
   backend = "gcs"
   config = {

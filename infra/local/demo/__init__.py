@@ -1,1 +1,1 @@
-"""`python -m infra.local.demo`: several days of order tracking through the whole path, checked row by row."""
+"""`python -m infra.local.demo`: load several days of order tracking through the whole pipeline and check every row."""

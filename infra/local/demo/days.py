@@ -1,4 +1,4 @@
-"""The demo's files: some days of a parcel service, the same on every machine, with the troubles of real life among them."""
+"""The demo's files: several days of a parcel service, identical on every machine, with the problems of real life."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-COLUMNS = (
-    "order_num",
-    "tracking_num",
-    "pck_recieved_date",
-    "package_deliver_date",
-    "status",
-    "address",
-    "last_update_timestamp",
-)
+from infra.local.demo.expected import COLUMNS
+
 LIFECYCLE = ("order placed", "pending", "processing", "shipped", "in transit", "delivered")
 STREETS = ("Main St", "Zimmerstraße", "Rue de l'Église", "Østergade", "Calle Mayor", "桜通り", "Elm Ave", "ul. Długa")
 TOWNS = ("Springfield", "Köln", "Besançon", "Århus", "Logroño", "名古屋", "Łódź")
@@ -26,7 +19,7 @@ SEED = 20260105
 
 @dataclass(frozen=True)
 class Upload:
-    """One upload. ``expected``: its outcome, or None where that depends on timing. ``events``: times its event comes."""
+    """One upload. ``expected``: its outcome, None if that depends on timing. ``events``: how often its event is sent."""
 
     name: str
     content: bytes
@@ -37,7 +30,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Parcel:
-    """One row as the sending system knows it: its last update at ``at`` (UTC)."""
+    """One row in the sending system, last updated at ``at`` (UTC)."""
 
     order: str
     tracking: str
@@ -49,7 +42,7 @@ class Parcel:
 
 
 def waves(new_a_day: int = 2500) -> list[list[Upload]]:
-    """Two waves of uploads; the second is uploaded when the first has been merged. About 6 * ``new_a_day`` rows in all."""
+    """Two waves of uploads; the second starts when the first is merged. About 6 * ``new_a_day`` rows in total."""
     rng = random.Random(SEED)  # noqa: S311 - made-up parcels, the same every time
     days = _days(rng, new_a_day, 5)
     monday, tuesday, wednesday, thursday, friday = (rows for _, rows in days)
@@ -58,8 +51,8 @@ def waves(new_a_day: int = 2500) -> list[list[Upload]]:
     thursday_bytes = _csv(thursday, COLUMNS)
     first = [
         Upload(names[0], _csv(monday[: len(monday) // 2], COLUMNS), "half of Monday, overwritten", None),
-        Upload(names[0], _csv(monday, COLUMNS), "Monday, whole"),
-        Upload(names[2], _csv(wednesday, COLUMNS), "Wednesday, its event three times", events=3),
+        Upload(names[0], _csv(monday, COLUMNS), "Monday, complete"),
+        Upload(names[2], _csv(wednesday, COLUMNS), "Wednesday, with its event sent three times", events=3),
         Upload(names[3], header + thursday_bytes.partition(b"\n")[2], "Thursday with a broken header", "rejected"),
         Upload(names[4], _spreadsheet(rng), "a renamed spreadsheet", "rejected"),
     ]
@@ -67,20 +60,20 @@ def waves(new_a_day: int = 2500) -> list[list[Upload]]:
     second = [
         Upload(names[1], _csv(tuesday, reordered, "\r\n"), "Tuesday, a day late; CRLF"),
         Upload(names[2], _csv(_corrected(rng, wednesday), COLUMNS), "Wednesday again, corrected"),
-        Upload(names[3], thursday_bytes, "Thursday, mended"),
+        Upload(names[3], thursday_bytes, "Thursday, fixed"),
         Upload(names[4], _csv(friday, COLUMNS, spoil=_spoiler(rng)), "Friday, one row in twenty bad"),
     ]
     return [first, second]
 
 
 def _days(rng: random.Random, new_a_day: int, count: int) -> list[tuple[date, list[Parcel]]]:
-    """Each day: parcels under way move on by a step, and new ones come in."""
+    """On each day, some parcels advance in their lifecycle and new ones arrive."""
     under_way: list[Parcel] = []
     days = []
     for number in range(count):
         day = FIRST_DAY + timedelta(days=number)
         moving = rng.sample(under_way, min(len(under_way), new_a_day // 2))
-        updates = [_moved_on(rng, parcel, day) for parcel in moving]
+        updates = [_advanced(rng, parcel, day) for parcel in moving]
         arrivals = [_new(rng, day, number * new_a_day + i) for i in range(new_a_day)]
         latest = {parcel.tracking: parcel for parcel in under_way + updates + arrivals}
         under_way = [parcel for parcel in latest.values() if parcel.status not in ("delivered", "canceled")]
@@ -93,7 +86,7 @@ def _days(rng: random.Random, new_a_day: int, count: int) -> list[tuple[date, li
 def _new(rng: random.Random, day: date, number: int) -> Parcel:
     address = f"{rng.randint(1, 400)} {rng.choice(STREETS)}, {rng.choice(TOWNS)}"
     if number % 97 == 0:
-        address = address.replace(", ", '\nc/o "Smith & Sons"\n')  # a quoted field over three lines
+        address = address.replace(", ", '\nc/o "Smith & Sons"\n')  # a quoted field with line breaks
     return Parcel(
         order=f"ORD-{number // 2:07d}",
         tracking=f"TRK{number:09d}",
@@ -105,7 +98,7 @@ def _new(rng: random.Random, day: date, number: int) -> Parcel:
     )
 
 
-def _moved_on(rng: random.Random, parcel: Parcel, day: date) -> Parcel:
+def _advanced(rng: random.Random, parcel: Parcel, day: date) -> Parcel:
     if rng.random() < 0.03:
         return replace(parcel, status="canceled", at=_moment(rng, day))
     steps = rng.choice((1, 1, 2))
@@ -124,11 +117,11 @@ def _moment(rng: random.Random, day: date) -> datetime:
 
 
 def _corrected(rng: random.Random, rows: Sequence[Parcel]) -> list[Parcel]:
-    """The second edition of a day: some rows amended in the evening, some left out, some unchanged."""
+    """The second edition of a day: some rows are corrected in the evening, some are missing, some are unchanged."""
     edition = []
     for parcel in rows:
         if rng.random() < 0.1:
-            continue  # left out: what the first edition said stays
+            continue  # missing: the row of the first edition stays
         amended = rng.random() < 0.2
         edition.append(replace(parcel, address="corrected, " + parcel.address, at=_evening(parcel)) if amended else parcel)
     return edition
@@ -142,7 +135,7 @@ Spoil = Callable[[int, dict[str, str]], dict[str, str]]
 
 
 def _spoiler(rng: random.Random) -> Spoil:
-    """Spoils about every twentieth row, each time in another way."""
+    """Make about every twentieth row invalid, in alternating ways."""
     ways: list[dict[str, str]] = [
         {"status": "on its way"},
         {"tracking_num": ""},
@@ -168,7 +161,7 @@ def _csv(rows: Sequence[Parcel], columns: Sequence[str], end: str = "\n", spoil:
 
 
 def _fields(number: int, parcel: Parcel) -> dict[str, str]:
-    """As different senders write the same things."""
+    """The fields in the different spellings that senders use."""
     spellings = (str.upper, str, str, str.title, lambda status: status.replace(" ", "_"))
     stamps = (
         f"{parcel.at}",

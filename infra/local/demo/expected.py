@@ -1,7 +1,7 @@
-"""What the target must hold, worked out anew from the bytes of the merged files with Python's csv module.
+"""The expected target, computed from the bytes of the merged files with Python's csv module.
 
-On purpose shares nothing with the contract that function and job use: two readings that agree row by row are worth more
-than one. It need not be fast, and covers what the demo's files contain.
+It deliberately shares no code with the contract that function and job use: two independent readings that agree on every
+row prove more than one. It need not be fast, and covers only what the demo's files contain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def expected_target(files: Iterable[tuple[bytes, datetime]]) -> dict[str, Row]:
-    """tracking_num -> row. ``files``: content and arrival (aware) of every merged file, in any order."""
+    """tracking_num -> row. ``files``: content and arrival (with time zone) of each merged file, in any order."""
     target: dict[str, Row] = {}
     for content, arrival in files:
         for fields in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")):
@@ -43,7 +43,7 @@ def expected_target(files: Iterable[tuple[bytes, datetime]]) -> dict[str, Row]:
 
 
 def read_row(fields: dict[str, str], arrival: datetime) -> Row | None:
-    """The row's values; None where it breaks a rule."""
+    """The row's values; None if it violates the contract."""
     text = {name: fields[name].strip() for name in COLUMNS}
     status = re.sub(r"[\s_-]+", " ", text["status"].lower()).replace("cancelled", "canceled")
     try:
@@ -60,7 +60,7 @@ def read_row(fields: dict[str, str], arrival: datetime) -> Row | None:
 
 
 def newness(row: Row) -> tuple[datetime, int, str, str, str, str]:
-    """Of two rows of one parcel the one with the larger value wins. Missing is lowest: an empty text."""
+    """Sort key: of two rows with the same tracking_num, the larger one wins. A missing value is lowest."""
     order, _, received, delivered, status, address, at = row
     return at, RANKS[status], order, str(received or ""), str(delivered or ""), address or ""
 

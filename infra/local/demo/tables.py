@@ -1,4 +1,4 @@
-"""The real Delta tables, read beside Spark with delta-rs, as any other reader would."""
+"""Read the Delta tables with delta-rs, like any reader other than Spark."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from infra.local.demo.expected import COLUMNS, Row
 
 
 def read_table(warehouse: Path, table: str, columns: str = "*") -> list[dict[str, Any]]:
-    """Rows of a table of the warehouse; none where the table isn't there yet. ``columns`` is SQL."""
+    """The rows of a table; empty if the table does not exist yet. ``columns`` is SQL."""
     import pyarrow as pa
     from deltalake import DeltaTable, QueryBuilder
 
     folder = warehouse / table
     if not DeltaTable.is_deltatable(str(folder)):
         return []
-    # Through the query engine: it knows deletion vectors, which to_pyarrow_table refuses.
+    # With the query engine, because to_pyarrow_table does not support deletion vectors.
     batches = QueryBuilder().register(table, DeltaTable(str(folder))).execute(f"SELECT {columns} FROM {table}")  # noqa: S608
     rows: list[dict[str, Any]] = pa.table(batches.read_all()).to_pylist()
     return rows
 
 
 def target_rows(warehouse: Path) -> list[Row]:
-    """The seven columns of every row of the target, in the contract's order."""
+    """The seven columns of all target rows, in the contract's order."""
     rows = read_table(warehouse, "orders_target", ", ".join(COLUMNS))
     return [tuple(row[name] for name in COLUMNS) for row in rows]  # type: ignore[misc]

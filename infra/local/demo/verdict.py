@@ -1,4 +1,4 @@
-"""How the demo ended, read from where it counts: the ingest log, the target and the bucket."""
+"""The result of the demo, read from the ingest log, the target and the bucket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN_DIFFERENCES = 5
 
 @dataclass(frozen=True)
 class Sent:
-    """One upload as it was made; ``arrived`` is aware."""
+    """One completed upload; ``arrived`` has a time zone."""
 
     upload: Upload
     uploaded: Uploaded
@@ -32,8 +32,8 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What became of one upload. ``counts`` is its line of the ingest log, empty where it has none."""
+class Result:
+    """The result of one upload. ``counts`` is its row of the ingest log, empty if it has none."""
 
     sent: Sent
     outcome: str
@@ -43,91 +43,91 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class KeyHistory:
-    """``faults`` in words, empty where all is as it should be. ``matching`` of ``expected`` rows agree."""
+class Verdict:
+    """``problems`` is empty if everything is correct. ``matching`` of ``expected`` rows agree."""
 
-    endings: Sequence[Ending]
+    outcomes: Sequence[Result]
     statuses: Mapping[str, int]
     expected: int
     matching: int
     bad_rows: int
-    faults: Sequence[str]
+    problems: Sequence[str]
 
 
-def judge(sent: Sequence[Sent], client: storage.Client, bucket: str, warehouse: Path) -> KeyHistory:
-    """Read everything and compare."""
+def check_outcomes(sent: Sequence[Sent], client: storage.Client, bucket: str, warehouse: Path) -> Verdict:
+    """Read all results and compare them with the expected ones."""
     objects = {blob.name for blob in client.list_blobs(bucket)}
     log = {line["file_id"]: line for line in read_table(warehouse, "orders_ingest_log")}
-    endings = [_ending(one, log, objects, client) for one in sent]
+    results = [_result(one, log, objects, client) for one in sent]
     rows = target_rows(warehouse)
-    merged = [(e.sent.upload.content, e.sent.arrived) for e in endings if e.outcome == "merged"]
+    merged = [(e.sent.upload.content, e.sent.arrived) for e in results if e.outcome == "merged"]
     expected = expected_target(merged)
     bad_rows = len(read_table(warehouse, "orders_rejected_rows", "file_id"))
-    faults = [*_wrong_endings(endings, objects), *_uneven(endings, bad_rows), *_differences(rows, expected)]
-    return KeyHistory(
-        endings=endings,
+    problems = [*_wrong_outcomes(results, objects), *_unbalanced(results, bad_rows), *_differences(rows, expected)]
+    return Verdict(
+        outcomes=results,
         statuses=Counter(row[4] for row in rows),
         expected=len(expected),
         matching=sum(expected.get(row[1]) == row for row in rows),
         bad_rows=bad_rows,
-        faults=faults,
+        problems=problems,
     )
 
 
-def _ending(sent: Sent, log: Mapping[str, Mapping[str, Any]], objects: set[str], client: storage.Client) -> Ending:
+def _result(sent: Sent, log: Mapping[str, Mapping[str, Any]], objects: set[str], client: storage.Client) -> Result:
     uploaded = sent.uploaded
     line = log.get(uploaded.file_id, {})
-    # The generation is part of every name that a file goes to.
-    layout = sorted(name for name in objects if f".{uploaded.generation}" in name and not name.endswith(".report.json"))
-    where = ", ".join(layout)
+    # Names in archive/ and rejected/ contain the generation.
+    locations = sorted(name for name in objects if f".{uploaded.generation}" in name and not name.endswith(".report.json"))
+    where = ", ".join(locations)
     if line:
-        return Ending(sent, str(line["outcome"]), where, str(line["reason"] or ""), line)
+        return Result(sent, str(line["outcome"]), where, str(line["reason"] or ""), line)
     report = f"{where}.report.json"
     if report in objects:
-        found = json.loads(client.bucket(uploaded.bucket).blob(report).download_as_bytes())
-        return Ending(sent, "rejected", where, found["violations"][0]["message"])
-    return Ending(sent, OVERWRITTEN if not where else "unknown", where)
+        content = json.loads(client.bucket(uploaded.bucket).blob(report).download_as_bytes())
+        return Result(sent, "rejected", where, content["violations"][0]["message"])
+    return Result(sent, OVERWRITTEN if not where else "unknown", where)
 
 
-def _wrong_endings(endings: Sequence[Ending], objects: set[str]) -> list[str]:
-    faults = [f"{name} is still there" for name in sorted(objects) if name.startswith(PREFIX)]
-    for ending in endings:
-        wanted = ending.sent.upload.expected
+def _wrong_outcomes(results: Sequence[Result], objects: set[str]) -> list[str]:
+    problems = [f"{name} is still in the bucket" for name in sorted(objects) if name.startswith(PREFIX)]
+    for result in results:
+        wanted = result.sent.upload.expected
         allowed = (wanted,) if wanted else ("merged", "superseded", OVERWRITTEN)
-        name = ending.sent.uploaded.file_id
-        if ending.outcome not in allowed:
-            faults.append(f"{name} ended as {ending.outcome}, expected {' or '.join(allowed)}")
-        folder = {"merged": "archive/", "rejected": "rejected/"}.get(ending.outcome, "")
-        if wanted and not ending.where.startswith(folder):
-            faults.append(f"{name} was {ending.outcome} but isn't in {folder}")
-    return faults
+        name = result.sent.uploaded.file_id
+        if result.outcome not in allowed:
+            problems.append(f"{name} was {result.outcome}, expected {' or '.join(allowed)}")
+        folder = {"merged": "archive/", "rejected": "rejected/"}.get(result.outcome, "")
+        if wanted and not result.where.startswith(folder):
+            problems.append(f"{name} was {result.outcome} but is not in {folder}")
+    return problems
 
 
-def _uneven(endings: Sequence[Ending], bad_rows: int) -> list[str]:
-    """Every row of a merged file must be accounted for."""
-    faults = []
-    merged = [e for e in endings if e.outcome == "merged"]
-    for ending in merged:
-        line = ending.counts
+def _unbalanced(results: Sequence[Result], bad_rows: int) -> list[str]:
+    """The log must account for every row of a merged file."""
+    problems = []
+    merged = [e for e in results if e.outcome == "merged"]
+    for result in merged:
+        line = result.counts
         parts = sum(line[name] for name in ("inserted", "updated", "outranked", "rejected_rows"))
         if line["rows"] != parts or line["balanced"] is False:
-            faults.append(
-                f"{ending.sent.uploaded.file_id}: the log's counts don't add up ({line['rows']} rows, {parts} told)"
+            problems.append(
+                f"{result.sent.uploaded.file_id}: the log's counts don't balance ({line['rows']} rows, {parts} counted)"
             )
     logged = sum(e.counts["rejected_rows"] for e in merged)
     if logged != bad_rows:
-        faults.append(f"{bad_rows} bad rows were set aside, the log says {logged}")
-    return faults
+        problems.append(f"{bad_rows} bad rows are quarantined, but the log counts {logged}")
+    return problems
 
 
 def _differences(rows: Sequence[Row], expected: Mapping[str, Row]) -> list[str]:
     actual = {row[1]: row for row in rows}
-    faults = [f"the target has {len(rows)} rows for {len(actual)} tracking numbers"] if len(rows) != len(actual) else []
+    problems = [f"the target has {len(rows)} rows for {len(actual)} tracking numbers"] if len(rows) != len(actual) else []
     if not expected:
-        faults.append("nothing was merged")
+        problems.append("nothing was merged")
     wrong = sorted(key for key in expected.keys() | actual.keys() if expected.get(key) != actual.get(key))
     for key in wrong[:SHOWN_DIFFERENCES]:
-        faults.append(f"{key}: expected {expected.get(key)}, the target has {actual.get(key)}")
+        problems.append(f"{key}: expected {expected.get(key)}, the target has {actual.get(key)}")
     if len(wrong) > SHOWN_DIFFERENCES:
-        faults.append(f"… and {len(wrong) - SHOWN_DIFFERENCES} more rows differ")
-    return faults
+        problems.append(f"… and {len(wrong) - SHOWN_DIFFERENCES} more rows differ")
+    return problems

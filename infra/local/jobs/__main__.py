@@ -1,9 +1,8 @@
-"""`python -m infra.local.jobs`: options, the checks before anything is started, and the server."""
+"""`python -m infra.local.jobs`: parse the options, check them before anything starts, and run the server."""
 
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from infra.local.jobs.locking import try_lock
 from infra.local.jobs.login import LoginRules
 from infra.local.jobs.server import JobsServer, ServerOptions, UvicornServer
 from infra.local.jobs.wheel import WheelError
+from infra.local.listening import PortUnavailable, listen
 
 FOLDER = click.Path(path_type=Path)
 
@@ -32,36 +32,24 @@ def pairs(values: tuple[str, ...], option: str, separator: str = "=") -> dict[st
     return {name: text for name, _, text in (value.partition(separator) for value in values)}
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """The listening socket, taken before the long work so that two servers don't find out after it."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        raise fail(f"port {port} on {host} can't be used ({error.strerror}); choose another with --port") from None
-    return listener
-
-
 @click.command()
-@click.option("--port", type=int, required=True, help="0 takes a free one.")
-@click.option("--data-dir", type=FOLDER, required=True, help="State and logs of the runs; kept over restarts.")
+@click.option("--port", type=int, required=True, help="Port to listen on; 0 picks a free port.")
+@click.option("--data-dir", type=FOLDER, required=True, help="Folder for state and run logs; kept across restarts.")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--bundle", type=FOLDER, default=DEFAULT_BUNDLE, help="The bundle's folder.")
-@click.option("--target", default="local", show_default=True, help="The bundle's target.")
-@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the bundle.")
+@click.option("--bundle", type=FOLDER, default=DEFAULT_BUNDLE, help="Bundle folder.")
+@click.option("--target", default="local", show_default=True, help="Bundle target.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Bundle variable; may be repeated.")
 @click.option("--wheel", type=FOLDER, help="Use this wheel instead of building the bundle's.")
-@click.option("--env-cache", type=FOLDER, default=DEFAULT_CACHE, help="Where the wheel's environments are kept.")
-@click.option("--run-env", multiple=True, metavar="NAME=VALUE", help="An environment variable for the runs.")
-@click.option("--token", "tokens", multiple=True, default=("local",), show_default=True, help="Accepted as bearer.")
+@click.option("--env-cache", type=FOLDER, default=DEFAULT_CACHE, help="Folder for the wheel's environments.")
+@click.option("--run-env", multiple=True, metavar="NAME=VALUE", help="Environment variable for the runs; may be repeated.")
+@click.option("--token", "tokens", multiple=True, default=("local",), show_default=True, help="Accepted bearer token.")
 @click.option("--client", "clients", multiple=True, metavar="ID:SECRET", help="Accepted OAuth client credentials.")
-@click.option("--federation-audience", "audiences", multiple=True, help="Turns token exchange on, for this audience.")
+@click.option("--federation-audience", "audiences", multiple=True, help="Enable token exchange for this audience.")
 @click.option("--federation-issuer", default="", help="Required `iss` of the exchanged token.")
 @click.option("--federation-subject", default="", help="Required `sub` of the exchanged token.")
-@click.option("--federation-client-id", default="", help="Required client_id of the exchange.")
-@click.option("--token-lifetime", type=int, default=3600, show_default=True, help="Seconds an issued token is good.")
-@click.option("--queue-timeout", type=float, default=48 * 3600.0, show_default=True, help="Seconds a run may queue.")
+@click.option("--federation-client-id", default="", help="Required `client_id` of the exchange.")
+@click.option("--token-lifetime", type=int, default=3600, show_default=True, help="Lifetime of an issued token in seconds.")
+@click.option("--queue-timeout", type=float, default=48 * 3600.0, show_default=True, help="Seconds that a run may queue.")
 def main(
     port: int,
     data_dir: Path,
@@ -81,14 +69,17 @@ def main(
     token_lifetime: int,
     queue_timeout: float,
 ) -> None:
-    """Runs the jobs of a Databricks bundle on this machine, behind the real Jobs API.
+    """Run the jobs of a Databricks bundle on this machine, behind the real Jobs API.
 
-    Prints one line, `ready http://HOST:PORT job_id=N …`, when it serves; runs until Ctrl-C or SIGTERM.
+    Prints `ready http://HOST:PORT job_id=N …` when the server is up, and runs until Ctrl-C or SIGTERM.
     """
-    # uvicorn raises the signal that ended it once more when it is done; a clean stop must not look like a death.
+    # uvicorn raises the signal again after its shutdown; exit with status 0 instead of dying from the signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    listener = bind(host, port)
+    try:
+        listener = listen(host, port)
+    except PortUnavailable as error:
+        raise fail(str(error)) from None
     lock = try_lock(data_dir / "lock")
     if lock is None:
         raise fail(f"a jobs server is already running on {data_dir}; stop it, or choose another --data-dir")
@@ -113,7 +104,7 @@ def main(
 
 
 def ready_line(address: str, bundle: Bundle) -> str:
-    """The first job's id as job_id, and every job's by its key."""
+    """Names the first job's id as job_id, and each job's id by its key."""
     named = " ".join(f"job.{job.key}={job.job_id}" for job in bundle.jobs)
     first = f"job_id={bundle.jobs[0].job_id} " if bundle.jobs else ""
     return f"ready {address} {first}{named}".rstrip()

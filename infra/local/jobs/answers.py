@@ -1,4 +1,4 @@
-"""How the real API refuses: an HTTP status, an error code, a message."""
+"""Error responses as in the real API: an HTTP status, an error code and a message."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def answer_unknown_path(request: Request, _error: Exception) -> Response:
 
 
 FAULT_CODES = {
-    429: ("REQUEST_LIMIT_EXCEEDED", "Too many requests (a fault that was ordered)"),
-    500: ("INTERNAL_ERROR", "Internal error (a fault that was ordered)"),
-    503: ("TEMPORARILY_UNAVAILABLE", "Temporarily unavailable (a fault that was ordered)"),
-    504: ("DEADLINE_EXCEEDED", "Deadline exceeded (a fault that was ordered)"),
+    429: ("REQUEST_LIMIT_EXCEEDED", "Too many requests (injected fault)"),
+    500: ("INTERNAL_ERROR", "Internal error (injected fault)"),
+    503: ("TEMPORARILY_UNAVAILABLE", "Temporarily unavailable (injected fault)"),
+    504: ("DEADLINE_EXCEEDED", "Deadline exceeded (injected fault)"),
 }
 
 
 def fault_body(status: int) -> dict[str, Any]:
-    code, message = FAULT_CODES.get(status, ("UNKNOWN", f"Status {status} (a fault that was ordered)"))
+    code, message = FAULT_CODES.get(status, ("UNKNOWN", f"Status {status} (injected fault)"))
     return {"error_code": code, "message": message}

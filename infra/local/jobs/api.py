@@ -1,4 +1,4 @@
-"""The Jobs API, versions 2.1 and 2.2, as far as its clients here use it."""
+"""The part of the Jobs API, versions 2.1 and 2.2, that our clients use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ class JobsApi:
             ("GET", "runs/get", self.get_run),
             ("GET", "runs/get-output", self.get_output),
             ("POST", "runs/cancel", self.cancel_run),
-            ("POST", "runs/cancel-all", self.cancel_all),
             ("POST", "runs/delete", self.delete_run),
         ]
         return [
@@ -55,7 +54,7 @@ class JobsApi:
 
     def _endpoint(self, answer: Callable[[Request, dict[str, Any]], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            # The body first: from here to the answer nothing is awaited, so no other request comes in between.
+            # Read the body first: nothing is awaited between here and the response, so requests can't interleave.
             body = await request.body()
             self._login.require(request)
             fields: Any = dict(request.query_params)
@@ -92,7 +91,7 @@ class JobsApi:
     def get_job(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
         return job_json(self._job(number(fields, "job_id")))
 
-    # --- starting
+    # --- runs
 
     def run_now(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
         job = self._job(number(fields, "job_id"))
@@ -108,15 +107,13 @@ class JobsApi:
         return {"run_id": run.run_id, "number_in_job": run.run_id}
 
     def _known(self, token: Any) -> Run | None:
-        """The run of a token, however it ended."""
+        """The run that has this token, even if it has ended."""
         if not isinstance(token, str) or len(token) > MAX_TOKEN:
             raise invalid(f"The idempotency token must have at most {MAX_TOKEN} characters.")
         run = self._store.run_of_token(token)
         if run is not None and run.deleted:
             raise invalid(f"The run with the idempotency token {token} has been deleted.")
         return run
-
-    # --- runs
 
     def list_runs(self, request: Request, fields: dict[str, Any]) -> dict[str, Any]:
         active, completed = (fields.get(name) == "true" for name in ("active_only", "completed_only"))
@@ -146,7 +143,7 @@ class JobsApi:
         return self._run_json(request, run)
 
     def get_output(self, request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        """Of a task's run, or of a job's run that has one task only, as the platform allows."""
+        """The output of a task run, or of a job run with only one task, as on the platform."""
         run, attempt = self._run_or_attempt(fields)
         attempts = self._store.attempts(run.run_id)
         if attempt is None and len({item.task_key for item in attempts}) > 1:
@@ -155,7 +152,7 @@ class JobsApi:
                 " Please retrieve the output of each individual task run instead."
             )
         attempt = attempt or (attempts[-1] if attempts else None)
-        logs, truncated = self._logs(run.run_id)
+        logs, truncated = self._execution.log_tail(run.run_id, MAX_LOG_BYTES)
         answer = {"metadata": self._run_json(request, run), "logs": logs, "logs_truncated": truncated}
         error = attempt.error if attempt else ""
         if not error and run.result not in (None, "SUCCESS"):
@@ -170,15 +167,6 @@ class JobsApi:
         self._scheduler.cancel(self._run(number(fields, "run_id")))
         return {}
 
-    def cancel_all(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        job_id = number(fields, "job_id", None)
-        if job_id is None and not fields.get("all_queued_runs"):
-            raise invalid("job_id or all_queued_runs must be specified.")
-        for run in self._store.runs(RunFilter(job_id=job_id, active_only=True), limit=1_000_000):
-            if run.state == "QUEUED" or not fields.get("all_queued_runs"):
-                self._scheduler.cancel(run)
-        return {}
-
     def delete_run(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
         run = self._run(number(fields, "run_id"))
         if run.active:
@@ -186,7 +174,7 @@ class JobsApi:
         self._store.update_run(run.run_id, deleted=True)
         return {}
 
-    # --- finding
+    # --- lookup
 
     def _job(self, job_id: int) -> Job:
         if job_id not in self._jobs:
@@ -197,8 +185,8 @@ class JobsApi:
         try:
             run = self._store.run(run_id)
         except KeyError:
-            run = None  # type: ignore[assignment]
-        if run is None or run.deleted:
+            raise invalid(f"Run {run_id} does not exist.") from None
+        if run.deleted:
             raise invalid(f"Run {run_id} does not exist.")
         return run
 
@@ -216,13 +204,3 @@ class JobsApi:
 
     def _page_url(self, request: Request, run: Run) -> str:
         return f"{request.base_url}run/{run.run_id}"
-
-    def _logs(self, run_id: int) -> tuple[str, bool]:
-        """The last of what the run printed, and whether that is not all."""
-        try:
-            with self._execution.log_file(run_id).open("rb") as handle:
-                size = handle.seek(0, 2)
-                handle.seek(max(0, size - MAX_LOG_BYTES))
-                return handle.read().decode("utf-8", "replace"), size > MAX_LOG_BYTES
-        except OSError:
-            return "", False

@@ -1,7 +1,7 @@
-"""Reads a Databricks Asset Bundle as the CLI would: includes, variables, target overrides. Purely reading.
+"""Load a Databricks Asset Bundle as the CLI does: includes, variables and target overrides.
 
-What only a workspace knows (`${workspace...}`, lookups) stays unresolved, and that is an error only where a
-job's parameters need it.
+References that only a workspace can resolve (`${workspace...}`, lookups) stay as they are. That is an error only if
+a job's parameters need them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from infra.local.jobs.job import BundleError, Job, read_job
 from infra.local.jobs.substitution import substitute
 
-# How the CLI merges lists of a target's override into the resource: by this field, not by position.
+# The CLI merges the lists of a target override by these fields, not by position.
 LIST_KEYS = {
     "tasks": "task_key",
     "parameters": "name",
@@ -34,7 +34,7 @@ class Bundle:
 
 
 def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, str] | None = None) -> Bundle:
-    """The bundle in folder `root`, for one target (the default one if not said). Raises BundleError."""
+    """Load the bundle in folder `root` for one target (None: the default target). Raises BundleError."""
     document = _read_with_includes(root)
     target, overrides = _choose_target(document, target)
     known = _known_references(document, target, overrides, variables or {})
@@ -57,7 +57,7 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
 def _read_with_includes(root: Path) -> dict[str, Any]:
     main = next((root / name for name in ("databricks.yml", "databricks.yaml") if (root / name).is_file()), None)
     if main is None:
-        raise BundleError(f"no databricks.yml in {root}; give the bundle's folder with --bundle")
+        raise BundleError(f"no databricks.yml in {root}; set the bundle folder with --bundle")
     document = _read_yaml(main)
     for pattern in document.get("include") or []:
         for path in sorted(root.glob(pattern)):
@@ -69,9 +69,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
-        raise BundleError(f"{path} is not YAML: {error}") from None
+        raise BundleError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(loaded, dict):
-        raise BundleError(f"{path} has no settings in it")
+        raise BundleError(f"{path} contains no settings")
     return loaded
 
 
@@ -81,7 +81,7 @@ def _choose_target(document: dict[str, Any], wanted: str | None) -> tuple[str, d
         defaults = [name for name, target in targets.items() if (target or {}).get("default")]
         wanted = defaults[0] if defaults else next(iter(targets), "default")
     if targets and wanted not in targets:
-        raise BundleError(f"the bundle has no target {wanted!r}; it has {', '.join(targets)}")
+        raise BundleError(f"the bundle has no target {wanted!r}; its targets: {', '.join(targets)}")
     return wanted, targets.get(wanted) or {}
 
 
@@ -91,7 +91,7 @@ def _known_references(
     declared: dict[str, Any] = document.get("variables") or {}
     unknown = [name for name in given if name not in declared]
     if unknown:
-        raise BundleError(f"the bundle has no variable {unknown[0]!r}; it has {', '.join(declared)}")
+        raise BundleError(f"the bundle has no variable {unknown[0]!r}; its variables: {', '.join(declared)}")
     known: dict[str, Any] = {"bundle.target": target}
     known.update({f"bundle.{name}": value for name, value in (document.get("bundle") or {}).items()})
     for name, declaration in declared.items():

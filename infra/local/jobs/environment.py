@@ -1,9 +1,9 @@
 """The environment that runs the wheel, and nothing else: what is missing in the wheel is missing here.
 
-Two layers, both complete before anybody uses them and never changed afterwards, so that servers started at the
-same time, or with different wheels, can't pull the ground from under each other's runs:
+Two layers, both complete before they are used and never changed afterwards, so that servers started at the same
+time, or with different wheels, can't break each other's runs:
 
-    CACHE/deps/<hash of what the wheel requires, and of the Python>/    pip's work, shared by every such wheel
+    CACHE/deps/<hash of what the wheel requires, and of the Python>/    the dependencies, shared by every such wheel
     CACHE/envs/<hash of that and of the wheel's content>/               the wheel alone; sees only its layer of deps
 
 `python -m infra.local.jobs.environment` prepares both ahead (pyspark alone is 400 MB).
@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import sysconfig
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from infra.local.installer import InstallError, install
 from infra.local.jobs.bundle import Bundle, load_bundle
 from infra.local.jobs.job import BundleError
 from infra.local.jobs.locking import locked
@@ -64,7 +63,7 @@ def _key(*parts: str) -> str:
 
 
 def _complete_once(folder: Path, make: Callable[[], None]) -> None:
-    """Makes the folder under a lock unless it is complete. A half-made one (a crash, Ctrl-C) is thrown away first:
+    """Makes the folder under a lock unless it is complete. A half-made one (a crash, Ctrl-C) is deleted first:
     a virtual environment can't be made elsewhere and renamed, its scripts carry its path."""
     with locked(folder.with_name(folder.name + ".lock")):
         if (folder / COMPLETE).exists():
@@ -80,51 +79,28 @@ def _install_dependencies(folder: Path, requirements: tuple[str, ...]) -> None:
         return
     started = time.monotonic()
     print(f"installing {len(requirements)} requirements of the wheel into {folder}", file=sys.stderr, flush=True)
-    _pip_with_progress([*_pip_for(folder), "install", *requirements])
+    _install(folder, *requirements)
     print(f"installed in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
 def _install_wheel(folder: Path, wheel: Wheel, dependencies: Path) -> None:
     _make_venv(folder)
-    run_tool([*_pip_for(folder), "install", "--no-deps", "--force-reinstall", str(wheel.path)])
+    _install(folder, "--no-deps", "--force-reinstall", str(wheel.path))
     site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     others = dependencies / site.relative_to(folder)
     (site / "dependencies.pth").write_text(f"{others}\n")
 
 
 def _make_venv(folder: Path) -> None:
-    """Without pip and setuptools, which a wheel could otherwise lean on without saying so."""
+    """Without pip and setuptools, which a wheel could otherwise use without declaring them."""
     run_tool([sys.executable, "-m", "venv", "--without-pip", str(folder)])
 
 
-def _pip_for(folder: Path) -> list[str]:
-    """Our own pip, working on that environment, with its ordinary configuration and cache."""
-    python = str(folder / "bin" / "python")
-    return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
-
-
-def _pip_with_progress(command: list[str]) -> None:
-    """pip's own `Collecting`, `Downloading`, `Installing` lines on stderr while it works."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        lines: list[str] = []
-        reader = threading.Thread(target=_tell, args=(process.stdout, lines), daemon=True)
-        reader.start()
-        try:
-            status = process.wait()
-        except BaseException:  # Ctrl-C, SIGTERM: pip must not go on unseen
-            process.kill()
-            raise
-        reader.join(5)
-    if status:
-        raise WheelError("pip install failed:\n" + "\n".join(lines[-15:]))
-
-
-def _tell(output: Iterable[str], lines: list[str]) -> None:
-    for line in output:
-        lines.append(line.rstrip())
-        if line.startswith(("Collecting", "Installing")) or "Downloading" in line:
-            print(f"  {line.strip()[:100]}", file=sys.stderr, flush=True)
+def _install(folder: Path, *arguments: str) -> None:
+    try:
+        install(folder / "bin" / "python", *arguments)
+    except InstallError as error:
+        raise WheelError(str(error)) from None
 
 
 def wheel_for(bundle: Bundle, wheel: Path | None, cache: Path) -> Wheel:

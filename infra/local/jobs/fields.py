@@ -1,4 +1,4 @@
-"""The fields of a request, read and checked, and the pages of an answer."""
+"""Validate the fields of a request, and split a response into pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from infra.local.jobs.answers import ApiError, invalid
 from infra.local.jobs.job import Job
 
-# Parameters from before there were job parameters; the platform refuses them for a job that declares its own.
+# Task-level parameters. The platform rejects them if the job declares job parameters.
 LEGACY = (
     "jar_params",
     "notebook_params",
@@ -26,7 +26,7 @@ def job_parameters(job: Job, fields: dict[str, Any]) -> dict[str, str]:
         raise invalid(f"{legacy[0]} cannot be used: the job declares job parameters, use job_parameters.")
     given = fields.get("job_parameters") or {}
     if not isinstance(given, dict):
-        raise ApiError(400, "MALFORMED_REQUEST", "Could not parse request object: job_parameters is no object")
+        raise ApiError(400, "MALFORMED_REQUEST", "Could not parse request object: job_parameters is not an object")
     undeclared = sorted(set(given) - set(job.parameters))
     if undeclared:
         raise invalid(
@@ -63,7 +63,7 @@ def page_offset(fields: dict[str, Any]) -> int:
 
 def paged(name: str, items: list[dict[str, Any]], offset: int, limit: int, more: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {"has_more": more}
-    if items:  # as the platform: nothing found, no field
+    if items:  # as on the platform: no field if nothing was found
         answer[name] = items
     if more:
         answer["next_page_token"] = str(offset + limit)

@@ -1,4 +1,4 @@
-"""A job of the bundle, as its settings describe it: checked here, so that a mistake shows before anything runs."""
+"""A job of the bundle. Its settings are validated here, so that mistakes show before anything runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.local.jobs.substitution import dynamic_references, unresolved
 
 
 class BundleError(ValueError):
-    """The bundle cannot be used; the message says which file or field, and what to do."""
+    """The bundle is invalid; the message names the file or field and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WheelTask:
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the bundle. `settings` is the resource as the API shows it, all references filled in."""
+    """A job of the bundle. `settings` is the API resource with all references resolved."""
 
     job_id: int
     key: str
@@ -44,7 +44,7 @@ class Job:
 
 
 def stable_id(*names: str) -> int:
-    """The same id for the same names on every machine, and small enough for a JSON number in any language."""
+    """An id that depends only on the names and fits into a JSON number in any language."""
     return int.from_bytes(hashlib.sha256("/".join(names).encode()).digest()[:6], "big")
 
 
@@ -54,8 +54,8 @@ def read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
         missing = unresolved(item.get("default"))
         if missing:
             raise BundleError(
-                f"job {key}, parameter {item['name']}: nothing given for ${{{missing[0]}}}"
-                f" (give it with --var {missing[0].removeprefix('var.')}=VALUE)"
+                f"job {key}, parameter {item['name']}: ${{{missing[0]}}} has no value"
+                f" (set it with --var {missing[0].removeprefix('var.')}=VALUE)"
             )
         parameters[str(item["name"])] = _text(item.get("default"))
     tasks = [task for task in raw.get("tasks") or [] if "python_wheel_task" in task]
@@ -65,7 +65,7 @@ def read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
         key=key,
         name=str(raw.get("name", key)),
         parameters=parameters,
-        tasks=tuple(_in_order(key, [_task(key, task, parameters) for task in tasks], set(others))),
+        tasks=tuple(_sorted(key, [_task(key, task, parameters) for task in tasks], set(others))),
         unsupported_tasks=tuple(others),
         max_concurrent_runs=int(raw.get("max_concurrent_runs", 1)),
         queue=bool((raw.get("queue") or {}).get("enabled", False)),
@@ -78,14 +78,14 @@ def _task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> WheelTa
     wheel = raw["python_wheel_task"]
     where = f"job {job}, task {raw.get('task_key')}"
     if wheel.get("named_parameters"):
-        raise BundleError(f"{where}: named_parameters are not run here, use parameters")
+        raise BundleError(f"{where}: named_parameters are not supported here, use parameters")
     parameters = [_text(value) for value in wheel.get("parameters") or []]
     for value in parameters:
         if unresolved(value):
-            raise BundleError(f"{where}: nothing given for ${{{unresolved(value)[0]}}}")
+            raise BundleError(f"{where}: ${{{unresolved(value)[0]}}} has no value")
         for name in dynamic_references(value):
             if name.startswith("job.parameters.") and name.removeprefix("job.parameters.") not in declared:
-                raise BundleError(f"{where}: {{{{{name}}}}} is not among the job's parameters")
+                raise BundleError(f"{where}: {{{{{name}}}}} is not a parameter of the job")
     return WheelTask(
         task_key=str(raw["task_key"]),
         package_name=str(wheel["package_name"]),
@@ -99,22 +99,22 @@ def _task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> WheelTa
     )
 
 
-def _in_order(job: str, tasks: list[WheelTask], not_run: set[str]) -> list[WheelTask]:
-    """Tasks so that each comes after those it depends on."""
+def _sorted(job: str, tasks: list[WheelTask], unsupported: set[str]) -> list[WheelTask]:
+    """The tasks, each after those that it depends on."""
     ordered: list[WheelTask] = []
     waiting = list(tasks)
     while waiting:
-        done = not_run | {task.task_key for task in ordered}
+        done = unsupported | {task.task_key for task in ordered}
         ready = [task for task in waiting if done.issuperset(task.depends_on)]
         if not ready:
-            raise BundleError(f"job {job}: the tasks wait for each other, or for a task that there isn't")
+            raise BundleError(f"job {job}: the tasks depend on each other in a cycle, or on a task that does not exist")
         ordered += ready
         waiting = [task for task in waiting if task not in ready]
     return ordered
 
 
 def _text(value: Any) -> str:
-    """As the API has it, where every parameter is a string."""
+    """As a string, like every parameter in the API."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

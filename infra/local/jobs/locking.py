@@ -1,4 +1,4 @@
-"""One process at a time, by a lock on a file that the kernel lets go of however its holder dies."""
+"""File locks between processes. The kernel releases a lock when its holder dies, no matter how."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits for the lock, holds it inside the block."""
+    """Wait for the lock and hold it inside the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -19,7 +19,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def try_lock(path: Path) -> IO[str] | None:
-    """The held lock (until closed, or the process ends), or None if somebody else holds it."""
+    """Acquire the lock until it is closed or the process ends. None: another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = path.open("a")
     try:

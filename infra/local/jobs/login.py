@@ -1,8 +1,8 @@
-"""Who may ask: bearer tokens, and the discovery and token endpoints that the SDK's logins use.
+"""Authentication: bearer tokens, and the discovery and token endpoints that the SDK's logins use.
 
-Three ways in: the token of the command line; OAuth client credentials; and a federation exchange, where the subject
-token (a JWT, say of Google) is judged by issuer, audience and subject as a service principal's federation policy
-does. Its signature is not: there is nobody here to ask for keys.
+Three logins are accepted: a token from the command line, OAuth client credentials, and token federation. Federation
+validates the issuer, audience and subject of the subject token (a JWT, for example from Google) like a service
+principal's federation policy. It does not verify the signature, because that would need the issuer's keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 @dataclass(frozen=True)
 class LoginRules:
-    """Empty `audiences` means that no federation policy is there; an empty other field is not checked."""
+    """Accepted logins. Empty `audiences`: no federation policy. Other empty fields are not checked."""
 
     tokens: tuple[str, ...] = ("local",)
     clients: tuple[tuple[str, str], ...] = ()
@@ -55,7 +55,7 @@ class Login:
         self.counts: Counter[str] = Counter()
 
     def require(self, request: Request) -> None:
-        """Raises the 401 or 403 that the platform gives."""
+        """Raise a 401, as the platform does, unless the request has a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             self.counts["requests_without_login"] += 1
@@ -66,7 +66,7 @@ class Login:
             raise ApiError(401, "UNAUTHENTICATED", "Invalid access token, or it has expired.")
 
     def exchange(self, form: dict[str, str], basic: tuple[str, str]) -> dict[str, Any]:
-        """The answer of the token endpoint. Raises LoginRefused."""
+        """The response of the token endpoint. Raises LoginRefused."""
         kind = form.get("grant_type", "")
         if kind == "client_credentials":
             subject = self._client(form, basic)

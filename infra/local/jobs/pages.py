@@ -1,4 +1,4 @@
-"""The pages for people: all runs, and one run with its error and the end of its log. Where run_page_url points."""
+"""Web pages: the list of runs, and one run with its error and the end of its log (run_page_url points to it)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page_routes(jobs: Mapping[int, Job], store: Store, execution: Execution) -> 
         except KeyError:
             return HTMLResponse("No such run.", status_code=404)
         attempts = store.attempts(run.run_id)
-        log, cut = _tail(execution.log_file(run.run_id))
+        log, cut = execution.log_tail(run.run_id, LOG_BYTES)
         return HTMLResponse(
             templates.get_template("run.html").render(
                 title=f"Run {run.run_id}",
@@ -69,8 +69,8 @@ def _run_row(run: Run) -> dict[str, Any]:
         "name": run.run_name,
         "state": (run.result if run.state == "TERMINATED" else run.state) or run.state,
         "message": run.message,
-        "asked": datetime.fromtimestamp(run.created / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        "took": _seconds(run.created, run.ended),
+        "created": datetime.fromtimestamp(run.created / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "duration": _seconds(run.created, run.ended),
         "queued": _seconds(run.created, run.started or run.ended) if run.was_queued else "",
     }
 
@@ -81,19 +81,9 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "task": attempt.task_key,
         "number": attempt.number,
         "state": (attempt.result if attempt.state == "TERMINATED" else attempt.state) or attempt.state,
-        "took": _seconds(attempt.called, attempt.ended) if attempt.called else "",
+        "duration": _seconds(attempt.called, attempt.ended) if attempt.called else "",
     }
 
 
 def _seconds(start: int, end: int | None) -> str:
     return f"{((end or now_ms()) - start) / 1000:.1f} s"
-
-
-def _tail(path: Path) -> tuple[str, bool]:
-    try:
-        with path.open("rb") as handle:
-            size = handle.seek(0, 2)
-            handle.seek(max(0, size - LOG_BYTES))
-            return handle.read().decode("utf-8", "replace"), size > LOG_BYTES
-    except OSError:
-        return "", False

@@ -1,4 +1,4 @@
-"""A run in the API's words: `state` (old) and `status` (new), times in milliseconds."""
+"""API resources of jobs and runs, with both `state` (old) and `status` (new). Times are in milliseconds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from infra.local.jobs.job import Job
 from infra.local.jobs.runs import Attempt, Run, now_ms
 
 CREATOR = "local"
-TERMINATION_TYPES = {
-    "SUCCESS": "SUCCESS",
-    "INTERNAL_ERROR": "INTERNAL_ERROR",
-}
 
 
 def run_json(run: Run, attempts: list[Attempt], job: Job | None, page_url: str, expand: bool = True) -> dict[str, Any]:
-    """The answer to runs/get, and without tasks an item of runs/list."""
+    """The response of runs/get, or an item of runs/list."""
     now = now_ms()
     called, returned = _span(attempts)
     end = run.ended or now
@@ -55,7 +51,7 @@ def run_json(run: Run, attempts: list[Attempt], job: Job | None, page_url: str, 
 
 
 def task_json(attempt: Attempt, job: Job | None, page_url: str) -> dict[str, Any]:
-    """One attempt, as an item of `tasks`."""
+    """An attempt, as an item of `tasks`."""
     declared = (job.settings.get("tasks") if job else None) or []
     settings: dict[str, Any] = next((task for task in declared if task.get("task_key") == attempt.task_key), {})
     now = now_ms()
@@ -86,7 +82,7 @@ def job_json(job: Job) -> dict[str, Any]:
 
 
 def _span(attempts: list[Attempt]) -> tuple[int | None, int | None]:
-    """When the first attempt was called, and when the last one returned (None while one is going on)."""
+    """When the first attempt was called, and when the last one returned (None while one is running)."""
     called = [attempt.called for attempt in attempts if attempt.called]
     ended = [attempt.returned or attempt.ended for attempt in attempts]
     returned = None if any(end is None for end in ended) else max((end for end in ended if end), default=None)
@@ -105,10 +101,11 @@ def _state(state: str, result: str | None, message: str, code: str | None) -> di
 
 
 def _status(state: str, message: str, code: str | None) -> dict[str, Any]:
-    """The new form knows no INTERNAL_ERROR and no SKIPPED state: those are ways to be TERMINATED."""
+    """`status` has no INTERNAL_ERROR and no SKIPPED state; it reports both as TERMINATED."""
     if state not in ("TERMINATED", "INTERNAL_ERROR", "SKIPPED"):
         return {"state": state}
-    details = {"code": code, "type": TERMINATION_TYPES.get(code or "", "CLIENT_ERROR"), "message": message}
+    kind = code if code in ("SUCCESS", "INTERNAL_ERROR") else "CLIENT_ERROR"
+    details = {"code": code, "type": kind, "message": message}
     return {"state": "TERMINATED", "termination_details": details}
 
 

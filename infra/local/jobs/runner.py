@@ -1,13 +1,13 @@
-"""Runs inside the wheel's environment: calls one entry point, as Databricks does. Standard library only.
+"""Call one entry point inside the wheel's environment, as Databricks does. Standard library only.
 
-    python -P runner.py ORDER_FILE RESULT_FILE < a pipe that the server holds open
+    python -P runner.py CALL_FILE RESULT_FILE < a pipe that the server holds open
 
-(-P, or the wheel would find the files beside this one.)
+(Without -P, the wheel could import the modules next to this file.)
 
-The order is JSON: {"package_name", "entry_point", "parameters"}. The entry point is looked up by name in the
-distribution's metadata and called as a function, with sys.argv = [entry_point, *parameters]; what it returns is
-ignored. Returning is success, raising is failure. The result is JSON: {"ok", "error", "error_trace"}; no result
-means that the process was ended from outside.
+The call is JSON: {"package_name", "entry_point", "parameters"}. The entry point is looked up by name in the
+distribution's metadata and called as a function, with sys.argv = [entry_point, *parameters]. Its return value is
+ignored: returning is success, raising is failure. The result is JSON: {"ok", "error", "error_trace"}; a missing
+result means that the process was killed.
 """
 
 import importlib.metadata
@@ -23,9 +23,10 @@ from typing import Any
 
 
 def die_with_the_server() -> None:
-    """The server holds the other end of stdin and never writes: end of file means that it is gone, however it went.
+    """End this process group when the server dies. The server holds the other end of stdin and never writes, so end of
+    file means that it is gone.
 
-    The whole process group goes, Spark's JVM included, or it would work on unseen beside the next server's runs.
+    The group includes Spark's JVM, which would otherwise keep running next to the next server's runs.
     """
     lifeline = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -54,17 +55,17 @@ def find_entry_point(package_name: str, entry_point: str) -> Any:
     return found[0].load()
 
 
-def call(order: dict[str, Any]) -> dict[str, Any]:
+def run(call: dict[str, Any]) -> dict[str, Any]:
     try:
-        function = find_entry_point(order["package_name"], order["entry_point"])
-        sys.argv = [order["entry_point"], *order["parameters"]]
+        function = find_entry_point(call["package_name"], call["entry_point"])
+        sys.argv = [call["entry_point"], *call["parameters"]]
         function()
     except SystemExit as stop:
-        # Whether the platform forgives a code of 0 depends on its version, so nothing may rely on it.
+        # Whether the platform accepts exit code 0 depends on its version, so treat it as a failure.
         trace = traceback.format_exc()
-        error = f"SystemExit: {stop.code} (an entry point must return, not exit: Databricks counts exiting as failure)"
+        error = f"SystemExit: {stop.code} (an entry point must return: Databricks counts exiting as a failure)"
         return {"ok": False, "error": error, "error_trace": trace}
-    except BaseException as raised:  # noqa: BLE001 - whatever it raises is the run's result
+    except BaseException as raised:  # noqa: BLE001 - any exception is the run's result
         last = traceback.format_exception_only(type(raised), raised)[-1].strip()
         return {"ok": False, "error": last, "error_trace": traceback.format_exc()}
     return {"ok": True, "error": "", "error_trace": ""}
@@ -72,8 +73,8 @@ def call(order: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     die_with_the_server()
-    order_file, result_file = Path(sys.argv[1]), Path(sys.argv[2])
-    result = call(json.loads(order_file.read_text("utf-8")))
+    call_file, result_file = Path(sys.argv[1]), Path(sys.argv[2])
+    result = run(json.loads(call_file.read_text("utf-8")))
     if not result["ok"]:
         sys.stderr.write(result["error_trace"])
     logging.shutdown()
@@ -82,7 +83,7 @@ def main() -> None:
     part = result_file.with_suffix(".part")
     part.write_text(json.dumps(result), "utf-8")
     part.replace(result_file)
-    # Not sys.exit: the platform doesn't wait for threads that the entry point left behind, nor runs exit hooks.
+    # Not sys.exit: the platform neither waits for threads that the entry point leaves behind nor runs exit hooks.
     os._exit(0 if result["ok"] else 1)
 
 

@@ -1,4 +1,4 @@
-"""A run, its attempts, and their states in the API's words."""
+"""Runs and attempts; their states have the API's names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def now_ms() -> int:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a job. Times are epoch milliseconds; `created` is when it was asked for, `started` when it had a slot."""
+    """A run of a job. Times are epoch milliseconds: `created` by the request, `started` when it got a slot."""
 
     run_id: int
     job_id: int
@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at one task: `called` and `returned` are around the wheel's process."""
+    """An attempt of a task. The wheel's process ran from `called` to `returned`."""
 
     attempt_id: int
     run_id: int

@@ -1,4 +1,4 @@
-"""Everything put together: the application, and the uvicorn server that runs and ends it."""
+"""The application, and the uvicorn server that runs it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ServerOptions:
 
 
 class JobsServer:
-    """The application and what it lives on; `stop` before the connections are waited for."""
+    """The application and its parts. Call `stop` before waiting for open connections."""
 
     def __init__(self, bundle: Bundle, environment: Environment, options: ServerOptions) -> None:
         jobs = {job.job_id: job for job in bundle.jobs}
@@ -75,7 +75,7 @@ class JobsServer:
         await self._scheduler.stop()
 
     def _counted(self, app: ASGIApp) -> ASGIApp:
-        """Counts what reaches the server; what a fault swallowed is in the listing of the faults."""
+        """Count the requests that reach the application; the list of faults counts the others."""
 
         async def counting(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and not scope["path"].startswith("/_local/"):
@@ -85,9 +85,6 @@ class JobsServer:
         return counting
 
     def _admin_routes(self) -> list[BaseRoute]:
-        async def health(_request: Request) -> Response:
-            return JSONResponse({"status": "ok"})
-
         async def stats(_request: Request) -> Response:
             logins = self._login.counts
             return JSONResponse(
@@ -102,22 +99,11 @@ class JobsServer:
                 }
             )
 
-        async def drop(request: Request) -> Response:
-            try:
-                dropped = self._scheduler.drop(request.path_params["run_id"])
-            except KeyError:
-                return JSONResponse({"error": "no such run"}, 404)
-            return JSONResponse({"dropped": dropped}, 200 if dropped else 409)
-
-        return [
-            Route("/_local/health", health),
-            Route("/_local/stats", stats),
-            Route("/_local/runs/{run_id:int}/drop", drop, methods=["POST"]),
-        ]
+        return [Route("/_local/stats", stats)]
 
 
 class UvicornServer(uvicorn.Server):
-    """Says when it serves, and ends the runs before it waits for connections: within 3 seconds all in all."""
+    """Announces when it is ready, and ends the runs before it waits for connections; stops within 3 seconds."""
 
     def __init__(self, server: JobsServer, announce: Callable[[], None]) -> None:
         super().__init__(

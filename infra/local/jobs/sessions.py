@@ -1,4 +1,4 @@
-"""Ending everything that a run started: its process leads a session, and whatever it starts stays in it."""
+"""End everything that a run has started: its process leads a session, and its children stay in that session."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ PROC = Path("/proc")
 
 
 def members(leader: int) -> list[int]:
-    """The living processes of the session. A process group would miss those that make their own (pyspark's
-    worker daemon does); zombies don't count, nobody may ever reap them in a container."""
+    """Pids of the session's live processes. A process group would miss children that create their own group (as pyspark's
+    worker daemon does). Zombies don't count: in a container, nothing may ever reap them."""
     if not PROC.is_dir():
         return _group_as_members(leader)
     found = []
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                # The command's name, in parentheses, may hold anything; the fields begin after the last one.
+                # The command name, in parentheses, may contain anything; the fields follow the last parenthesis.
                 state, _parent, _group, session = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
                 if int(session) == leader and state not in "ZX":
                     found.append(int(entry.name))
@@ -29,7 +29,7 @@ def members(leader: int) -> list[int]:
 
 
 def _group_as_members(leader: int) -> list[int]:
-    """Without /proc (macOS): all that can be asked is whether the group has anybody."""
+    """Without /proc (macOS), we can only check whether the process group is empty."""
     try:
         os.killpg(leader, 0)
     except OSError:
@@ -44,7 +44,7 @@ def signal_session(leader: int, number: signal.Signals) -> None:
 
 
 async def end_session(leader: int, patience: float = 1.0) -> None:
-    """TERM (Spark's JVM removes its temporary files on that), and KILL for what is left after `patience` seconds."""
+    """Send TERM (on which Spark's JVM deletes its temporary files), then KILL after `patience` seconds."""
     if await _signal_until_gone(leader, signal.SIGTERM, patience):
         return
     await _signal_until_gone(leader, signal.SIGKILL, patience)
@@ -60,9 +60,9 @@ async def _signal_until_gone(leader: int, number: signal.Signals, patience: floa
     return True
 
 
-def end_left_behind(leader: int, mark: str) -> None:
-    """Ends a session that a killed server left, if `leader` is still the process that has `mark` among its
-    arguments. The run's own lifeline does the same within moments; this only makes sure before others start."""
+def end_orphaned_session(leader: int, mark: str) -> None:
+    """End a session that a killed server left behind, if `leader` still is the process with `mark` in its arguments.
+    The run's own lifeline does the same within moments; this makes sure of it before other runs start."""
     try:
         arguments = (PROC / str(leader) / "cmdline").read_bytes().decode("utf-8", "replace")
     except OSError:

@@ -1,7 +1,7 @@
-"""Runs, attempts, idempotency tokens and issued logins in one SQLite file; survives kill -9.
+"""Runs, attempts, idempotency tokens and issued logins in one SQLite file, which survives kill -9.
 
-Every method is one short transaction, and all are called from the event loop's thread only: that, and the unique
-index on tokens, is what makes one token one run however many requests bring it at once.
+Each method is one short transaction, called only from the event loop's thread. Together with the unique index on
+tokens, this guarantees one run per token, however many requests send the token at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ CREATE TABLE IF NOT EXISTS logins (token TEXT PRIMARY KEY, subject TEXT NOT NULL
 class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Autocommit: each statement is durable by itself against a killed process (WAL; not against a power cut).
+        # Autocommit with WAL: each statement survives a killed process (but not a power failure).
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -55,39 +54,19 @@ class Store:
 
     # --- runs
 
-    def add_run(
-        self,
-        *,
-        job_id: int,
-        run_name: str,
-        parameters: dict[str, str],
-        overriding: dict[str, str],
-        token: str | None,
-        state: str,
-        result: str | None = None,
-        message: str = "",
-        code: str | None = None,
-    ) -> Run:
-        """Token and run become durable in the same statement: neither is ever there without the other."""
+    def add_run(self, *, parameters: dict[str, str], overriding: dict[str, str], state: str, **fields: Any) -> Run:
+        """One statement stores run and token, so that neither exists without the other."""
         run_id, now = self.new_id(), now_ms()
-        self._db.execute(
-            "INSERT INTO runs (run_id, job_id, run_name, parameters, overriding, token, state, result, message,"
-            " code, created, ended, was_queued) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                run_id,
-                job_id,
-                run_name,
-                json.dumps(parameters),
-                json.dumps(overriding),
-                token,
-                state,
-                result,
-                message,
-                code,
-                now,
-                None if state in ACTIVE else now,
-                state == "QUEUED",
-            ),
+        self._insert(
+            "runs",
+            run_id=run_id,
+            parameters=json.dumps(parameters),
+            overriding=json.dumps(overriding),
+            state=state,
+            created=now,
+            ended=None if state in ACTIVE else now,
+            was_queued=state == "QUEUED",
+            **fields,
         )
         return self.run(run_id)
 
@@ -96,35 +75,35 @@ class Store:
         return self.run(run_id)
 
     def run(self, run_id: int) -> Run:
-        """Raises KeyError where there is none."""
+        """Raises KeyError if there is no such run."""
         row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise KeyError(run_id)
         return _run(row)
 
     def run_of_token(self, token: str) -> Run | None:
-        """Deleted runs too: their token stays taken."""
+        """Includes deleted runs: their token stays in use."""
         row = self._db.execute("SELECT * FROM runs WHERE token = ?", (token,)).fetchone()
         return None if row is None else _run(row)
 
-    def runs(self, wanted: RunFilter, limit: int, offset: int = 0) -> list[Run]:
+    def runs(self, where: RunFilter, limit: int, offset: int = 0) -> list[Run]:
         """Newest first."""
-        where, values = ["NOT deleted"], []
+        clauses, values = ["NOT deleted"], []
         for clause, value in (
-            ("job_id = ?", wanted.job_id),
-            ("created >= ?", wanted.start_from),
-            ("created <= ?", wanted.start_to),
+            ("job_id = ?", where.job_id),
+            ("created >= ?", where.start_from),
+            ("created <= ?", where.start_to),
         ):
             if value is not None:
-                where.append(clause)
+                clauses.append(clause)
                 values.append(value)
         states = ",".join(f"'{state}'" for state in ACTIVE)
-        if wanted.active_only:
-            where.append(f"state IN ({states})")
-        if wanted.completed_only:
-            where.append(f"state NOT IN ({states})")
+        if where.active_only:
+            clauses.append(f"state IN ({states})")
+        if where.completed_only:
+            clauses.append(f"state NOT IN ({states})")
         rows = self._db.execute(
-            f"SELECT * FROM runs WHERE {' AND '.join(where)} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # noqa: S608
+            f"SELECT * FROM runs WHERE {' AND '.join(clauses)} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # noqa: S608
             (*values, limit, offset),
         )
         return [_run(row) for row in rows]
@@ -150,10 +129,8 @@ class Store:
 
     def add_attempt(self, run_id: int, task_key: str, number: int) -> Attempt:
         attempt_id = self.new_id()
-        self._db.execute(
-            "INSERT INTO attempts (attempt_id, run_id, task_key, number, state, created) VALUES (?,?,?,?,?,?)",
-            (attempt_id, run_id, task_key, number, "PENDING", now_ms()),
-        )
+        fields = {"task_key": task_key, "number": number, "state": "PENDING", "created": now_ms()}
+        self._insert("attempts", attempt_id=attempt_id, run_id=run_id, **fields)
         return self.attempt(attempt_id)
 
     def update_attempt(self, attempt_id: int, **fields: Any) -> Attempt:
@@ -182,12 +159,13 @@ class Store:
         ).fetchone()
         return None if row is None else str(row[0])
 
+    def _insert(self, table: str, **fields: Any) -> None:
+        names, marks = ", ".join(fields), ",".join("?" * len(fields))
+        self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(fields.values()))  # noqa: S608
+
     def _update(self, table: str, key: str, identity: int, fields: dict[str, Any]) -> None:
-        names: Iterable[str] = ", ".join(f"{name} = ?" for name in fields)
-        self._db.execute(
-            f"UPDATE {table} SET {names} WHERE {key} = ?",  # noqa: S608 - names are ours
-            (*fields.values(), identity),
-        )
+        changes = ", ".join(f"{name} = ?" for name in fields)
+        self._db.execute(f"UPDATE {table} SET {changes} WHERE {key} = ?", (*fields.values(), identity))  # noqa: S608
 
 
 def _run(row: sqlite3.Row) -> Run:

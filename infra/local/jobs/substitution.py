@@ -1,4 +1,4 @@
-"""Filling in `${...}` (bundle, at load) and `{{...}}` (job, at run)."""
+"""Substitute `${...}` (when the bundle is loaded) and `{{...}}` (when a run starts)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MAX_DEPTH = 10
 
 
 def substitute(value: Any, known: Mapping[str, Any], depth: int = 0) -> Any:
-    """`value` with every known `${name}` filled in; unknown ones (`${workspace...}`) stay as they are.
+    """`value` with each known `${name}` substituted; unknown references (`${workspace...}`) stay as they are.
 
-    A string that is one reference and nothing else takes the type of what it refers to, as in the CLI.
+    A string that consists of one reference takes the type of the referenced value, as in the CLI.
     """
     if isinstance(value, dict):
         return {key: substitute(item, known, depth) for key, item in value.items()}
@@ -37,7 +37,7 @@ def substitute(value: Any, known: Mapping[str, Any], depth: int = 0) -> Any:
 
 
 def unresolved(value: Any) -> list[str]:
-    """The `${...}` references left anywhere in `value`, each once, in order."""
+    """The unresolved `${...}` references in `value`, without duplicates, in order."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -50,5 +50,5 @@ def dynamic_references(value: str) -> list[str]:
 
 
 def fill_dynamic(value: str, known: Mapping[str, str]) -> str:
-    """`value` with every known `{{name}}` filled in, once: what is filled in is not looked at again."""
+    """`value` with each known `{{name}}` substituted. Substituted text is not scanned again."""
     return DYNAMIC.sub(lambda match: known.get(match[1], match[0]), value)

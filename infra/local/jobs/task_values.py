@@ -1,4 +1,4 @@
-"""What the dynamic references `{{...}}` in a task's parameters stand for."""
+"""Values of the dynamic references `{{...}}` in a task's parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from infra.local.jobs.runs import Attempt, Run
 
 
 def dynamic_values(run: Run, job: Job, task: WheelTask, attempt: Attempt) -> dict[str, str]:
-    """What `{{name}}` stands for in the parameters of a task."""
     started = datetime.fromtimestamp(run.created / 1000, UTC)
     return {
         "job.id": str(job.job_id),

@@ -1,4 +1,4 @@
-"""The wheel: built from its sources as they are now, and read for what it is and needs."""
+"""Build the wheel from the current sources, and read its metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_SOURCES = {"dist", "build", "__pycache__"}
 
 
 class WheelError(RuntimeError):
-    """The wheel cannot be built or read; the message ends with the last lines of the tool."""
+    """The wheel can't be built or read; the message ends with the last lines of the tool's output."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Wheel:
     requires: tuple[Requirement, ...]
 
     def requirements(self, extras: tuple[str, ...]) -> tuple[str, ...]:
-        """What has to be installed for it on this Python, with these extras; extras it lacks count as empty."""
+        """The requirements on this Python version, including those of the extras; unknown extras add nothing."""
         wanted = []
         for requirement in self.requires:
             marker = requirement.marker
@@ -50,7 +50,7 @@ def read_wheel(path: Path) -> Wheel:
             metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             fields = Parser().parsestr(archive.read(metadata).decode("utf-8"))
     except (OSError, zipfile.BadZipFile, StopIteration) as error:
-        raise WheelError(f"{path} is not a wheel: {error or 'it has no METADATA'}") from None
+        raise WheelError(f"{path} is not a wheel: {error or 'METADATA is missing'}") from None
     return Wheel(
         path=path.resolve(),
         name=fields["Name"],
@@ -61,16 +61,16 @@ def read_wheel(path: Path) -> Wheel:
 
 
 def build_wheel(sources: Path, cache: Path) -> Wheel:
-    """The wheel of the sources as they are now; unchanged sources are not built again.
+    """Build the wheel of the current sources, or return the cached one if they have not changed.
 
-    Built outside the tree, so that several servers and `make wheel` never write the same dist folder.
+    The wheel is built outside the source tree, so that servers and `make wheel` never write the same dist folder.
     """
     if not (sources / "pyproject.toml").is_file():
-        raise WheelError(f"no pyproject.toml in {sources}, from which the bundle wants a wheel")
+        raise WheelError(f"no pyproject.toml in {sources}, which the bundle builds as a wheel")
     folder = cache / "wheels" / _digest_of(sources)
     with locked(cache / "wheels" / f"{folder.name}.lock"):
         if not list(folder.glob("*.whl")):
-            print(f"building the wheel of {sources}", file=sys.stderr, flush=True)
+            print(f"building the wheel from {sources}", file=sys.stderr, flush=True)
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 run_tool([sys.executable, "-m", "build", "--wheel", "--outdir", scratch, str(sources)])
@@ -80,7 +80,7 @@ def build_wheel(sources: Path, cache: Path) -> Wheel:
 
 
 def run_tool(command: list[str]) -> None:
-    """Runs pip, build or venv; raises WheelError with its last lines, which is where they say why."""
+    """Run pip, build or venv. Raises WheelError with the last lines of output, which contain the reason."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-15:]

@@ -1,4 +1,4 @@
-"""What the stack runs, as data: five servers, their commands and their environment."""
+"""The servers of the stack as data: their commands, ports and environment variables."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.folder import StackFolder
-from infra.local.services.ports import HOST, Wish
+from infra.local.services.ports import HOST, PortRequest
 from infra.local.services.pubsub import OUTCOME_TOPIC, PROJECT, Emulator
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BUCKET = "orders-data"
 FIRST_INSTALL_SECONDS = 1800.0
-"""The jobs server installs the wheel with PySpark (400 MB) into an environment of its own the first time."""
+"""The first time, the jobs server installs the wheel and PySpark (400 MB) into their own environment."""
 
-# Set in a developer's shell they would lead function or job to a real cloud, or to another Spark.
+# Set in a developer's shell, these would direct the function or the job to a real cloud or another Spark.
 _FOREIGN = ("DATABRICKS_", "GOOGLE_", "CLOUDSDK_", "PUBSUB_", "STORAGE_EMULATOR", "SPARK_", "PYSPARK_", "FUNCTION_", "K_")
 _FOREIGN_NAMES = {
     "PORT",
@@ -33,7 +33,7 @@ _FOREIGN_NAMES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen about a stack. Seconds are wall clock."""
+    """The options of a stack. Seconds are wall-clock time."""
 
     bucket: str = BUCKET
     window_seconds: int = 2
@@ -54,21 +54,22 @@ class Ports:
 PREFERRED_PORTS = Ports(storage=9000, jobs=9001, function=9002, sweep=9003, pubsub=8085)
 
 
-def port_wishes(asked: Mapping[str, int | None]) -> dict[str, Wish]:
-    """``asked``: service -> port, None where nobody asked. What was asked for is firm; so is the storage server's own
-    port, which people have in their shells.
+def port_requests(chosen: Mapping[str, int | None]) -> dict[str, PortRequest]:
+    """One request per service. ``chosen``: service -> port, None for the preferred port.
+
+    A chosen port is fixed. So is the storage server's preferred port, because developers have it in their shells.
     """
-    wishes = {}
+    requests = {}
     for name, preferred in vars(PREFERRED_PORTS).items():
-        port = asked.get(name)
-        firm = port is not None or name == "storage"
-        wishes[name] = Wish(f"--{name}-port", preferred if port is None else port, firm)
-    return wishes
+        port = chosen.get(name)
+        fixed = port is not None or name == "storage"
+        requests[name] = PortRequest(f"--{name}-port", preferred if port is None else port, fixed)
+    return requests
 
 
 @dataclass(frozen=True)
 class Service:
-    """One server. ``says_ready``: it prints its own ready line; otherwise it is ready when its port answers."""
+    """One server. ``says_ready``: it prints a ready line; otherwise it is ready when its port accepts connections."""
 
     name: str
     command: tuple[str, ...]
@@ -78,11 +79,11 @@ class Service:
     ready_seconds: float = 60.0
 
 
-def forget_other_clouds(environment: MutableMapping[str, str]) -> None:
-    """Take out of an environment what would lead the servers elsewhere than to each other."""
+def remove_cloud_settings(environment: MutableMapping[str, str]) -> None:
+    """Remove variables that would direct the servers to anything but each other."""
     for name in [name for name in environment if name.startswith(_FOREIGN) or name in _FOREIGN_NAMES]:
         del environment[name]
-    # A proxy that is set for the company's network must not be asked for 127.0.0.1.
+    # A company's proxy must not be used for 127.0.0.1.
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = ",".join(filter(None, [environment.get(name, ""), HOST, "localhost"]))
 
@@ -109,7 +110,7 @@ def pubsub_service(emulator: Emulator, java_home: Path, ports: Ports) -> Service
 
 
 def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: bool) -> tuple[Service, Service]:
-    """The upload's function and the sweep's: one source, two entry points, as they are deployed."""
+    """The upload function and the sweep: one source with two entry points, as in the deployment."""
     environment = _clients(ports, pubsub=pubsub) | {
         "SOURCE_BUCKET": settings.bucket,
         "SOURCE_PREFIX": "source/",
@@ -126,7 +127,7 @@ def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: 
     }
 
     def function(name: str, target: str, port: int) -> Service:
-        # The framework listens on all interfaces unless told otherwise.
+        # The framework's default is to listen on all interfaces.
         command = [*_module("functions_framework"), f"--source={REPOSITORY / 'main.py'}", f"--target={target}"]
         command += ["--signature-type=cloudevent", f"--host={HOST}", f"--port={port}"]
         return Service(name, tuple(command), port, environment)
@@ -138,7 +139,7 @@ def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: 
 
 
 def _clients(ports: Ports, *, pubsub: bool) -> dict[str, str]:
-    """What points Google's clients at the local servers."""
+    """Variables that direct Google's clients to the local servers."""
     clients = {"STORAGE_EMULATOR_HOST": _url(ports.storage), "GOOGLE_CLOUD_PROJECT": PROJECT}
     return clients | ({"PUBSUB_EMULATOR_HOST": f"{HOST}:{ports.pubsub}"} if pubsub else {})
 

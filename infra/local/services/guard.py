@@ -1,13 +1,13 @@
-"""Runs one command and ends it when whoever started us is gone, however they went.
+"""Run one command and end it when the parent process is gone, no matter how it ended.
 
     python -m infra.local.services.guard --parent PID [--lock FILE] [--ready HOST:PORT] -- COMMAND…
 
-A stack that is killed with -9 can't tell its servers to stop, and they would keep ports and data folder for ever. So
-each server runs under a guard that watches its parent (polling, which works on every Unix). Leads a process group that
-the caller has made for it; the command stays in that group, and the group is what is ended.
+A stack that is killed with -9 can't stop its servers, and they would keep their ports and the data folder forever.
+Therefore each server runs under a guard that watches its parent (by polling, which works on every Unix). The caller
+starts the guard as the leader of a process group; the command stays in that group, and the guard ends the whole group.
 
 `--lock` is held (shared) by guard and command as long as either lives: the next stack on the same folder waits for it.
-`--ready` prints `ready http://HOST:PORT` once something listens there, for servers that don't say so themselves.
+`--ready` prints `ready http://HOST:PORT` once something listens there, for servers that print no ready line.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ ENDING_SECONDS = 10.0
 
 
 def listening(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Whether something accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0
 
 
 def hold(lock: Path) -> int:
-    """A descriptor with a shared lock on the file. Raises BlockingIOError where somebody has it for themselves."""
+    """A descriptor with a shared lock on the file. Raises BlockingIOError if another process has an exclusive lock."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return descriptor
 
 
 def end_group(command: subprocess.Popen[bytes]) -> None:
-    """TERM to our whole group, KILL to what is left of it: that kills us too, which is the last thing to do."""
-    os.killpg(os.getpgid(0), signal.SIGTERM)  # our own handler only passes it on
+    """Send TERM to our whole group, then KILL to the rest of it, which also ends this process."""
+    os.killpg(os.getpgid(0), signal.SIGTERM)  # our own handler forwards it
     with contextlib.suppress(subprocess.TimeoutExpired):
         command.wait(ENDING_SECONDS)
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def watch(command: subprocess.Popen[bytes], parent: int, ready: tuple[str, int] | None) -> int:
-    """The command's exit status, as a shell would show it."""
+    """Wait for the command. Returns its exit status as a shell would show it."""
     while (status := command.poll()) is None:
         if os.getppid() != parent:
             end_group(command)
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     if os.getppid() != options.parent:
-        return 1  # gone before we began
+        return 1  # the parent ended before the guard started
     held = [hold(options.lock)] if options.lock else []
     ready = None
     if options.ready:
@@ -79,11 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ready = (host, int(port))
     command = subprocess.Popen(options.command, pass_fds=held)
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
         command.send_signal(number)
 
-    signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGINT, pass_on)
+    signal.signal(signal.SIGTERM, forward)
+    signal.signal(signal.SIGINT, forward)
     return watch(command, options.parent, ready)
 
 

@@ -1,4 +1,4 @@
-"""Which ports the stack uses. Decided, and checked, before anything is started."""
+"""Choose the stack's ports, and check them before anything is started."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 
-# Below the range from which systems take ports for outgoing connections: nobody gets one of these by chance.
-_SPARE = range(20000, 30000)
+# Below the ephemeral port range, so that no outgoing connection gets one of these by chance.
+_FALLBACK_PORTS = range(20000, 30000)
 
 
 class PortTaken(Exception):
-    """A port that somebody relies on is in use. The message names the option to change."""
+    """A fixed port is in use. The message names the option to change."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """The port for one service. ``firm``: its clients have the number written down, so another one won't do."""
+class PortRequest:
+    """The requested port of one service. ``fixed``: clients hard-code the number, so no other port will do."""
 
     option: str
     port: int
-    firm: bool
+    fixed: bool
 
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As the servers do: a port whose last connections are still winding down is free.
+        # Like the servers: a port with connections in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -37,26 +37,28 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(wishes: Mapping[str, Wish]) -> dict[str, int]:
-    """A free port for each service; 0 wishes for any. Raises PortTaken, having looked at all of them, for firm ones."""
-    taken = [wish for wish in wishes.values() if wish.firm and wish.port and not is_free(wish.port)]
+def choose(requests: Mapping[str, PortRequest]) -> dict[str, int]:
+    """Choose a free port for each service; 0 requests any port. Raises PortTaken, naming all fixed ports in use."""
+    taken = [request for request in requests.values() if request.fixed and request.port and not is_free(request.port)]
     if taken:
         raise PortTaken(
-            "; ".join(f"port {wish.port} is in use: free it, or choose another with {wish.option}" for wish in taken)
+            "; ".join(
+                f"port {request.port} is in use: free it, or choose another with {request.option}" for request in taken
+            )
         )
     chosen: dict[str, int] = {}
-    firm_first = sorted(wishes.items(), key=lambda item: not item[1].firm)
-    for name, wish in firm_first:
-        usable = wish.port and wish.port not in chosen.values() and is_free(wish.port)
-        if wish.firm and wish.port and not usable:
-            raise PortTaken(f"port {wish.port} is asked for twice: choose another with {wish.option}")
-        chosen[name] = wish.port if usable else _spare(set(chosen.values()))
+    fixed_first = sorted(requests.items(), key=lambda item: not item[1].fixed)
+    for name, request in fixed_first:
+        usable = request.port and request.port not in chosen.values() and is_free(request.port)
+        if request.fixed and request.port and not usable:
+            raise PortTaken(f"port {request.port} is requested twice: choose another with {request.option}")
+        chosen[name] = request.port if usable else _fallback_port(set(chosen.values()))
     return chosen
 
 
-def _spare(taken: set[int]) -> int:
-    # In random order, so that two stacks that start together don't reach for the same one.
-    for port in random.sample(_SPARE, len(_SPARE)):
+def _fallback_port(taken: set[int]) -> int:
+    # In random order, so that two stacks that start at the same time don't try the same port.
+    for port in random.sample(_FALLBACK_PORTS, len(_FALLBACK_PORTS)):
         if port not in taken and is_free(port):
             return port
-    raise PortTaken(f"no free port between {_SPARE.start} and {_SPARE.stop}")
+    raise PortTaken(f"no free port between {_FALLBACK_PORTS.start} and {_FALLBACK_PORTS.stop}")

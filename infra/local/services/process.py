@@ -1,14 +1,14 @@
-"""Run one server of the local stack as a child process and know when it is up.
+"""Run one server of the local stack as a child process, and wait until it is ready.
 
     with ServerProcess([sys.executable, "-m", "infra.local.storage", "--port", "9023", …]) as server:
         print(server.ready_line)        # "ready http://127.0.0.1:9023"
         ...
 
-A server says that it is serving by printing one line that begins with `ready` (`ready_prefix`) on stdout
-or stderr. Entering waits for that line; if the child dies first or stays silent too long, `ServerFailed`
-carries its last log lines, because that is where the reason is. The child leads a session of its own, so
-Ctrl-C in the terminal reaches only the parent, and leaving ends the whole group (TERM, then KILL), with
-whatever the server itself had started.
+A server announces that it is ready by printing a line that starts with `ready` (`ready_prefix`) on stdout or
+stderr. Entering the context waits for that line. If the child dies first or is not ready in time, `ServerFailed`
+contains its last log lines, because they show the reason. The child leads its own session, so Ctrl-C in the terminal
+reaches only the parent. Leaving the context ends the whole process group (TERM, then KILL), including the server's
+own children.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ KEPT_LINES = 200
 
 
 class ServerFailed(RuntimeError):
-    """The child ended or stayed silent before it was ready; the message ends with its last log lines."""
+    """The child ended, or was not ready in time; the message ends with its last log lines."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago. Somebody may take it before you do: where you can, pass port 0."""
+    """A port that was free a moment ago. Another process may take it first: pass port 0 instead where possible."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 class ServerProcess:
-    """One child server. Use it as a context manager, or call start() and stop() (both may be repeated)."""
+    """A child server. Use it as a context manager, or call start() and stop() (both may be repeated)."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ServerProcess:
         ready_timeout: float = 60.0,
         stop_timeout: float = 5.0,
     ) -> None:
-        """`env` is added to this process's environment; what the child prints is appended to `log_file`."""
+        """`env` is added to this process's environment; the child's output is appended to `log_file`."""
         self.args = [str(arg) for arg in args]
         self.ready_prefix = ready_prefix
         self.env = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
@@ -76,11 +76,11 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """The first http address of the ready line; empty if it names none."""
+        """The first HTTP URL in the ready line; empty if there is none."""
         return next((word for word in self.ready_line.split() if word.startswith("http")), "")
 
     def start(self) -> ServerProcess:
-        """Start the child and wait for its ready line. Raises ServerFailed (and leaves nothing running)."""
+        """Start the child and wait for its ready line. If it raises ServerFailed, nothing is left running."""
         if self.running():
             return self
         self.ready_line = ""
@@ -100,7 +100,7 @@ class ServerProcess:
             )
         except OSError as error:
             raise ServerFailed(f"{self._name} can't be started: {error}") from error
-        assert self._process.stdout is not None  # noqa: S101 - PIPE was asked for
+        assert self._process.stdout is not None  # noqa: S101 - stdout is a PIPE
         threading.Thread(target=self._drain, args=(self._process.stdout,), daemon=True).start()
         self._wait_until_ready(self._process)
         return self
@@ -109,7 +109,7 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def returncode(self) -> int | None:
-        """None while it runs (or was never started)."""
+        """None while the child is running, or if it was never started."""
         return None if self._process is None else self._process.poll()
 
     def tail(self, lines: int = 20) -> str:
@@ -117,13 +117,13 @@ class ServerProcess:
         return "\n".join(list(self._lines)[-lines:])
 
     def kill(self) -> None:
-        """kill -9 of the whole group: what a crash looks like."""
+        """Kill the whole group with SIGKILL, like a crash."""
         self._signal_group(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def stop(self) -> int | None:
-        """TERM, then KILL of the group after stop_timeout. Returns the child's exit status."""
+        """Send TERM, then KILL the group after stop_timeout. Returns the child's exit status."""
         if self._process is None:
             return None
         if self._process.poll() is None:
@@ -151,7 +151,7 @@ class ServerProcess:
         return " ".join(self.args[:4])
 
     def _drain(self, output: IO[str]) -> None:
-        """Keeps the pipe empty (a full one would block the child) and watches for the ready line."""
+        """Read the child's output (a full pipe would block the child) and watch for the ready line."""
         with contextlib.ExitStack() as stack:
             stack.callback(self._ended.set)
             stack.callback(output.close)

@@ -1,6 +1,6 @@
 """The official Pub/Sub emulator, as gcloud installs it.
 
-It keeps nothing on disk: each start makes topic and subscription anew, and outcomes of earlier days are gone.
+It stores nothing on disk: each start creates topic and subscription again, and earlier outcomes are lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JARS = "platform/pubsub-emulator/lib/*.jar"
 
 @dataclass(frozen=True)
 class Emulator:
-    """An installed emulator. Started without gcloud's launcher, which takes seconds and leaves its Java behind."""
+    """An installed emulator. We don't use gcloud's launcher, which takes seconds and leaves its Java process behind."""
 
     jar: Path
 
@@ -35,17 +35,17 @@ class Emulator:
 
 
 def find_emulator() -> Emulator | None:
-    """The emulator beside the gcloud on PATH, or None where gcloud or its component isn't installed."""
+    """The emulator of the gcloud on PATH. None: gcloud or its emulator component is not installed."""
     gcloud = shutil.which("gcloud")
     if not gcloud:
         return None
-    # bin/gcloud of the installation, usually behind links; asking gcloud itself takes a second more.
+    # gcloud on PATH usually links to the installation's bin/gcloud. Asking gcloud itself takes a second longer.
     if found := _jar_below(Path(gcloud).resolve().parent.parent):
         return Emulator(found)
-    asked = subprocess.run(
+    shown = subprocess.run(
         [gcloud, "info", "--format=value(installation.sdk_root)"], capture_output=True, text=True, check=False, timeout=60
     )
-    found = _jar_below(Path(asked.stdout.strip())) if asked.stdout.strip() else None
+    found = _jar_below(Path(shown.stdout.strip())) if shown.stdout.strip() else None
     return Emulator(found) if found else None
 
 
@@ -54,7 +54,7 @@ def _jar_below(root: Path) -> Path | None:
 
 
 def create_outcome_topic(address: str) -> None:
-    """Topic and subscription for outcomes; those that are there already stay. ``address`` is host:port."""
+    """Create the topic and the subscription for outcomes unless they exist. ``address`` is host:port."""
     from google.api_core.exceptions import AlreadyExists
     from google.cloud import pubsub_v1
     from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport as PublisherTransport
@@ -77,9 +77,9 @@ def create_outcome_topic(address: str) -> None:
 
 
 def pull_outcomes(address: str, at_least: int = 1, patience: float = 5.0) -> list[dict[str, Any]]:
-    """The outcome messages waiting in the subscription, as JSON; they are acknowledged. ``address`` is host:port.
+    """Pull and acknowledge the outcome messages in the subscription, as JSON. ``address`` is host:port.
 
-    Returns once ``at_least`` came and no more are there, or after ``patience`` seconds.
+    Returns once ``at_least`` messages have arrived and the subscription is empty, or after ``patience`` seconds.
     """
     from google.api_core.exceptions import DeadlineExceeded
     from google.cloud import pubsub_v1
@@ -90,7 +90,7 @@ def pull_outcomes(address: str, at_least: int = 1, patience: float = 5.0) -> lis
     with _channel(address) as channel:
         subscriber = pubsub_v1.SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
         while time.monotonic() < end:
-            with suppress(DeadlineExceeded):  # nothing came in the time of one pull
+            with suppress(DeadlineExceeded):  # no message arrived during this pull
                 pulled = subscriber.pull(subscription=OUTCOME_SUBSCRIPTION, max_messages=1000, retry=None, timeout=1.0)
                 outcomes += [json.loads(one.message.data) for one in pulled.received_messages]
                 if handles := [one.ack_id for one in pulled.received_messages]:

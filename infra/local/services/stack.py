@@ -1,11 +1,11 @@
-"""The whole thing on one machine: starts the servers in order, watches them, ends them all.
+"""The local stack: start the servers in order, watch them, and stop them all.
 
-    with Stack(StackFolder(Path(".data/local")), Settings(), port_wishes()) as stack:
+    with Stack(StackFolder(Path(".data/local")), Settings(), port_requests()) as stack:
         print(stack.addresses.storage)
         stack.run_until_stopped()
 
-Entering returns when uploads may begin. Whatever way it is left, no process stays: servers are asked to end, then
-killed, and should we be killed ourselves, their guards end them (`guard`).
+Entering the context returns when the stack accepts uploads. Leaving it never leaves a process behind: servers get TERM,
+then KILL. If this process is killed, the servers' guards end them (`guard`).
 """
 
 from __future__ import annotations
@@ -26,47 +26,47 @@ from infra.local.services.definitions import (
     Ports,
     Service,
     Settings,
-    forget_other_clouds,
     function_services,
     jobs_service,
     pubsub_service,
+    remove_cloud_settings,
     storage_service,
 )
-from infra.local.services.ports import HOST, Wish, choose
+from infra.local.services.ports import HOST, PortRequest, choose
 from infra.local.services.prerequisites import check_python, java_home
 from infra.local.services.process import ServerFailed, ServerProcess
 from infra.local.services.pubsub import OUTCOME_SUBSCRIPTION, OUTCOME_TOPIC, create_outcome_topic, find_emulator
 from infra.local.services.sweep_schedule import SweepSchedule
 
 INGEST_JOB = "order_tracking_ingest"
-"""Its key in the bundle."""
+"""The job's key in the bundle."""
 
 STOP_SECONDS = 8.0
 WATCH_SECONDS = 0.2
 
 
 class Interrupted(Exception):
-    """Told to stop while still starting."""
+    """The stack was stopped while it was still starting."""
 
 
 class Stack:
-    """One stack on one folder. Setting ``stopping`` ends it; ``tell`` gets a line about what goes on."""
+    """A stack on one data folder. Set ``stopping`` to end it; ``report`` is called with progress messages."""
 
     def __init__(
         self,
         folder: StackFolder,
         settings: Settings,
-        wishes: Mapping[str, Wish],
+        ports: Mapping[str, PortRequest],
         *,
         fresh: bool = False,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.stopping = threading.Event()
-        self._wishes = wishes
+        self._port_requests = ports
         self._fresh = fresh
-        self._tell = tell
+        self._report = report
         self._servers: dict[str, ServerProcess] = {}
         self._cleanup = ExitStack()
         self._addresses: Addresses | None = None
@@ -74,11 +74,11 @@ class Stack:
     @property
     def addresses(self) -> Addresses:
         if self._addresses is None:
-            raise RuntimeError("the stack isn't up")
+            raise RuntimeError("the stack is not running")
         return self._addresses
 
     def __enter__(self) -> Stack:
-        """Raises Missing, PortTaken, AlreadyRunning, ServerFailed or Interrupted, and leaves nothing running."""
+        """Raises Missing, PortTaken, AlreadyRunning, ServerFailed or Interrupted; then nothing is left running."""
         try:
             self._start()
         except BaseException:
@@ -92,7 +92,7 @@ class Stack:
         self._cleanup.close()
 
     def run_until_stopped(self) -> None:
-        """Returns when ``stopping`` is set. Raises ServerFailed, with the last log lines, when a server ends by itself."""
+        """Wait until ``stopping`` is set. Raises ServerFailed, with the last log lines, if a server ends on its own."""
         while not self.stopping.wait(WATCH_SECONDS):
             self.check()
 
@@ -101,17 +101,17 @@ class Stack:
         for name, server in self._servers.items():
             if not server.running():
                 raise ServerFailed(
-                    f"{name} ended by itself (status {server.returncode()}); "
-                    f"its last lines, more in {self._log(name)}:\n{server.tail()}"
+                    f"{name} ended unexpectedly (status {server.returncode()}); "
+                    f"last lines of {self._log(name)}:\n{server.tail()}"
                 )
 
     def kill(self) -> None:
-        """End everything at once, for somebody who asks a second time."""
+        """Kill all servers at once."""
         for server in list(self._servers.values()):
             server.kill()
 
     def stop_on_signals(self) -> None:
-        """For the main thread: the first Ctrl-C or SIGTERM stops the stack in order, a second one at once."""
+        """Call in the main thread: the first Ctrl-C or SIGTERM stops the stack cleanly, the second one kills it."""
 
         def stop(number: int, _frame: FrameType | None) -> None:
             if self.stopping.is_set():
@@ -121,7 +121,7 @@ class Stack:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the terminal may go
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup, the terminal may close
             signal.signal(signal.SIGHUP, stop)
 
     def _start(self) -> None:
@@ -129,11 +129,11 @@ class Stack:
         java = java_home()
         emulator = find_emulator()
         self._cleanup.enter_context(self.folder.taken())
-        # Only now: until the servers of a killed predecessor have ended, they have its ports.
-        self.ports = Ports(**choose(self._wishes))
+        # Only now: the servers of a killed stack keep their ports until they have ended.
+        self.ports = Ports(**choose(self._port_requests))
         if self._fresh:
             self.folder.wipe()
-        forget_other_clouds(os.environ)
+        remove_cloud_settings(os.environ)
         self._cleanup.callback(self._stop_servers)
 
         first = [
@@ -167,12 +167,10 @@ class Stack:
         try:
             server.start()
         except ServerFailed as error:
-            raise ServerFailed(
-                f"{name} didn't start; its last lines, more in {self._log(name)}:\n{server.tail()}"
-            ) from error
+            raise ServerFailed(f"{name} failed to start; last lines of {self._log(name)}:\n{server.tail()}") from error
 
     def _await(self, starts: dict[Future[None], str]) -> None:
-        """Raises what the first failing start raised, or Interrupted; the others are ended, so that nobody waits."""
+        """Wait for all starts. If one fails, or the stack is stopped, stop the other servers and raise."""
         pending = set(starts)
         while pending:
             done, pending = wait(pending, WATCH_SECONDS, FIRST_EXCEPTION)
@@ -181,7 +179,7 @@ class Stack:
                 self._stop_servers()
                 raise failed or Interrupted
             for one in done:
-                self._tell(f"{starts[one]} is up")
+                self._report(f"{starts[one]} is ready")
 
     def _server(self, service: Service) -> ServerProcess:
         guard = [
@@ -206,7 +204,7 @@ class Stack:
         return self.folder.logs / f"{name}.log"
 
     def _stop_servers(self) -> None:
-        """All at the same time: nothing depends on who goes first, since every step may be repeated after a crash."""
+        """Stop all servers at the same time. The order does not matter, because every step is idempotent."""
         servers = list(self._servers.values())
         with ThreadPoolExecutor(max(1, len(servers))) as pool:
             list(pool.map(ServerProcess.stop, servers))
@@ -229,7 +227,7 @@ class Stack:
 
 
 def _job_id(jobs: ServerProcess) -> int:
-    """From the jobs server's ready line, which names every job of the bundle: ``ready http://… job.KEY=N``."""
+    """The job's id, from the jobs server's ready line: ``ready http://… job.KEY=N``."""
     for word in jobs.ready_line.split():
         name, _, value = word.partition("=")
         if name == f"job.{INGEST_JOB}" and value.isdigit():

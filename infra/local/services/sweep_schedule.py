@@ -1,4 +1,4 @@
-"""Cloud Scheduler, Pub/Sub and Eventarc in one thread: posts a tick to the sweep's function every so many seconds."""
+"""Cloud Scheduler, Pub/Sub and Eventarc in one thread: post a tick to the sweep function at regular intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from infra.local.services.pubsub import PROJECT
 
 TOPIC = f"projects/{PROJECT}/topics/order-tracking-sweep"
-TICK_TIMEOUT_SECONDS = 540.0  # what an event function may take
+TICK_TIMEOUT_SECONDS = 540.0  # the maximum for event-driven functions
 
 
 def tick_event(tick: str, at: datetime) -> tuple[dict[str, str], bytes]:
@@ -33,13 +33,13 @@ def tick_event(tick: str, at: datetime) -> tuple[dict[str, str], bytes]:
 
 
 class SweepSchedule:
-    """Ticks one after another, never two at a time; a tick that fails is in the function's log, and the next one comes."""
+    """Sends one tick at a time. A failed tick is in the function's log; the next one follows as scheduled."""
 
     def __init__(self, function_url: str, every_seconds: float) -> None:
         self._url = function_url
         self._every = every_seconds
         self._stopping = threading.Event()
-        # A daemon: a tick under way must not hold up the end of the stack.
+        # A daemon, so that a tick in progress does not delay stopping the stack.
         self._thread = threading.Thread(target=self._run, name="sweep-schedule", daemon=True)
 
     def start(self) -> None:

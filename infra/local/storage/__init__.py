@@ -1,5 +1,5 @@
-"""A local Cloud Storage: the JSON API with working preconditions, durable, on one machine.
+"""A local Cloud Storage server: the JSON API with working preconditions, stored in a folder.
 
-Reading order: app.py (which request goes where), object_api.py and upload_api.py (what the API says), objects.py
+Reading order: app.py (routes requests to handlers), object_api.py and upload_api.py (handle requests), objects.py
 (the transactions that make preconditions atomic), contents.py (the bytes), outbox.py and delivery.py (events).
 """

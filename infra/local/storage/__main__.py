@@ -1,4 +1,4 @@
-"""python -m infra.local.storage --port P --data-dir D"""
+"""`python -m infra.local.storage --port P --data-dir D`"""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pathlib import Path
 
 import click
 
+from infra.local.listening import PortUnavailable, listen
 from infra.local.storage.errors import ApiError
 from infra.local.storage.names import check_bucket_name
-from infra.local.storage.server import PortUnavailable, listen, serve
+from infra.local.storage.server import serve
 from infra.local.storage.service import DataDirInUse, open_service
 
 
-@click.command(help="A local Cloud Storage: the JSON API, durable in a folder.")
-@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port to listen on; 0 takes a free one.")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where data lives.")
+@click.command(help="Run a local Cloud Storage server. It implements the JSON API and stores its data in a folder.")
+@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port to listen on; 0 picks a free port.")
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the data.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--bucket", "buckets", multiple=True, metavar="NAME", help="Bucket to make; may be repeated.")
-@click.option("--notify", metavar="URL", help="Where finalized events go (the function).")
+@click.option("--bucket", "buckets", multiple=True, metavar="NAME", help="Bucket to create; may be repeated.")
+@click.option("--notify", metavar="URL", help="URL that receives finalized events (the function).")
 def main(port: int, data_dir: Path, host: str, buckets: tuple[str, ...], notify: str | None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

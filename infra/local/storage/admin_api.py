@@ -1,4 +1,4 @@
-"""The server's own endpoints under /_local/: health, faults, and how events are delivered."""
+"""The server's own endpoints under /_local/: health, fault injection, and event delivery settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
-from infra.local.faults import answer_fault_order
+from infra.local.faults import handle_fault_request
 from infra.local.storage.answers import json_response
 from infra.local.storage.calls import Call
 from infra.local.storage.errors import invalid, not_implemented
@@ -19,7 +19,7 @@ async def local(call: Call) -> ASGIApp:
         case ("health",), "GET":
             return json_response({"status": "ok", "data_dir": str(call.service.data_dir.resolve())})
         case ("faults",), "GET" | "POST" | "DELETE":
-            return await answer_fault_order(call.service.faults, call.request)
+            return await handle_fault_request(call.service.faults, call.request)
         case ("events",), "GET":
             return json_response(call.service.deliveries.status())
         case ("events",), "PUT":
@@ -29,7 +29,7 @@ async def local(call: Call) -> ASGIApp:
 
 
 def event_changes(given: dict[str, Any]) -> dict[str, Any]:
-    """Checks what is to change; what isn't named stays as it is."""
+    """Validate a partial update of the event settings; omitted settings keep their value."""
     changes: dict[str, Any] = {}
     for key, value in given.items():
         match key:
@@ -48,9 +48,9 @@ def event_changes(given: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _number(key: str, value: object, most: float) -> float:
-    if not isinstance(value, int | float) or math.isnan(value) or not 0 <= value <= most:
-        raise invalid(f"{key} must be a number from 0 to {most:g}", key)
+def _number(key: str, value: object, maximum: float) -> float:
+    if not isinstance(value, int | float) or math.isnan(value) or not 0 <= value <= maximum:
+        raise invalid(f"{key} must be a number from 0 to {maximum:g}", key)
     return float(value)
 
 
@@ -58,5 +58,5 @@ def _address(value: object) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
-        raise invalid("notify must be an http address, or null for none", "notify")
+        raise invalid("notify must be an HTTP URL, or null to disable events", "notify")
     return value

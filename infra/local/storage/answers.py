@@ -1,4 +1,4 @@
-"""The answers: JSON, nothing, and an object's bytes."""
+"""Response bodies: JSON, no content, or the bytes of an object."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def media_headers(stored: StoredObject) -> dict[str, str]:
         "X-Goog-Stored-Content-Encoding": given.get("contentEncoding", "identity"),
         "X-Goog-Stored-Content-Length": str(stored.size),
     }
-    # A header holds Latin-1 without control characters; a client may store anything as a content type.
+    # Headers allow only Latin-1 without control characters, but a client may store any text as a content type.
     return {key: _header_text(value) for key, value in headers.items() if value}
 
 
@@ -55,8 +55,8 @@ def _header_text(value: str) -> str:
 
 
 class MediaResponse:
-    """Streams a file's bytes from a thread in 1 MiB pieces. It keeps to the open file, so what is read is that
-    generation, also when the object is overwritten or deleted meanwhile."""
+    """Stream a file in 1 MiB chunks, read in a thread. The open file pins the generation: overwriting or deleting the
+    object in the meantime does not change what the client receives."""
 
     def __init__(self, stored: StoredObject, file: BinaryIO, part: ByteRange | None) -> None:
         self._headers = media_headers(stored)
@@ -81,7 +81,7 @@ class MediaResponse:
         left = self._length
         while left:
             if connection is not None and connection.transport.is_closing():
-                return  # the client has gone: don't read the rest for nobody
+                return  # the client disconnected: don't read the rest
             chunk = await loop.run_in_executor(None, self._file.read, min(CHUNK, left))
             if not chunk:
                 raise OSError("the content file is shorter than its object")

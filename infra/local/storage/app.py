@@ -1,4 +1,4 @@
-"""Which request goes where. Refusals become the service's error JSON here, and only here."""
+"""Route requests to handlers. ApiErrors become the service's error JSON here, and only here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infra.local.storage.errors import ApiError, NotModified, invalid, not_imple
 from infra.local.storage.service import Service
 
 log = logging.getLogger(__name__)
-_FAILED = ApiError(500, "internalError", "The local storage server failed; its log says how.")
+_FAILED = ApiError(500, "internalError", "The local storage server failed; see its log.")
 
 Handler = Callable[[Call], Awaitable[ASGIApp]]
 
@@ -27,8 +27,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "buckets"): bucket_api.list_all,
     ("POST", "buckets"): bucket_api.insert,
     ("GET", "bucket"): bucket_api.get,
-    ("PATCH", "bucket"): bucket_api.patch,
-    ("PUT", "bucket"): bucket_api.patch,
     ("DELETE", "bucket"): bucket_api.delete,
     ("GET", "storageLayout"): bucket_api.storage_layout,
     ("GET", "managedFolders"): bucket_api.managed_folders,
@@ -61,7 +59,7 @@ def make_app(service: Service) -> ASGIApp:
         except ApiError as error:
             answer = json_response(error.body(), error.status, error.headers)
         except UnicodeEncodeError:
-            answer = json_response(invalid("The request holds text that is not valid Unicode.").body(), 400)
+            answer = json_response(invalid("The request contains invalid Unicode.").body(), 400)
         except ClientDisconnect:
             return
         except Exception:
@@ -73,7 +71,7 @@ def make_app(service: Service) -> ASGIApp:
 
 
 def _fault_body(status: int) -> dict[str, Any]:
-    return ApiError(status, "backendError", f"A fault was ordered: HTTP {status}").body()
+    return ApiError(status, "backendError", f"Injected fault: HTTP {status}").body()
 
 
 async def _dispatch(service: Service, request: Request, application: ASGIApp) -> ASGIApp:

@@ -1,10 +1,11 @@
-"""Batches: many small requests in one multipart/mixed body, each answered as if it had come alone."""
+"""Batches: many small requests in one multipart/mixed body, each handled like a separate request."""
 
 from __future__ import annotations
 
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
+from http import HTTPStatus
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
@@ -23,14 +24,14 @@ async def batch(call: Call, app: ASGIApp) -> ASGIApp:
     if not isinstance(parts, list):
         raise invalid("A batch must be a multipart/mixed body.")
     if len(parts) > MAX_CALLS:
-        raise ApiError(400, "invalid", f"A batch may hold {MAX_CALLS} calls, this one has {len(parts)}.")
+        raise ApiError(400, "invalid", f"A batch may contain at most {MAX_CALLS} calls, but this one has {len(parts)}.")
     answers = [await _answer(call, app, part) for part in parts if isinstance(part, Message)]
     body = b"".join(b"--" + BOUNDARY.encode() + b"\r\n" + answer + b"\r\n" for answer in answers)
     return Response(body + f"--{BOUNDARY}--\r\n".encode(), media_type=f"multipart/mixed; boundary={BOUNDARY}")
 
 
 async def _answer(call: Call, app: ASGIApp, part: Message) -> bytes:
-    """Runs one call through the application and writes its answer as a part."""
+    """Run one call through the application and encode its response as a part."""
     payload = part.get_payload(decode=True)
     scope, body = _inner_request(call, payload if isinstance(payload, bytes) else b"")
     sent: list[AsgiMessage] = []
@@ -44,7 +45,7 @@ async def _answer(call: Call, app: ASGIApp, part: Message) -> bytes:
     await app(scope, receive, send)
     start = sent[0]
     content = b"".join(message.get("body", b"") for message in sent[1:])
-    # Clients match answers to calls by this id, and those of them that begin with < expect it back inside.
+    # Clients match responses to calls by this id; an id in angle brackets is returned in angle brackets.
     content_id = str(part.get("Content-ID", "")).strip("<>")
     lines = [b"Content-Type: application/http"]
     if content_id:
@@ -60,7 +61,7 @@ def _inner_request(call: Call, payload: bytes) -> tuple[Scope, bytes]:
     request_line, _, header_text = head.lstrip().partition(b"\n")
     words = request_line.split()
     if len(words) < 2:
-        raise invalid("Every part of a batch must begin with a request line.")
+        raise invalid("Each part of a batch must begin with a request line.")
     headers = BytesParser(policy=HTTP).parsebytes(header_text + b"\n\n").items()
     target = words[1]
     if target.startswith(b"http"):
@@ -84,8 +85,6 @@ def _inner_request(call: Call, payload: bytes) -> tuple[Scope, bytes]:
 
 
 def _phrase(status: int) -> str:
-    from http import HTTPStatus
-
     try:
         return HTTPStatus(status).phrase
     except ValueError:

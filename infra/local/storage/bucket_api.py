@@ -1,4 +1,4 @@
-"""Requests about buckets."""
+"""Requests for buckets."""
 
 from __future__ import annotations
 
@@ -34,13 +34,6 @@ async def get(call: Call) -> ASGIApp:
     return json_response(await call.service.database.read(lambda tx: buckets.get(tx, call.route.bucket, wanted)))
 
 
-async def patch(call: Call) -> ASGIApp:
-    body, wanted, whole = await call.json(), call.preconditions, call.method == "PUT"
-    return json_response(
-        await call.service.database.write(lambda tx: buckets.patch(tx, call.route.bucket, body, wanted, whole))
-    )
-
-
 async def delete(call: Call) -> ASGIApp:
     wanted = call.preconditions
     await call.service.database.write(lambda tx: buckets.delete(tx, call.route.bucket, wanted))
@@ -48,13 +41,13 @@ async def delete(call: Call) -> ASGIApp:
 
 
 async def managed_folders(call: Call) -> ASGIApp:
-    """gcloud asks for them before it removes a bucket; there are none."""
+    """gcloud lists managed folders before it deletes a bucket; there are none here."""
     await call.service.database.read(lambda tx: buckets.get(tx, call.route.bucket))
     return json_response({"kind": "storage#managedFolders"})
 
 
 async def storage_layout(call: Call) -> ASGIApp:
-    """Clients ask whether the bucket has real folders; these haven't."""
+    """Clients ask whether the bucket has a hierarchical namespace; it never does here."""
     bucket = await call.service.database.read(lambda tx: buckets.get(tx, call.route.bucket))
     return json_response(
         {

@@ -1,4 +1,4 @@
-"""What happens to buckets, each function inside one transaction."""
+"""Bucket operations; each function runs inside one transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.local.storage.names import check_bucket_name
 from infra.local.storage.preconditions import UNCONDITIONAL, Preconditions
 from infra.local.storage.resources import rfc3339, version_tag
 
-_DECIDED_HERE = {
+_READ_ONLY_FIELDS = {
     "kind", "id", "name", "selfLink", "metageneration", "etag", "timeCreated", "updated", "projectNumber",
 }  # fmt: skip
 
@@ -24,12 +24,14 @@ def insert(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
         message = "Your previous request to create the named bucket succeeded and you already own it."
         raise ApiError(409, "conflict", message)
     now = now_microseconds()
-    _write(tx, name, 1, now, now, _settable(body))
+    # Bucket settings are stored as given; nothing here acts on them.
+    settings = {key: value for key, value in body.items() if key not in _READ_ONLY_FIELDS and value is not None}
+    tx.execute("INSERT INTO buckets VALUES (?, 1, ?, ?, ?)", name, now, now, json.dumps(settings))
     return get(tx, name)
 
 
 def ensure(tx: Transaction, name: str) -> None:
-    """Makes the bucket unless it is there."""
+    """Create the bucket unless it exists."""
     if tx.one("SELECT 1 FROM buckets WHERE name = ?", name) is None:
         insert(tx, {"name": name})
 
@@ -48,7 +50,7 @@ def get(tx: Transaction, name: str, preconditions: Preconditions = UNCONDITIONAL
 
 
 def list_buckets(tx: Transaction, prefix: str, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-    """A page in name order, and the token of the next one."""
+    """One page in name order, and the token of the next page."""
     rows = tx.rows(
         "SELECT name, metageneration, created, updated, attributes FROM buckets WHERE name > ? ORDER BY name", after
     )
@@ -61,39 +63,11 @@ def list_buckets(tx: Transaction, prefix: str, after: str, limit: int) -> tuple[
     return found, None
 
 
-def patch(tx: Transaction, name: str, body: Mapping[str, Any], preconditions: Preconditions, whole: bool) -> dict[str, Any]:
-    get(tx, name, preconditions, reading=False)
-    row = tx.one("SELECT metageneration, created, attributes FROM buckets WHERE name = ?", name)
-    if row is None:
-        raise no_such_bucket()
-    attributes = {**({} if whole else json.loads(row[2])), **_settable(body)}
-    _write(tx, name, row[0] + 1, row[1], now_microseconds(), attributes)
-    return get(tx, name)
-
-
 def delete(tx: Transaction, name: str, preconditions: Preconditions) -> None:
     get(tx, name, preconditions, reading=False)
     if tx.one("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", name):
         raise ApiError(409, "conflict", "The bucket you tried to delete is not empty.")
     tx.execute("DELETE FROM buckets WHERE name = ?", name)
-
-
-def _settable(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Buckets' settings are kept as given: nothing here acts on them."""
-    return {key: value for key, value in body.items() if key not in _DECIDED_HERE}
-
-
-def _write(
-    tx: Transaction, name: str, metageneration: int, created: int, updated: int, attributes: Mapping[str, Any]
-) -> None:
-    tx.execute(
-        "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?)",
-        name,
-        metageneration,
-        created,
-        updated,
-        json.dumps({key: value for key, value in attributes.items() if value is not None}),
-    )
 
 
 def _resource(row: tuple[Any, ...]) -> dict[str, Any]:

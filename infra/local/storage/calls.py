@@ -1,4 +1,4 @@
-"""One request as the handlers see it: decoded once, with its JSON, its preconditions and its address."""
+"""A request as the handlers see it: decoded once, with its JSON body, preconditions and route."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Call:
 
     @property
     def base_url(self) -> str:
-        """The address the client used, so that links lead back here."""
+        """The address that the client used, so that links point back to this server."""
         host = self.request.headers.get("host") or "127.0.0.1"
         return f"{self.request.url.scheme}://{host}"
 
@@ -45,7 +45,7 @@ class Call:
         return self.request.headers.get(name)
 
     async def body(self) -> bytes:
-        """A whole (small) body. Google's Java client compresses JSON."""
+        """A complete (small) body, decompressed: Google's Java client gzips its JSON."""
         received = bytearray()
         async for chunk in self.request.stream():
             received += chunk
@@ -60,7 +60,7 @@ class Call:
 
 
 def _query(raw: bytes) -> Mapping[str, str]:
-    """Decoded once, as UTF-8; of a repeated parameter the last counts."""
+    """The query, decoded once as UTF-8; the last value of a repeated parameter wins."""
     try:
         return dict(parse_qsl(raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=200))
     except ValueError as error:
@@ -68,7 +68,7 @@ def _query(raw: bytes) -> Mapping[str, str]:
 
 
 def parse_json(text: bytes) -> dict[str, Any]:
-    """An object; nothing at all counts as an empty one."""
+    """A JSON object; an empty body counts as an empty object."""
     if not text.strip():
         return {}
     try:

@@ -1,9 +1,9 @@
 """The bytes of objects: one file per generation, and one per upload in progress.
 
-Order matters for kill -9: a file is complete and fsynced in `uploads/`, then appears under its generation in
-`objects/`, then the row is committed. So a row always has its whole file; a file without a row is an orphan and
-removed at the next start. Appearing is a hard link, not a rename, so that a resumable upload whose commit did not
-happen still has its bytes.
+The order makes kill -9 safe: the file is completed and fsynced in `uploads/`, then linked under its generation in
+`objects/`, then the row is committed. A row therefore always has its complete file; a file without a row is an orphan,
+and the next start deletes it. The file is hard-linked rather than renamed, so that a resumable upload whose commit
+failed still has its bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class StageResult:
-    """A complete, fsynced file that isn't an object yet."""
+    """A complete, fsynced file that is not an object yet."""
 
     path: Path
     size: int
@@ -34,18 +34,18 @@ class StageResult:
 
 
 class Writer:
-    """Appends to an upload's file and keeps the checksums. Blocking: call it in a thread."""
+    """Append to an upload's file and update the checksums. Blocking: call it in a thread."""
 
     def __init__(self, path: Path) -> None:
-        """Goes on at the end of what is there already, reading it again for the checksums."""
+        """Continue at the end of the file if it exists; read its contents again for the checksums."""
         self.path = path
         self.size = 0
         self._crc32c = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._file = path.open("ab", buffering=0)
         if self._file.tell():
-            with path.open("rb") as present:
-                while chunk := present.read(CHUNK):
+            with path.open("rb") as existing:
+                while chunk := existing.read(CHUNK):
                     self._count(chunk)
 
     def write(self, data: bytes) -> None:
@@ -58,7 +58,7 @@ class Writer:
         self._file.close()
 
     def finish(self, component_count: int | None = None) -> StageResult:
-        """Everything is on the disk when this returns. A composite object has no md5, as in the real service."""
+        """Sync everything to disk. A composite object has no MD5, as in the real service."""
         os.fsync(self._file.fileno())
         self._file.close()
         crc32c = base64.b64encode(self._crc32c.digest()).decode()  # type: ignore[no-untyped-call]
@@ -85,12 +85,12 @@ class Contents:
         return (self._objects / str(generation)).open("rb", buffering=0)
 
     def publish(self, staged: Path, generation: int) -> None:
-        """The file appears under its generation; after this the row may be committed."""
+        """Link the file under its generation; the row may be committed after this."""
         os.link(staged, self._objects / str(generation))
         self._sync_folder()
 
     def share(self, source_generation: int, generation: int) -> None:
-        """A copy of an object: contents never change, so the two may share the bytes."""
+        """Copy an object's contents. Contents are immutable, so both objects can share one file."""
         self.publish(self._objects / str(source_generation), generation)
 
     def remove(self, generation: int) -> None:
@@ -103,13 +103,13 @@ class Contents:
                 writer.write(chunk)
         return writer.finish(component_count)
 
-    def remove_orphans(self, generations: Collection[int], upload_ids: Collection[str]) -> int:
-        """At start-up: what a killed server had begun and not committed. Returns how many files."""
+    def remove_orphans(self, generations: Collection[int], upload_ids: Collection[str]) -> None:
+        """At start-up, delete the files that a killed server did not commit."""
         known = {self._objects: {str(number) for number in generations}, self._uploads: set(upload_ids)}
-        orphans = [path for folder, names in known.items() for path in folder.iterdir() if path.name not in names]
-        for path in orphans:
-            path.unlink()
-        return len(orphans)
+        for folder, names in known.items():
+            for path in folder.iterdir():
+                if path.name not in names:
+                    path.unlink()
 
     def _sync_folder(self) -> None:
         folder = os.open(self._objects, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Requests that make an object from others: copyTo, rewriteTo, moveTo, compose."""
+"""Requests that create an object from other objects: copyTo, rewriteTo, moveTo, compose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.local.storage.contents import StageResult
 from infra.local.storage.database import Transaction
 from infra.local.storage.errors import invalid, no_such_object, required
 from infra.local.storage.names import check_object_name
-from infra.local.storage.object_api import shown
+from infra.local.storage.object_api import object_response
 from infra.local.storage.objects import Source
 from infra.local.storage.preconditions import Preconditions, integer
 from infra.local.storage.resources import StoredObject, given_attributes, object_resource
@@ -44,11 +44,11 @@ async def _copied(call: Call) -> StoredObject:
 
 
 async def copy(call: Call) -> ASGIApp:
-    return shown(call, await _copied(call))
+    return object_response(call, await _copied(call))
 
 
 async def rewrite(call: Call) -> ASGIApp:
-    """Always done at the first call: contents are shared, not carried over piece by piece."""
+    """Always complete after the first call, because contents are shared instead of copied in pieces."""
     stored = await _copied(call)
     return json_response(
         {
@@ -63,7 +63,7 @@ async def rewrite(call: Call) -> ASGIApp:
 
 async def move(call: Call) -> ASGIApp:
     source, wanted, store = _source(call), call.preconditions, call.service.objects
-    return shown(
+    return object_response(
         call,
         await call.service.database.write(lambda tx: store.move(tx, source, call.route.to_name, wanted)),
     )
@@ -82,7 +82,7 @@ async def compose(call: Call) -> ASGIApp:
         )
     finally:
         staged.path.unlink(missing_ok=True)
-    return shown(call, stored)
+    return object_response(call, stored)
 
 
 def _components(tx: Transaction, bucket: str, body: Mapping[str, Any]) -> list[StoredObject]:
@@ -105,7 +105,7 @@ def _component(tx: Transaction, bucket: str, entry: Mapping[str, Any]) -> Stored
 
 
 def _concatenate(call: Call, sources: list[StoredObject]) -> StageResult:
-    """Opens all before it reads any, so that what is deleted meanwhile doesn't matter."""
+    """Open all files before reading any, so that concurrent deletes do no harm."""
     with contextlib.ExitStack() as stack:
         files = []
         for source in sources:

@@ -1,7 +1,7 @@
-"""SQLite, used so that every mutation is one durable transaction and preconditions are atomic.
+"""SQLite: each mutation is one durable transaction, which makes preconditions atomic.
 
-One thread owns the writing connection: mutations are serial, and checking a precondition and acting on it can't be
-separated. Another owns a reading connection (WAL), so that a long listing doesn't hold up writes.
+One thread owns the write connection. Mutations are therefore serialized, and nothing can come between checking a
+precondition and acting on it. Another thread owns a read connection (WAL), so that a long listing does not block writes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def now_microseconds() -> int:
 
 
 class Transaction:
-    """What a mutation may do: statements, and things to do once it is certain (or has failed)."""
+    """Statements of one transaction, and callbacks for after its commit or rollback."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -63,7 +63,7 @@ class Transaction:
         return iter(self._connection.execute(statement, values))
 
     def next_generation(self) -> int:
-        """Microseconds since the epoch, larger than any given out before, also across restarts and clock steps."""
+        """Microseconds since the epoch. Strictly increasing, even across restarts and clock adjustments."""
         row = self.one("SELECT value FROM counters WHERE name = 'generation'")
         generation = max(now_microseconds(), (row[0] if row else 0) + 1)
         self.execute("INSERT OR REPLACE INTO counters VALUES ('generation', ?)", generation)
@@ -79,18 +79,18 @@ class Database:
         self._read_connection = self._reader.submit(self._open).result()
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Runs `work` as one transaction: all of it or, if it raises, nothing."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self.write_now, work)
+        """Run `work` as one transaction, which is rolled back if it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write_now, work)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Runs `work` on one consistent snapshot that holds everything committed before the call."""
+        """Run `work` on one consistent snapshot that includes everything committed before the call."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read_now, work)
 
     def write_blocking(self, work: Callable[[Transaction], T]) -> T:
-        """For start-up and shutdown, when there is no event loop to spare."""
-        return self._writer.submit(self.write_now, work).result()
+        """For start-up and shutdown, when no event loop is running."""
+        return self._writer.submit(self._write_now, work).result()
 
-    def write_now(self, work: Callable[[Transaction], T]) -> T:
+    def _write_now(self, work: Callable[[Transaction], T]) -> T:
         connection = self._write_connection
         transaction = Transaction(connection)
         connection.execute("BEGIN IMMEDIATE")
@@ -104,7 +104,7 @@ class Database:
                 undo()
             raise
         for done in transaction.on_commit:
-            # It is committed: a file that can't be removed now is an orphan that the next start removes.
+            # Already committed: a file that can't be deleted now is an orphan, and the next start deletes it.
             with contextlib.suppress(OSError):
                 done()
         return result

@@ -1,4 +1,4 @@
-"""Sends the outbox's events to the function as Eventarc does: at least once, in parallel, retried while it fails."""
+"""Deliver the outbox's events to the function as Eventarc does: at least once, in parallel, with retries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONCURRENCY = 8
 FIRST_RETRY, LONGEST_RETRY = 0.5, 10.0
 GIVE_UP_AFTER = 24 * 3600.0
 ANSWER_TIMEOUT = 600.0  # an event function may run for 540 s
-SETTLE_EVERY = 0.05  # deliveries are struck off together: one fsync for many
+DELETE_DELAY = 0.05  # delivered events are deleted in groups: one fsync for many
 
 
 @dataclass(order=True, frozen=True)
@@ -43,25 +43,25 @@ class _Counts:
 
 
 class Deliveries:
-    """Owns the queue in memory; the outbox table is the truth that survives."""
+    """The in-memory delivery queue; the outbox table is its durable source."""
 
     def __init__(self, database: Database, box: Outbox) -> None:
         self._database = database
         self._outbox = box
         self._queue: list[_Due] = []
         self._order = itertools.count()
-        self._copies: dict[int, int] = {}  # row id -> copies still to be delivered
-        self._settled: list[int] = []
+        self._copies: dict[int, int] = {}  # row id -> copies that still have to be delivered
+        self._delivered: list[int] = []
         self._counts = _Counts()
         self._errors: deque[dict[str, Any]] = deque(maxlen=20)
-        self._changed = asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._scheduler: asyncio.Task[None] | None = None
-        self._striking: asyncio.Task[None] | None = None
+        self._deleting: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=5.0),
             limits=httpx.Limits(max_connections=CONCURRENCY),
-            trust_env=False,  # the function is local: never through a proxy
+            trust_env=False,  # the function is local: never use a proxy
         )
 
     async def start(self) -> None:
@@ -73,12 +73,12 @@ class Deliveries:
         self._scheduler = asyncio.create_task(self._schedule())
 
     async def stop(self) -> None:
-        """What wasn't answered yet stays in the outbox and is sent again at the next start."""
-        tasks = [*self._sending, *([self._scheduler] if self._scheduler else [])]
+        """Stop. Unacknowledged events stay in the outbox and are sent again after the next start."""
+        tasks = [*self._in_flight, *([self._scheduler] if self._scheduler else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._strike_off()
+        await self._delete_delivered()
         await self._client.aclose()
 
     @property
@@ -87,14 +87,14 @@ class Deliveries:
 
     def change(self, changes: dict[str, Any]) -> EventSettings:
         self._outbox.settings = replace(self._outbox.settings, **changes)
-        self._changed.set()
+        self._wake.set()
         return self._outbox.settings
 
     def status(self) -> dict[str, Any]:
         return {
             "settings": vars(self.settings),
             "pending": len(self._copies),
-            "in_flight": len(self._sending),
+            "in_flight": len(self._in_flight),
             **vars(self._counts),
             "last_errors": list(self._errors),
         }
@@ -112,37 +112,37 @@ class Deliveries:
         if self.settings.reorder:
             wait += random.uniform(0.0, 1.0)  # noqa: S311 - not a secret
         heapq.heappush(self._queue, _Due(time.monotonic() + wait, next(self._order), row_id, attempts))
-        self._changed.set()
+        self._wake.set()
 
     async def _schedule(self) -> None:
         while True:
-            wait = self._wait_for_next()
+            wait = self._seconds_until_next()
             if wait == 0:
                 due = heapq.heappop(self._queue)
                 task = asyncio.create_task(self._deliver(due))
-                self._sending.add(task)
+                self._in_flight.add(task)
                 task.add_done_callback(self._finished)
                 continue
-            self._changed.clear()
+            self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                await asyncio.wait_for(self._wake.wait(), wait)
 
-    def _wait_for_next(self) -> float | None:
-        """Seconds until something can be sent; None: until something changes."""
-        if not self._queue or self.settings.notify is None or len(self._sending) >= CONCURRENCY:
+    def _seconds_until_next(self) -> float | None:
+        """Seconds until the next delivery is due; None: wait until something changes."""
+        if not self._queue or self.settings.notify is None or len(self._in_flight) >= CONCURRENCY:
             return None
         return max(0.0, self._queue[0].at - time.monotonic())
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
-        self._changed.set()
+        self._in_flight.discard(task)
+        self._wake.set()
 
     async def _deliver(self, due: _Due) -> None:
         event = await self._database.read(lambda tx: outbox.load(tx, due.row_id))
         if event is None:
             self._copies.pop(due.row_id, None)
             return
-        if self.settings.notify is None:  # switched off meanwhile: it waits
+        if self.settings.notify is None:  # switched off in the meantime: the event waits
             self._push(due.row_id, FIRST_RETRY, due.attempts)
             return
         self._counts.attempts += 1
@@ -161,7 +161,7 @@ class Deliveries:
             self._push(due.row_id, wait, due.attempts + 1)
 
     async def _post(self, event: Event, url: str) -> str | None:
-        """None if the function took it, else what went wrong."""
+        """None if the function acknowledged the event, otherwise the error."""
         try:
             answer = await self._client.post(url, content=event.body, headers=event.headers())
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -176,19 +176,19 @@ class Deliveries:
             self._copies[row_id] = left
             return
         self._copies.pop(row_id, None)
-        self._settled.append(row_id)
-        if len(self._settled) == 1:
-            asyncio.get_running_loop().call_later(SETTLE_EVERY, self._strike_off_soon)
+        self._delivered.append(row_id)
+        if len(self._delivered) == 1:
+            asyncio.get_running_loop().call_later(DELETE_DELAY, self._start_deleting)
 
-    def _strike_off_soon(self) -> None:
-        self._striking = asyncio.create_task(self._strike_off())
+    def _start_deleting(self) -> None:
+        self._deleting = asyncio.create_task(self._delete_delivered())
 
-    async def _strike_off(self) -> None:
-        row_ids, self._settled = self._settled, []
+    async def _delete_delivered(self) -> None:
+        row_ids, self._delivered = self._delivered, []
         if row_ids:
-            await self._database.write(lambda tx: outbox.settle(tx, row_ids))
+            await self._database.write(lambda tx: outbox.delete(tx, row_ids))
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Any, *values: Any) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop has closed: the row is in the table, that is enough
+    with contextlib.suppress(RuntimeError):  # the loop is closed; the row is in the table, which is enough
         loop.call_soon_threadsafe(function, *values)

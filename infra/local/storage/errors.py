@@ -1,4 +1,4 @@
-"""What the API answers when it refuses, with the status codes and the JSON of the real service."""
+"""Error responses, with the status codes and the JSON of the real service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A refusal. `location` names the parameter or header at fault, where the real service names one."""
+    """An error response. `location` names the parameter or header at fault if the real service names it."""
 
     def __init__(
         self,
@@ -15,7 +15,7 @@ class ApiError(Exception):
         reason: str,
         message: str,
         *,
-        location_type: str | None = None,
+        location_type: str = "parameter",
         location: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -30,20 +30,20 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         detail = {"message": self.message, "domain": "global", "reason": self.reason}
         if self.location:
-            detail |= {"locationType": self.location_type or "parameter", "location": self.location}
+            detail |= {"locationType": self.location_type, "location": self.location}
         return {"error": {"code": self.status, "message": self.message, "errors": [detail]}}
 
 
 class NotModified(Exception):
-    """A NotMatch precondition of a read: the caller already has this version."""
+    """A NotMatch precondition of a read failed: the caller already has this version."""
 
 
 def invalid(message: str, parameter: str | None = None) -> ApiError:
-    return ApiError(400, "invalid", message, location_type="parameter", location=parameter)
+    return ApiError(400, "invalid", message, location=parameter)
 
 
 def required(parameter: str) -> ApiError:
-    return ApiError(400, "required", f"Required parameter: {parameter}", location_type="parameter", location=parameter)
+    return ApiError(400, "required", f"Required parameter: {parameter}", location=parameter)
 
 
 def no_such_object(bucket: str, name: str) -> ApiError:

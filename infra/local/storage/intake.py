@@ -1,4 +1,4 @@
-"""Bytes on their way from the network to a file: gathered to pieces worth a thread, never held whole."""
+"""Move uploaded bytes from the network to a file in chunks, so that memory stays constant."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from infra.local.storage.sessions import UploadRequest
 
 
 async def receive(stream: AsyncIterator[bytes], writer: Writer, skip: int = 0, limit: int | None = None) -> None:
-    """Appends the stream, without its first `skip` bytes and no more than `limit` (None: all). What arrived before
-    the client broke off is written too: a resumable upload goes on after it."""
+    """Append the stream, without its first `skip` bytes and at most `limit` bytes (None: all). Bytes that arrive before
+    the client disconnects are written too, so that a resumable upload can continue after them."""
     parts: list[bytes] = []
     gathered, taken = 0, 0
     try:
@@ -36,32 +36,32 @@ async def receive(stream: AsyncIterator[bytes], writer: Writer, skip: int = 0, l
             writer.write(b"".join(parts))
 
 
-def stated_hashes(headers: Mapping[str, str], metadata: Mapping[str, object]) -> dict[str, str | None]:
-    """What the client says the checksums will be, in its metadata or in x-goog-hash headers (md5, crc32c)."""
-    stated: dict[str, str | None] = {"md5": None, "crc32c": None}
+def announced_hashes(headers: Mapping[str, str], metadata: Mapping[str, object]) -> dict[str, str | None]:
+    """The checksums that the client announces in its metadata or in headers."""
+    announced: dict[str, str | None] = {"md5": None, "crc32c": None}
     for key, field in (("md5", "md5Hash"), ("crc32c", "crc32c")):
         if metadata.get(field):
-            stated[key] = str(metadata[field])
+            announced[key] = str(metadata[field])
     for entry in headers.get("x-goog-hash", "").split(","):
         key, _, value = entry.strip().partition("=")
-        if key in stated and value:
-            stated[key] = value
+        if key in announced and value:
+            announced[key] = value
     if headers.get("content-md5"):
-        stated["md5"] = headers["content-md5"]
-    return stated
+        announced["md5"] = headers["content-md5"]
+    return announced
 
 
 def check_hashes(request: UploadRequest, staged: StageResult) -> None:
-    """Raises 400 if the bytes are not what the client meant to send."""
-    for label, stated, actual in (
+    """Raise a 400 unless the bytes have the checksums that the client announced."""
+    for label, announced, actual in (
         ("MD5 hash", request.md5, staged.md5),
         ("CRC32C", request.crc32c, staged.crc32c),
     ):
-        if stated and actual and _raw(label, stated) != _raw(label, actual):
+        if announced and actual and _raw(label, announced) != _raw(label, actual):
             raise ApiError(
                 400,
                 "invalid",
-                f'Provided {label} "{stated}" doesn\'t match calculated {label} "{actual}".',
+                f'Provided {label} "{announced}" doesn\'t match calculated {label} "{actual}".',
             )
 
 

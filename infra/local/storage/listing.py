@@ -20,7 +20,7 @@ _HIGHEST = "\U0010ffff"
 
 @dataclass(frozen=True)
 class Listing:
-    """What was asked for. `start` is inclusive, `end` exclusive (empty: no end), in UTF-8 byte order."""
+    """A listing request. `start` is inclusive, `end` exclusive (empty: no end), in UTF-8 byte order."""
 
     prefix: str = ""
     delimiter: str = ""
@@ -68,7 +68,8 @@ def list_objects(tx: Transaction, bucket: str, listing: Listing) -> Page:
 
 
 def _collect(tx: Transaction, bucket: str, listing: Listing, start: str, page: Page) -> str | None:
-    """Fills the page from `start` on. After a common prefix it stops and says where to go on, past all it holds."""
+    """Fill the page from `start` on. Stop after a common prefix and return the name from which to continue, so that the
+    names below the prefix are skipped. None: the listing or the page is complete."""
     for row in tx.rows(select("bucket = ? AND name >= ? ORDER BY name"), bucket, start):
         name: str = row[1]
         if not name.startswith(listing.prefix) or (listing.end and name >= listing.end):
@@ -96,7 +97,7 @@ def _common_prefix(name: str, listing: Listing) -> str | None:
 
 
 def _successor(prefix: str) -> str | None:
-    """The smallest string after everything that begins with `prefix` (code points sort as UTF-8 bytes do)."""
+    """The smallest string greater than all strings with this prefix (code points sort like UTF-8 bytes)."""
     shortened = prefix.rstrip(_HIGHEST)
     if not shortened:
         return None
@@ -116,7 +117,7 @@ def _decode_token(token: str) -> str:
 
 
 def glob_pattern(glob: str) -> re.Pattern[str]:
-    """`*` and `?` stop at a slash, `**` doesn't, `[…]` is a set, `{a,b}` alternatives."""
+    """`*` and `?` do not match a slash, `**` does; `[…]` is a set, `{a,b}` are alternatives."""
     simple = {"*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
     out, depth = "", 0
     for part in re.findall(r"\*\*|\[[^\]]+\]|.", glob, re.DOTALL):

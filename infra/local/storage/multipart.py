@@ -1,6 +1,6 @@
-"""multipart/related uploads, read as they arrive: first the metadata, then the bytes, of any size.
+"""Streaming parser for multipart/related uploads: first the metadata, then any number of bytes.
 
-Google's Python client ends lines with CRLF, gcloud (apitools) with LF: the first boundary tells which.
+Google's Python client ends lines with CRLF, gcloud (apitools) with LF; the line of the first boundary decides.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def boundary_of(content_type: str | None) -> bytes:
     if not isinstance(boundary, str) or not boundary:
         raise invalid("A multipart upload needs a boundary in its Content-Type header.")
     if len(boundary) > 2 and boundary[0] == boundary[-1] == "'":
-        boundary = boundary[1:-1]  # gcloud writes boundary='…' and means what is inside
+        boundary = boundary[1:-1]  # gcloud puts the boundary in single quotes that don't belong to it
     return boundary.encode("latin-1", "replace")
 
 
 class RelatedBody:
-    """Call metadata(), then media_type(), then iterate media()."""
+    """Call metadata(), then media_type(), then iterate over media()."""
 
     def __init__(self, stream: AsyncIterator[bytes], boundary: bytes) -> None:
         self._stream = stream
@@ -47,7 +47,7 @@ class RelatedBody:
         return (await self._part_headers())["content-type"]
 
     async def media(self) -> AsyncIterator[bytes]:
-        """All up to the closing boundary; what could be the beginning of one is held back."""
+        """Bytes up to the closing boundary. Bytes that may be the start of a boundary are held back."""
         end = self._eol + self._mark
         while True:
             found = self._buffer.find(end)
@@ -71,7 +71,7 @@ class RelatedBody:
             lines += line + b"\n"
 
     async def _until(self, mark: bytes) -> bytes:
-        """What comes before `mark`, which is taken too."""
+        """The bytes before `mark`; `mark` itself is consumed."""
         while (found := self._buffer.find(mark)) < 0:
             if len(self._buffer) > MAX_HEAD:
                 raise invalid("Malformed multipart body: the metadata part is too large.")

@@ -1,4 +1,4 @@
-"""Which bucket and object names the service accepts.
+"""Rules for bucket and object names.
 
 https://cloud.google.com/storage/docs/objects#naming and .../buckets#naming.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 
-from infra.local.storage.errors import ApiError, invalid
+from infra.local.storage.errors import invalid, required
 
 MAX_OBJECT_NAME_BYTES = 1024
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
 def check_object_name(name: str) -> None:
-    """Raises a 400 for a name that no object may have."""
+    """Raise a 400 if no object may have this name."""
     if not name:
-        raise ApiError(400, "required", "Required parameter: name", location="name")
+        raise required("name")
     try:
         length = len(name.encode("utf-8"))
     except UnicodeEncodeError as error:

@@ -1,4 +1,4 @@
-"""Requests about one object, and the listing."""
+"""Requests for one object, and the listing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from infra.local.storage.preconditions import check_etags
 from infra.local.storage.resources import StoredObject, object_resource
 
 
-def shown(call: Call, stored: StoredObject) -> ASGIApp:
+def object_response(call: Call, stored: StoredObject) -> ASGIApp:
     return json_response(object_resource(stored, call.base_url), headers={"X-Goog-Generation": str(stored.generation)})
 
 
 async def list_all(call: Call) -> ASGIApp:
     listing = Listing.from_query(call.query)
     if call.query.get("softDeleted", "").lower() == "true":
-        return json_response({"kind": "storage#objects"})  # deleted objects are not kept
+        return json_response({"kind": "storage#objects"})  # soft delete is not implemented
     page: Page = await call.service.database.read(lambda tx: list_objects(tx, call.route.bucket, listing))
     body: dict[str, Any] = {"kind": "storage#objects"}
     if page.next_token:
@@ -37,7 +37,7 @@ async def list_all(call: Call) -> ASGIApp:
 async def get(call: Call) -> ASGIApp:
     if call.query.get("alt") == "media":
         return await media(call)
-    return shown(call, await call.service.database.read(lambda tx: _readable(call, tx)))
+    return object_response(call, await call.service.database.read(lambda tx: _readable(call, tx)))
 
 
 async def media(call: Call) -> ASGIApp:
@@ -51,7 +51,7 @@ async def media(call: Call) -> ASGIApp:
 
 
 async def _open(call: Call) -> tuple[StoredObject, BinaryIO]:
-    """The row and its bytes. An overwrite may remove the file between the two: then the row is old; look again."""
+    """The row and its file. An overwrite may delete the file after the row was read: then read the row again."""
     while True:
         stored: StoredObject = await call.service.database.read(lambda tx: _readable(call, tx))
         try:
@@ -72,7 +72,7 @@ def _readable(call: Call, tx: Transaction) -> StoredObject:
 async def patch(call: Call) -> ASGIApp:
     body, route, generation, wanted = await call.json(), call.route, call.generation, call.preconditions
     store, whole = call.service.objects, call.method == "PUT"
-    return shown(
+    return object_response(
         call,
         await call.service.database.write(
             lambda tx: store.patch(tx, route.bucket, route.name, generation, wanted, body, whole)

@@ -1,4 +1,4 @@
-"""What happens to objects, each function inside one transaction of database.py, so check and change are atomic."""
+"""Object operations. Each runs inside one transaction, so checking a precondition and acting on it are atomic."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def from_row(row: tuple[Any, ...]) -> StoredObject:
 
 
 def select(where: str) -> str:
-    return f"SELECT {_COLUMNS} FROM objects WHERE {where}"  # noqa: S608 - `where` is always a literal of ours
+    return f"SELECT {_COLUMNS} FROM objects WHERE {where}"  # noqa: S608 - `where` is always one of our literals
 
 
 def require_bucket(tx: Transaction, bucket: str) -> None:
@@ -47,7 +47,7 @@ def find(tx: Transaction, bucket: str, name: str) -> StoredObject | None:
 
 
 def get(tx: Transaction, bucket: str, name: str, generation: int | None = None) -> StoredObject:
-    """Raises 404 if there is no such object, or `generation` isn't the live one (older ones are not kept)."""
+    """Raise a 404 if there is no such object or `generation` is not the live one (older generations are not kept)."""
     found = find(tx, bucket, name)
     if found is None:
         require_bucket(tx, bucket)
@@ -57,7 +57,7 @@ def get(tx: Transaction, bucket: str, name: str, generation: int | None = None) 
 
 
 class Objects:
-    """The mutations. `outbox` gets every new generation in the same transaction."""
+    """The mutations. Each new generation is recorded in `outbox` in the same transaction."""
 
     def __init__(self, contents: Contents, outbox: Outbox) -> None:
         self._contents = contents
@@ -72,7 +72,7 @@ class Objects:
         attributes: Mapping[str, Any],
         preconditions: Preconditions,
     ) -> StoredObject:
-        """A new generation with the staged contents (upload, compose)."""
+        """Create a generation with the staged contents (upload, compose)."""
         found = self._check_destination(tx, bucket, name, preconditions)
         made = StoredObject(
             bucket, name, 0, 1, staged.size, staged.crc32c, staged.md5, staged.component_count, 0, 0, attributes
@@ -90,7 +90,7 @@ class Objects:
         body: Mapping[str, Any],
         preconditions: Preconditions,
     ) -> StoredObject:
-        """A new generation with the source's contents; its metadata too, unless the body brings metadata."""
+        """Create a generation with the source's contents, and its metadata unless the body has metadata."""
         original = get(tx, source.bucket, source.name, source.generation)
         source.preconditions.check_write(original)
         found = self._check_destination(tx, bucket, name, preconditions)
@@ -104,7 +104,7 @@ class Objects:
         return self._store(tx, made, found, lambda number: self._contents.share(original.generation, number))
 
     def move(self, tx: Transaction, source: Source, name: str, preconditions: Preconditions) -> StoredObject:
-        """Copy and delete in one step: nobody ever sees both, or neither."""
+        """Copy and delete in one transaction: no client ever sees both objects, or neither."""
         if source.name == name:
             raise invalid("The source and destination of a move must be different objects.", "destinationObject")
         moved = self.copy(tx, source, source.bucket, name, {}, preconditions)
@@ -121,7 +121,7 @@ class Objects:
         body: Mapping[str, Any],
         whole: bool = False,
     ) -> StoredObject:
-        """New metadata for the same generation. `whole`: update (PUT), where what isn't named goes."""
+        """Change the metadata of a generation. `whole`: replace it (PUT), dropping fields that are not in the body."""
         current = get(tx, bucket, name, generation)
         preconditions.check_write(current)
         if whole:
@@ -155,7 +155,7 @@ class Objects:
     def _store(
         self, tx: Transaction, made: StoredObject, found: StoredObject | None, place: Callable[[int], None]
     ) -> StoredObject:
-        """Gives `made` its generation and its file, writes the row, and records the event."""
+        """Give `made` its generation and its file, write the row, and record the event."""
         generation = tx.next_generation()
         stored = replace(made, generation=generation, created=generation, updated=generation)
         tx.on_rollback.append(lambda: self._contents.remove(generation))
@@ -172,24 +172,13 @@ class Objects:
 
     @staticmethod
     def _write_row(tx: Transaction, stored: StoredObject) -> None:
-        tx.execute(
-            f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            stored.bucket,
-            stored.name,
-            stored.generation,
-            stored.metageneration,
-            stored.size,
-            stored.crc32c,
-            stored.md5,
-            stored.component_count,
-            stored.created,
-            stored.updated,
-            json.dumps(stored.attributes),
-        )
+        values = list(vars(stored).values())  # in the order of the columns
+        values[-1] = json.dumps(stored.attributes)
+        tx.execute(f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", *values)  # noqa: S608
 
 
 def _copied_attributes(original: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A body that sets any metadata is the whole new metadata, as in the real service; else the source's is kept."""
+    """A body with any metadata replaces the source's metadata completely, as in the real service."""
     given = given_attributes(body)
     if any(key in body for key in WRITABLE):
         kept = {"contentType": original["contentType"]} if "contentType" in original else {}

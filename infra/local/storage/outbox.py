@@ -1,6 +1,6 @@
-"""Events to send, written in the transaction that makes the object, so that a crash can lose neither without the other.
+"""Events to send, written in the transaction that creates the object, so that a crash loses both or neither.
 
-A row leaves the outbox when its event was delivered (or given up). While there, it is sent again after a restart.
+A row stays in the outbox until its event is delivered or expires. After a restart, events in the outbox are sent again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ FINALIZED = "google.cloud.storage.object.v1.finalized"
 
 @dataclass(frozen=True)
 class EventSettings:
-    """`notify`: where to (None: no trigger, no events). `repeat`: how many times more each is sent. `delay_seconds`:
-    before the first try. `reorder`: up to a second's random delay on top. `drop`: the share that is lost (0 to 1)."""
+    """`notify`: the target URL (None: no events). `repeat`: how many extra times each event is sent. `delay_seconds`: delay
+    before the first attempt. `reorder`: add a random delay of up to a second. `drop`: the share that is lost (0 to 1)."""
 
     notify: str | None = None
     repeat: int = 0
@@ -40,8 +40,8 @@ class Event:
     body: str
 
     def headers(self) -> dict[str, str]:
-        """Binary mode, as Eventarc sends it. A header holds printable ASCII: the rest, blanks, quotes and percent
-        signs are percent-encoded (CloudEvents HTTP binding 1.0.2, 3.1.3.2)."""
+        """CloudEvents binary mode, as Eventarc sends it. Headers are printable ASCII: other characters, spaces, quotes and
+        percent signs are percent-encoded (CloudEvents HTTP binding 1.0.2, 3.1.3.2)."""
         visible = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
         return {
             "content-type": "application/json",
@@ -57,8 +57,8 @@ class Event:
 
 @dataclass
 class Outbox:
-    """`settings` may be replaced at any time; `announce` is called, in the writing thread, for each committed row;
-    `dropped`, the same way, for each event that the settings lose."""
+    """`settings` may be replaced at any time. The write thread calls `announce` for each committed row, and `dropped` for
+    each event that the settings drop."""
 
     settings: EventSettings = EventSettings()
     announce: Callable[[int], None] = field(default=lambda row_id: None)
@@ -93,6 +93,6 @@ def load(tx: Transaction, row_id: int) -> Event | None:
     return Event(*row) if row else None
 
 
-def settle(tx: Transaction, row_ids: Sequence[int]) -> None:
+def delete(tx: Transaction, row_ids: Sequence[int]) -> None:
     for row_id in row_ids:
         tx.execute("DELETE FROM outbox WHERE id = ?", row_id)

@@ -1,13 +1,13 @@
 """The four preconditions, for every verb.
 
-On a read a failed NotMatch is 304 (the caller has this version already); everything else is 412. For a write to a
-name that has no object, the generation counts as 0 and there is no metageneration.
+A failed NotMatch on a read is a 304 (the caller already has this version); any other failure is a 412. If no object has
+the name, its generation counts as 0 and it has no metageneration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from infra.local.storage.errors import NotModified, condition_not_met, invalid
 from infra.local.storage.resources import StoredObject, etag
@@ -22,7 +22,7 @@ class Preconditions:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], source: bool = False) -> Preconditions:
-        """`source`: those of a copy's source (`ifSourceGenerationMatch` and so on)."""
+        """`source`: the preconditions for the source of a copy (`ifSourceGenerationMatch` and so on)."""
         start = "ifSource" if source else "if"
         return cls(
             generation_match=integer(query, f"{start}GenerationMatch"),
@@ -31,18 +31,15 @@ class Preconditions:
             metageneration_not_match=integer(query, f"{start}MetagenerationNotMatch"),
         )
 
-    def as_dict(self) -> dict[str, int | None]:
-        return asdict(self)
-
     def check_write(self, current: StoredObject | None) -> None:
-        """Raises 412 unless all hold for what is there now (None: nothing)."""
+        """Raise a 412 unless all hold for the current object (None: there is no object)."""
         if not self._matches(current):
             raise condition_not_met("If-Match")
         if not self._not_matches(current):
             raise condition_not_met("If-None-Match")
 
     def check_read(self, found: StoredObject) -> None:
-        """Raises 412 for a failed Match, NotModified for a failed NotMatch."""
+        """Raise a 412 for a failed Match, NotModified for a failed NotMatch."""
         if not self._matches(found):
             raise condition_not_met("If-Match")
         if not self._not_matches(found):
@@ -67,7 +64,7 @@ UNCONDITIONAL = Preconditions()
 
 
 def check_etags(headers: Mapping[str, str], found: StoredObject) -> None:
-    """If-Match and If-None-Match of a read."""
+    """Check If-Match and If-None-Match of a read."""
     current = etag(found)
     wanted, known = headers.get("if-match"), headers.get("if-none-match")
     if wanted and not _lists(wanted, current):

@@ -1,4 +1,4 @@
-"""Byte ranges: of reads (`Range`), and of resumable uploads (`Content-Range`)."""
+"""Byte ranges of reads (`Range`) and of resumable uploads (`Content-Range`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class ByteRange:
 
 
 def requested(header: str | None, size: int) -> ByteRange | None:
-    """None: the whole object (also for what isn't a single byte range). Raises 416 if nothing of it is there."""
+    """The range that a read requests. None: the whole object (also if the header is not a single byte range). Raises a 416
+    if the range is outside the object."""
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.groups() == ("", ""):
         return None
@@ -36,7 +37,7 @@ def requested(header: str | None, size: int) -> ByteRange | None:
         start, end = int(first), min(int(last), size - 1) if last else size - 1
         nothing = False
         if last and int(last) < start:
-            return None  # not a valid range: ignored, says RFC 9110
+            return None  # RFC 9110: ignore an invalid range
     if nothing or start >= size:
         raise ApiError(
             416,
@@ -51,8 +52,8 @@ def requested(header: str | None, size: int) -> ByteRange | None:
 
 @dataclass(frozen=True)
 class ChunkRange:
-    """Where a chunk of a resumable upload lies. `part` None: it brings no bytes, only asks. `total` None: not
-    known yet."""
+    """The position of a chunk in a resumable upload. `part` None: a status query without bytes. `total` None: not known
+    yet."""
 
     part: ByteRange | None
     total: int | None

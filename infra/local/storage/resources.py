@@ -1,4 +1,4 @@
-"""An object as it is stored, and as the API shows it."""
+"""An object as it is stored, and its API resource."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALSO_SET = ("storageClass", "temporaryHold", "eventBasedHold")
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One live generation. Times are microseconds since the epoch; `attributes` are the fields a client may set."""
+    """A live generation. Times are microseconds since the epoch; `attributes` are the fields that a client may set."""
 
     bucket: str
     name: str
@@ -49,7 +49,7 @@ def rfc3339(microseconds: int) -> str:
 
 
 def etag(stored: StoredObject) -> str:
-    """The real service's form: a base64 protobuf of generation and metageneration."""
+    """In the real service's format: a base64 protobuf of generation and metageneration."""
     return version_tag(stored.generation, stored.metageneration)
 
 
@@ -67,7 +67,7 @@ def _varint(value: int) -> bytes:
 
 
 def object_resource(stored: StoredObject, base_url: str = PUBLIC_URL) -> dict[str, Any]:
-    """`base_url`: where its links point, the address that the caller used (clients download from mediaLink)."""
+    """The API resource. `base_url`: the address that the caller used, for the links (clients download from mediaLink)."""
     path = f"storage/v1/b/{stored.bucket}/o/{quote(stored.name, safe='')}"
     resource = {
         "kind": "storage#object",
@@ -94,15 +94,15 @@ def object_resource(stored: StoredObject, base_url: str = PUBLIC_URL) -> dict[st
 
 
 def given_attributes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The settable fields of a request body, checked; what the server alone decides is left out, as in the API."""
+    """The settable fields of a request body, validated. Read-only fields are ignored, as in the real API."""
     given = {key: body[key] for key in (*WRITABLE, *ALSO_SET) if body.get(key) is not None}
     if "metadata" in given:
         given["metadata"] = {key: value for key, value in _texts(given["metadata"]).items() if value is not None}
-    return checked(given)
+    return _validated(given)
 
 
 def patched_attributes(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Null removes a field, or one key of the custom metadata; what isn't named stays."""
+    """The attributes after a PATCH: null removes a field or a metadata key; omitted fields keep their value."""
     result = dict(current)
     for key in (*WRITABLE, *ALSO_SET):
         if key in body and key != "metadata":
@@ -110,22 +110,22 @@ def patched_attributes(current: Mapping[str, Any], body: Mapping[str, Any]) -> d
     if "metadata" in body:
         merged = {**current.get("metadata", {}), **_texts(body["metadata"])} if body["metadata"] else {}
         result["metadata"] = {key: value for key, value in merged.items() if value is not None} or None
-    return checked({key: value for key, value in result.items() if value is not None})
+    return _validated({key: value for key, value in result.items() if value is not None})
 
 
-def checked(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Drops empty custom metadata and refuses too much of it."""
+def _validated(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Drop empty custom metadata; raise a 400 if it is too large."""
     metadata = attributes.get("metadata")
     if metadata is not None and not metadata:
         return {key: value for key, value in attributes.items() if key != "metadata"}
     size = sum(len(key.encode()) + len(value.encode()) for key, value in (metadata or {}).items())
     if size > MAX_METADATA_BYTES:
-        raise invalid(f"Custom metadata has {size} bytes, more than the {MAX_METADATA_BYTES} allowed.", "metadata")
+        raise invalid(f"Custom metadata has {size} bytes, more than the allowed {MAX_METADATA_BYTES}.", "metadata")
     return attributes
 
 
 def _texts(metadata: object) -> dict[str, str | None]:
-    """Values are strings; numbers and booleans are written as JSON writes them."""
+    """Metadata values as strings; numbers and booleans are converted to JSON."""
     if not isinstance(metadata, Mapping):
         raise invalid("metadata must be an object of strings.", "metadata")
     texts: dict[str, str | None] = {}

@@ -1,4 +1,4 @@
-"""Resumable uploads: begin, send chunks, ask how far it got, cancel.
+"""Resumable uploads: begin, send chunks, query the status, cancel.
 
 https://cloud.google.com/storage/docs/performing-resumable-uploads
 """
@@ -17,8 +17,8 @@ from infra.local.storage.calls import Call
 from infra.local.storage.contents import Writer
 from infra.local.storage.database import Transaction
 from infra.local.storage.errors import ApiError, invalid
-from infra.local.storage.intake import check_hashes, receive, stated_hashes
-from infra.local.storage.object_api import shown
+from infra.local.storage.intake import announced_hashes, check_hashes, receive
+from infra.local.storage.object_api import object_response
 from infra.local.storage.ranges import ChunkRange
 from infra.local.storage.resources import StoredObject
 from infra.local.storage.sessions import Session, UploadRequest
@@ -34,7 +34,7 @@ async def begin(call: Call, request: UploadRequest) -> ASGIApp:
 
 
 async def resume(call: Call) -> ASGIApp:
-    """Any later request on the session's address."""
+    """Handle any later request on the session's URL."""
     session_id = call.query["upload_id"]
     async with call.service.sessions.lock(session_id):
         session = await call.service.database.read(lambda tx: sessions.load(tx, session_id, call.route.bucket))
@@ -45,18 +45,18 @@ async def resume(call: Call) -> ASGIApp:
         if call.method == "DELETE":
             return await _cancel(call, session)
         if call.method not in {"PUT", "POST"}:
-            raise ApiError(405, "methodNotAllowed", f"{call.method} is not possible on an upload session")
+            raise ApiError(405, "methodNotAllowed", f"{call.method} is not allowed on an upload session")
         return await _continue(call, session)
 
 
 async def _already_done(call: Call, session: Session) -> ASGIApp:
-    """The client didn't hear that it was done, and asks or sends the end again."""
+    """The client missed the final response and queries the status or sends the last chunk again."""
     if call.method != "DELETE":
         name, bucket = session.request.name, session.request.bucket
         found = await call.service.database.read(lambda tx: objects.find(tx, bucket, name))
         if found is not None and found.generation == session.generation:
-            return shown(call, found)
-    raise ApiError(410, "gone", "The upload was finished, and its object has been replaced or deleted since.")
+            return object_response(call, found)
+    raise ApiError(410, "gone", "The upload was completed, but its object has been replaced or deleted since.")
 
 
 async def _cancel(call: Call, session: Session) -> ASGIApp:
@@ -80,14 +80,14 @@ async def _continue(call: Call, session: Session) -> ASGIApp:
         call.service.sessions.forget_writer(session.id)
         raise
     if chunk.total is not None and writer.size > chunk.total:
-        raise invalid(f"{writer.size} bytes have arrived, more than the {chunk.total} of Content-Range.")
-    return await _finish(call, session, writer) if chunk.total == writer.size else _go_on(call, session, writer.size)
+        raise invalid(f"{writer.size} bytes received, more than the {chunk.total} in Content-Range.")
+    return await _finish(call, session, writer) if chunk.total == writer.size else _incomplete(call, session, writer.size)
 
 
 async def _append(call: Call, writer: Writer, chunk: ChunkRange) -> None:
-    """Bytes that are here already are skipped: the client may not have heard that they arrived."""
+    """Skip bytes that are already stored: the client may have missed the response to them."""
     part = chunk.part
-    assert part is not None  # noqa: S101 - for mypy; the caller asked
+    assert part is not None  # noqa: S101 - for mypy; the caller checked
     if part.start > writer.size:
         message = (
             f"Invalid request. According to the Content-Range header, the upload offset is {part.start} byte(s), "
@@ -98,7 +98,7 @@ async def _append(call: Call, writer: Writer, chunk: ChunkRange) -> None:
     await receive(call.request.stream(), writer, skip=skip, limit=max(0, part.length - skip))
 
 
-def _go_on(call: Call, session: Session, size: int) -> Response:
+def _incomplete(call: Call, session: Session, size: int) -> Response:
     headers = {"Content-Length": "0", "X-GUploader-UploadID": session.id}
     if size:
         headers["Range"] = f"bytes=0-{size - 1}"
@@ -108,18 +108,18 @@ def _go_on(call: Call, session: Session, size: int) -> Response:
 
 
 async def _finish(call: Call, session: Session, writer: Writer) -> ASGIApp:
-    """The object comes to be and the session ends in one transaction: asked again, it says so."""
-    service, now_stated = call.service, stated_hashes(call.request.headers, {})
+    """Create the object and close the session in one transaction, so that a repeated request gets the same answer."""
+    service, announced = call.service, announced_hashes(call.request.headers, {})
     request = replace(
         session.request,
-        md5=now_stated["md5"] or session.request.md5,
-        crc32c=now_stated["crc32c"] or session.request.crc32c,
+        md5=announced["md5"] or session.request.md5,
+        crc32c=announced["crc32c"] or session.request.crc32c,
     )
     staged = await asyncio.to_thread(writer.finish)
     try:
         check_hashes(request, staged)
         stored: StoredObject = await service.database.write(
-            lambda tx: _ended(
+            lambda tx: _closed(
                 tx,
                 session,
                 service.objects.create(tx, request.bucket, request.name, staged, request.attributes, request.preconditions),
@@ -132,9 +132,9 @@ async def _finish(call: Call, session: Session, writer: Writer) -> ASGIApp:
     finally:
         service.sessions.forget_writer(session.id)
     service.sessions.end(session.id)
-    return shown(call, stored)
+    return object_response(call, stored)
 
 
-def _ended(tx: Transaction, session: Session, stored: StoredObject) -> StoredObject:
+def _closed(tx: Transaction, session: Session, stored: StoredObject) -> StoredObject:
     sessions.close(tx, session.id, "done", stored.generation)
     return stored

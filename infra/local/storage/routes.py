@@ -1,5 +1,5 @@
-"""From the raw request path to what it names. Segments are split first and percent-decoded once, so `%2F` in an
-object's name stays part of the name, and `%252F` is the three characters `%2F`."""
+"""Parse the raw request path. Segments are split first and percent-decoded once, so `%2F` in an object's name stays
+part of the name, and `%252F` is the three characters `%2F`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PREFIXES: dict[tuple[str, ...], str] = {
 
 @dataclass(frozen=True)
 class Route:
-    """What a path names: `kind` chooses the handler, the rest are its arguments (empty where absent)."""
+    """A parsed path: `kind` selects the handler; the other fields are its arguments (empty if absent)."""
 
     kind: str
     bucket: str = ""
@@ -29,7 +29,7 @@ class Route:
 
 
 def parse(raw_path: bytes) -> Route | None:
-    """None: no such path in this API."""
+    """None: this API has no such path."""
     segments = tuple(_decode(segment) for segment in raw_path.split(b"/")[1:])
     if segments[0] == "_local":
         return Route("local", tail=segments[1:])
@@ -77,12 +77,12 @@ def _object(rest: tuple[str, ...]) -> Route:
     raise ApiError(
         404,
         "notFound",
-        f"Nothing is at {'/'.join(rest[4:])!r} of an object; a slash in an object's name is written %2F",
+        f"An object has no {'/'.join(rest[4:])!r}; write a slash in an object's name as %2F",
     )
 
 
 def _matches(segments: tuple[str, ...], *pattern: str | None) -> bool:
-    """None in the pattern stands for any segment that isn't empty."""
+    """None in the pattern matches any non-empty segment."""
     return len(segments) == len(pattern) and all(
         (bool(segment) if expected is None else segment == expected)
         for segment, expected in zip(segments, pattern, strict=True)

@@ -1,10 +1,9 @@
-"""The listening side: the socket, uvicorn, the `ready` line, and a quick clean end."""
+"""The HTTP server: the socket, uvicorn, the `ready` line, and a quick, clean shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -19,29 +18,8 @@ from infra.local.storage.service import Service
 GRACE_SECONDS = 0.5
 
 
-class PortUnavailable(RuntimeError):
-    """The address can't be listened on; the message says why, for the person who chose it."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio switches Nagle's delay off only where it is (40 ms an upload).
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        reason = f"cannot listen on {host} port {port}: {error.strerror}"
-        if error.errno == errno.EADDRINUSE:
-            reason = f"port {port} on {host} is in use: stop what runs there or choose another --port"
-        raise PortUnavailable(reason) from error
-    return listener
-
-
 class _Connection(H11Protocol):
-    """Lets the application reach its connection (for resets, and to see that the client has gone)."""
+    """Give the application access to its connection (to reset it, and to notice that the client disconnected)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,7 +34,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stopping on request is success: unlike uvicorn, don't raise the signal again afterwards."""
+        """Exit with status 0 when asked to stop; uvicorn itself would raise the signal again."""
         caught = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, self.handle_exit) for number in caught}
         try:
@@ -71,13 +49,13 @@ class _Server(uvicorn.Server):
         print(f"ready {self._url}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        cutting = asyncio.create_task(self._cut_off())
+        aborting = asyncio.create_task(self._abort_connections())
         await super().shutdown(sockets=sockets)
-        cutting.cancel()
+        aborting.cancel()
         await self._service.deliveries.stop()
 
-    async def _cut_off(self) -> None:
-        """Who is still talking after the grace is disconnected; else uvicorn cancels, and logs, in the middle of it."""
+    async def _abort_connections(self) -> None:
+        """Close connections that are still busy after the grace period; otherwise uvicorn cancels them and logs errors."""
         await asyncio.sleep(GRACE_SECONDS)
         for connection in list(self.server_state.connections):
             transport = getattr(connection, "transport", None)
@@ -86,7 +64,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(service: Service, listener: socket.socket) -> None:
-    """Until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT."""
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""The server's parts, put together once, and its life: open, recover, run, close."""
+"""Wire the server's parts together: open the data folder, clean up after a crash, close."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from infra.local.storage.objects import Objects
 from infra.local.storage.outbox import EventSettings, Outbox
 from infra.local.storage.sessions import Sessions
 
-SESSION_LIFETIME = 7 * 24 * 3600 * 1_000_000  # as the real service: a resumable upload lives for a week
+SESSION_LIFETIME = 7 * 24 * 3600 * 1_000_000  # as in the real service: a resumable upload expires after a week
 
 
 class DataDirInUse(RuntimeError):
-    """Another server holds the folder; two would give out the same generations."""
+    """Another server uses the folder; two servers would assign the same generations."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Service:
 
 
 def open_service(data_dir: Path, bucket_names: Sequence[str], notify: str | None) -> Service:
-    """Opens (or makes) the folder, removes what a killed server had begun, and makes the buckets."""
+    """Open (or create) the folder, delete what a killed server did not commit, and create the buckets."""
     data_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(data_dir)
     database = Database(data_dir / "storage.db")

@@ -1,6 +1,6 @@
-"""Resumable uploads: what was asked for is in the database, what has arrived is the size of the upload's file.
+"""Resumable upload sessions: the request is in the database, and the progress is the size of the upload's file.
 
-So both survive kill -9, and a client that asks `bytes */N` after a restart goes on where the file ends.
+Both survive kill -9, so a client that queries `bytes */N` after a restart continues where the file ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.local.storage.contents import Contents, Writer
@@ -22,7 +22,7 @@ KEPT_WRITERS = 64
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """What an upload is to become. `md5` and `crc32c`: what the client says it will be (None: it doesn't say)."""
+    """The object that an upload will create. `md5` and `crc32c`: the checksums that the client announces (None: none)."""
 
     bucket: str
     name: str
@@ -34,7 +34,7 @@ class UploadRequest:
 
 @dataclass(frozen=True)
 class Session:
-    """`state`: open, done (then `generation` is what it became) or cancelled."""
+    """`state`: open, done (`generation` is the object's generation) or cancelled."""
 
     id: str
     request: UploadRequest
@@ -46,15 +46,15 @@ class Sessions:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._locks: dict[str, asyncio.Lock] = {}
-        # Open files with running checksums, so that a chunk needn't read again what came before it.
+        # Open files with running checksums, so that a chunk does not have to read all earlier bytes again.
         self._writers: OrderedDict[str, Writer] = OrderedDict()
 
     def lock(self, session_id: str) -> asyncio.Lock:
-        """One request at a time: after a broken connection the retry may overtake what it retries."""
+        """Serializes a session's requests: after a broken connection, the retry may overtake the original."""
         return self._locks.setdefault(session_id, asyncio.Lock())
 
     async def writer(self, session_id: str) -> Writer:
-        """After a restart it reads again what has arrived, hence in a thread. Call it holding the lock."""
+        """The session's writer. Runs in a thread because it reads the stored bytes after a restart. Hold the lock."""
         writer = self._writers.pop(session_id, None)
         if writer is None:
             writer = await asyncio.to_thread(Writer, self._contents.upload_path(session_id))
@@ -63,19 +63,19 @@ class Sessions:
         return writer
 
     def forget_writer(self, session_id: str) -> None:
-        """Its bytes stay; the next request reads them again."""
+        """Close the writer but keep its bytes; the next request reads them again."""
         writer = self._writers.pop(session_id, None)
         if writer:
             writer.close()
 
     def end(self, session_id: str) -> None:
-        """The session is done or cancelled, and the database says so: nobody will write any more."""
+        """Clean up after a session that the database lists as done or cancelled."""
         self.forget_writer(session_id)
         self._contents.upload_path(session_id).unlink(missing_ok=True)
         self._locks.pop(session_id, None)
 
     def _close_idle(self) -> None:
-        """The longest unused go; one whose request is still running is never closed under it."""
+        """Close the least recently used writers, but never one whose request is still running."""
         idle = [name for name in self._writers if not self.lock(name).locked()]
         for session_id in idle[: max(0, len(self._writers) - KEPT_WRITERS)]:
             self.forget_writer(session_id)
@@ -83,13 +83,12 @@ class Sessions:
 
 def start(tx: Transaction, request: UploadRequest) -> str:
     session_id = secrets.token_urlsafe(32)
-    fields = {**vars(request), "preconditions": request.preconditions.as_dict()}
     tx.execute(
         "INSERT INTO uploads (id, bucket, name, request, created, state) VALUES (?, ?, ?, ?, ?, 'open')",
         session_id,
         request.bucket,
         request.name,
-        json.dumps(fields),
+        json.dumps(asdict(request)),
         now_microseconds(),
     )
     return session_id

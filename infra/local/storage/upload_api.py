@@ -1,4 +1,4 @@
-"""Uploads in one request: the bytes alone (media), or metadata and bytes (multipart)."""
+"""Uploads in one request: only the bytes (media), or metadata and bytes (multipart)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from infra.local.storage.calls import Call, parse_json
 from infra.local.storage.contents import Writer
 from infra.local.storage.database import Transaction
 from infra.local.storage.errors import invalid, required
-from infra.local.storage.intake import check_hashes, receive, stated_hashes
+from infra.local.storage.intake import announced_hashes, check_hashes, receive
 from infra.local.storage.multipart import RelatedBody, boundary_of
 from infra.local.storage.names import check_object_name
-from infra.local.storage.object_api import shown
+from infra.local.storage.object_api import object_response
 from infra.local.storage.resources import given_attributes
 from infra.local.storage.sessions import UploadRequest
 
@@ -51,7 +51,7 @@ async def _multipart(call: Call) -> ASGIApp:
 
 
 async def upload_request(call: Call, metadata: Mapping[str, Any], media_type: str | None) -> UploadRequest:
-    """What the upload is to become; a precondition that fails already is told before any byte is sent."""
+    """The object that the upload will create. Fails before any byte is sent if a precondition already fails."""
     name = call.query.get("name") or str(metadata.get("name") or "")
     check_object_name(name)
     attributes = given_attributes(metadata)
@@ -59,7 +59,7 @@ async def upload_request(call: Call, metadata: Mapping[str, Any], media_type: st
         attributes["contentType"] = media_type
     if call.query.get("contentEncoding"):
         attributes["contentEncoding"] = call.query["contentEncoding"]
-    hashes = stated_hashes(call.request.headers, metadata)
+    hashes = announced_hashes(call.request.headers, metadata)
     request = UploadRequest(call.route.bucket, name, attributes, call.preconditions, **hashes)
     await call.service.database.read(lambda tx: _check_beforehand(tx, request))
     return request
@@ -85,4 +85,4 @@ async def _store(call: Call, request: UploadRequest, stream: AsyncIterator[bytes
     finally:
         writer.close()
         writer.path.unlink(missing_ok=True)
-    return shown(call, stored)
+    return object_response(call, stored)

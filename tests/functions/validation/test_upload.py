@@ -171,9 +171,7 @@ def test_a_file_is_given_up_only_once_its_verdict_is_certain() -> None:
         (GOOD + b"\n\r\n" + GOOD, True),
         (GOOD.replace(b"1 Main St", b'"1, Main St"'), True),
         (GOOD.replace(b"1 Main St", b'"1\nMain St"'), False),
-        (GOOD.replace(b"\n", b"\r") * 2, False),
-        (GOOD + b"\r" + GOOD, False),
-        (GOOD + b"\n\n\r\r\n" + GOOD, False),
+        (GOOD.replace(b"1 Main St", b'"1\rMain St"'), False),
     ],
 )
 @pytest.mark.parametrize("before", [b"", GOOD * 20_000])
@@ -186,7 +184,8 @@ HOSTILE = {
     "1 MB of commas": (b"," * 1_000_000, "missing_column"),
     "more than a record may have": (HEADER + b"x" * 1_100_000, "record_too_long"),
     "a million empty lines": (b"\n" * 1_000_000, "no_header"),
-    "a million lone CRs": (b"\r" * 1_000_000, "no_header"),
+    "a million lone CRs": (b"\r" * 1_000_000, "line_ends"),
+    "a megabyte of rows that end with a lone CR": ((HEADER + GOOD * 15_000).replace(b"\n", b"\r"), "line_ends"),
     "an unclosed quote": (HEADER + b'"' + GOOD * 10_000, "unclosed_quote"),
     "an unclosed quote, more than a record long": (HEADER + b'"' + GOOD * 100_000, "record_too_long"),
     "only quotes": (HEADER + b'"' * 900_001, "unclosed_quote"),

@@ -1,4 +1,4 @@
-"""The bundle as it is deployed: typed models of `databricks-bundles` accept it, and its job is the one that is called."""
+"""The bundle as it is deployed: the typed models of `databricks-bundles` accept it, and the function calls its job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVERLESS = ["dev", "prod"]
 
 
 def jobs(target: str) -> dict[str, dict[str, Any]]:
-    """Settings as the API takes them, by key."""
+    """The job settings by key, as the API expects them."""
     loaded = load_bundle(BUNDLE, target, {"bucket": "files"}).jobs
     return {job.key: {k: v for k, v in job.settings.items() if k != "format"} for job in loaded}
 
@@ -56,7 +56,7 @@ def test_every_other_resource_loads_through_the_typed_model(target: str) -> None
     assert loaded.lifecycle.prevent_destroy is True
 
 
-def test_no_resource_stands_where_these_tests_do_not_look() -> None:
+def test_these_tests_cover_every_kind_of_resource() -> None:
     for document in everything():
         assert set(document.get("resources", {})) <= {"jobs"}
         for target in document.get("targets", {}).values():
@@ -83,8 +83,8 @@ def test_a_mistake_in_a_job_is_refused(path: tuple[Any, ...], wrong: object) -> 
         Job.from_dict(settings)
 
 
-def test_what_the_function_sends_the_job_declares_and_passes_on_and_the_command_line_takes() -> None:
-    """The one chain that breaks a deployment silently: a parameter that one side doesn't know."""
+def test_the_job_declares_and_passes_on_every_parameter_that_the_function_sends() -> None:
+    """A parameter that one side does not know would break a deployment silently."""
     sent = set(RunParameters("b", "s/", "a/", "r/", "t", 0.1, None).as_job_parameters())
     for target in [*DEPLOYED, "local"]:
         job = next(j for j in load_bundle(BUNDLE, target, {"bucket": "files"}).jobs if j.key == "order_tracking_ingest")
@@ -97,7 +97,7 @@ def test_what_the_function_sends_the_job_declares_and_passes_on_and_the_command_
 
 
 def options_of_the_command_line(command: str) -> set[str]:
-    """Asked of the wheel's entry point, as the platform calls it."""
+    """The options of the wheel's entry point, which is called like on the platform."""
     module, _, function = entry_points()["order-tracking"].partition(":")
     code = (
         f"import sys; sys.argv = ['order-tracking', {command!r}, '--help']; from {module} import {function}; {function}()"
@@ -135,7 +135,7 @@ def test_the_job_calls_the_wheel_that_the_bundle_builds(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", DEPLOYED)
-def test_every_task_has_something_to_run_on(target: str) -> None:
+def test_every_task_has_compute(target: str) -> None:
     for key, settings in jobs(target).items():
         environments = {item["environment_key"]: item["spec"] for item in settings.get("environments", [])}
         clusters = {item["job_cluster_key"]: item["new_cluster"] for item in settings.get("job_clusters", [])}
@@ -151,7 +151,7 @@ def test_every_task_has_something_to_run_on(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", DEPLOYED)
-def test_one_run_at_a_time_the_next_one_waits_and_none_hangs_for_ever(target: str) -> None:
+def test_one_run_at_a_time_with_a_queue_and_a_time_limit(target: str) -> None:
     ingest = jobs(target)["order_tracking_ingest"]
     assert ingest["queue"] == {"enabled": True}
     assert ingest["max_concurrent_runs"] == 1
@@ -159,7 +159,7 @@ def test_one_run_at_a_time_the_next_one_waits_and_none_hangs_for_ever(target: st
 
 
 @pytest.mark.parametrize("target", ["prod", "prod_cluster"])
-def test_the_function_may_run_the_one_job_and_nothing_else(target: str) -> None:
+def test_the_function_may_run_only_the_ingest_job(target: str) -> None:
     may = {key: settings.get("permissions", []) for key, settings in jobs(target).items()}
     assert may == {
         "order_tracking_ingest": [{"service_principal_name": "", "level": "CAN_MANAGE_RUN"}],
@@ -178,11 +178,11 @@ def test_jobs_run_as_the_jobs_service_principal(target: str) -> None:
         assert job["run_as"] == {"service_principal_name": "${var.job_principal}"}
 
 
-def test_maintenance_is_off_unless_asked_for() -> None:
+def test_maintenance_is_paused_by_default() -> None:
     settings = jobs("prod")["order_tracking_maintenance"]
     assert settings["schedule"]["pause_status"] == "PAUSED"
-    asked = load_bundle(BUNDLE, "prod", {"bucket": "files", "maintenance": "UNPAUSED"}).jobs
-    assert {job.key: job.settings.get("schedule", {}).get("pause_status") for job in asked} == {
+    enabled = load_bundle(BUNDLE, "prod", {"bucket": "files", "maintenance": "UNPAUSED"}).jobs
+    assert {job.key: job.settings.get("schedule", {}).get("pause_status") for job in enabled} == {
         "order_tracking_ingest": None,
         "order_tracking_maintenance": "UNPAUSED",
     }

@@ -1,4 +1,4 @@
-"""docs/deploy.md is pasted from: what its commands name must be there."""
+"""Users paste commands from docs/deploy.md: everything that the page names must exist."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def test_every_command_is_shell_that_parses(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_make_target_that_the_page_names_is_there() -> None:
+def test_every_make_target_on_the_page_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"^make (\S+)", "\n".join(COMMANDS), re.MULTILINE)):
-        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), f"make {target} is not there"
+        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), f"make {target} does not exist"
 
 
-def test_every_step_that_the_page_names_is_there() -> None:
+def test_every_step_on_the_page_exists() -> None:
     named = set(re.findall(r"-m infra\.deploy (\w+)", PAGE))
     assert named
     assert named <= set(main.commands)
 
 
-def test_every_file_that_the_page_names_is_there() -> None:
+def test_every_file_on_the_page_exists() -> None:
     made = {"infra/deploy/settings.env", "infra/deploy/foundation.json"}
     named = set(re.findall(r"\b((?:infra|tests|functions|spark_jobs|\.github)/[\w./-]*\w)", PAGE)) - made
     assert len(named) > 15
@@ -45,7 +45,7 @@ def test_every_file_that_the_page_names_is_there() -> None:
         assert (ROOT / path).exists() or (ROOT / f".{path}").exists(), name
 
 
-def test_every_setting_and_output_that_the_page_uses_is_there() -> None:
+def test_every_setting_and_output_on_the_page_exists() -> None:
     text = "\n".join(COMMANDS)
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)\b", text)) - {"PWD", "EDITOR"}
     assert used <= set(FIELDS)
@@ -53,7 +53,7 @@ def test_every_setting_and_output_that_the_page_uses_is_there() -> None:
         assert output in load(ROOT / "infra/gcp/foundation").outputs
 
 
-def test_the_command_line_explains_itself() -> None:
+def test_help_lists_all_commands() -> None:
     answer = CliRunner().invoke(main, ["--help"])
     assert answer.exit_code == 0
     for name in ("check", "foundation", "bundle", "function", "all", "values"):

@@ -1,4 +1,4 @@
-"""Terraform itself judges the variables: a folder with nothing but variables.tf needs no provider and no login."""
+"""Terraform itself validates the variables: a folder with only variables.tf needs no provider and no login."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.infra.deploy.test_deploy import good
+from tests.infra.deploy.recorded_programs import good
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 
 
 def plan(folder: Path, step: str, variables: dict[str, Any]) -> str:
-    """What `terraform plan` says: with no resources, only whether the variables are accepted."""
+    """The output of `terraform plan`: without resources, it only validates the variables."""
     shutil.copy(ROOT / "infra/gcp" / step / "variables.tf", folder)
     (folder / "given.tfvars.json").write_text(json.dumps(variables))
     command = ["terraform", f"-chdir={folder}", "plan", "-input=false", "-no-color", "-var-file=given.tfvars.json"]
@@ -26,17 +26,19 @@ def plan(folder: Path, step: str, variables: dict[str, Any]) -> str:
 
 
 def variables_of(step: str, folder: Path) -> dict[str, Any]:
-    ours = good(folder, DEPLOYERS="users/me@example.com", GITHUB_REPOSITORY="me/orders")
-    return ours.foundation_variables() if step == "foundation" else ours.function_variables("4711", folder / "x.zip")
+    settings = good(folder, DEPLOYERS="users/me@example.com", GITHUB_REPOSITORY="me/orders")
+    return (
+        settings.foundation_variables() if step == "foundation" else settings.function_variables("4711", folder / "x.zip")
+    )
 
 
 @pytest.mark.parametrize("step", ["foundation", "function"])
-def test_terraform_accepts_what_the_settings_give(tmp_path: Path, step: str) -> None:
+def test_terraform_accepts_the_variables_from_the_settings(tmp_path: Path, step: str) -> None:
     assert "No changes." in plan(tmp_path, step, variables_of(step, tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("step", "name", "value", "said"),
+    ("step", "name", "value", "message"),
     [
         ("foundation", "project_id", "123456789012", "must be the id of a project"),
         ("foundation", "region", "EU", "must be a single region"),
@@ -48,13 +50,13 @@ def test_terraform_accepts_what_the_settings_give(tmp_path: Path, step: str) -> 
         ("foundation", "databricks_account_id", "mine", "must be a UUID"),
         ("foundation", "databricks_login", "key", "federation or secret"),
         ("foundation", "deployers", ["me@example.com"], "users/NAME"),
-        ("foundation", "name", "order-tracking-for-everybody", "so that the service accounts' names fit"),
+        ("foundation", "name", "order-tracking-for-the-whole-company", "so that the service accounts' names fit"),
         ("function", "job_id", "order_tracking_ingest", "must be the job's number"),
         ("function", "launch_window_seconds", 60, "from 1 to 55"),
         ("function", "max_bad_row_ratio", 10, "from 0 to 1"),
     ],
 )
-def test_terraform_refuses_what_can_not_work(tmp_path: Path, step: str, name: str, value: object, said: str) -> None:
+def test_terraform_refuses_invalid_values(tmp_path: Path, step: str, name: str, value: object, message: str) -> None:
     answer = plan(tmp_path, step, {**variables_of(step, tmp_path), name: value})
     assert "Invalid value for variable" in answer, answer
-    assert said in answer
+    assert message in answer

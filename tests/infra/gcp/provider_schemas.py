@@ -1,7 +1,7 @@
 """The providers' own schemas, read from the typed Python that is generated from them (cdktn-provider-*).
 
 The wheels lie in .cache/provider-schemas as downloaded; their modules are parsed with `ast`, one per resource type.
-`python -m tests.infra.gcp.provider_schemas` fetches them ahead of the tests.
+`python -m tests.infra.gcp.provider_schemas` downloads them ahead of the tests.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "provider-schemas"
 REQUIREMENTS = Path(__file__).with_name("provider-schemas.txt")
 
-# What Terraform itself understands in every resource; cdktn lists some of it among the arguments.
+# Meta-arguments of every resource; cdktn lists some of them among the arguments.
 META = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"}
 
 
 @dataclass(frozen=True)
 class Argument:
-    """`block`: the schema of what is inside. `written_as_block`: `name { }`, not `name = { }`."""
+    """`block`: the schema of the contents. `written_as_block`: `name { }`, not `name = { }`."""
 
     required: bool
     block: Block | None
@@ -42,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Kind:
-    """One resource type, data source or provider. `attributes`: what may be read of it."""
+    """A resource type, data source or provider. `attributes`: the readable attributes."""
 
     block: Block
     attributes: frozenset[str]
@@ -70,7 +70,7 @@ def provider_version(provider: str) -> str:
     """The version of the Terraform provider that the schemas were generated from."""
     text = _wheel(provider).read(f"cdktn_provider_{provider}/__init__.py").decode()
     found = re.search(r"provider version ([\d.]+)", text) or re.search(r"/providers/[\w-]+/[\w-]+/([\d.]+)/", text)
-    assert found, f"cdktn-provider-{provider} doesn't say which provider it was made from"
+    assert found, f"cdktn-provider-{provider} does not name the provider version that it was generated from"
     return found[1]
 
 

@@ -1,4 +1,4 @@
-"""What `terraform validate` would say, as far as schemas can tell: for machines that can't download the providers."""
+"""The checks of `terraform validate` that only need schemas, for machines that can't download the providers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALWAYS_THERE = {"path", "terraform", "each", "count", "self"}
 
 
 def problems(folder: Folder, other_outputs: dict[str, set[str]] | None = None) -> list[str]:
-    """One line for everything wrong. `other_outputs`: what each remote state's folder gives, by the state's name."""
+    """One line per problem. `other_outputs`: the outputs of each remote state, by its name."""
     return [*_shapes(folder), *_links(folder, other_outputs or {}), *_unused(folder), *_versions(folder)]
 
 

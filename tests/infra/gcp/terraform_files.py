@@ -1,4 +1,4 @@
-"""A folder of Terraform files as plain data, and the references in its expressions. Nothing here knows a provider."""
+"""A folder of Terraform files as plain data, and the references in its expressions, independent of providers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _add(folder: Folder, section: str, block: Body) -> None:
 
 
 def _cleaned(value: Any) -> Any:
-    """Without the parser's notes, and with plain names as keys."""
+    """The value without the parser's metadata, with unquoted keys."""
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if not (k.startswith("__") and k.endswith("__"))}
         return {key.strip('"'): _cleaned(item) for key, item in kept.items()}
@@ -82,7 +82,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def literal(value: Any) -> str | None:
-    """The text of a plain string, None where it is computed."""
+    """The text of a plain string; None if it is an expression."""
     if isinstance(value, str) and value.startswith('"') and "${" not in value:
         return value.strip('"')
     return None
@@ -94,7 +94,7 @@ def text(value: Any) -> str:
 
 
 def references(value: Any) -> Iterator[Reference]:
-    """Every reference in a value, however deep; names that a `for` binds are left out."""
+    """All references in a nested value, except names that a `for` binds."""
     if isinstance(value, dict):
         for item in value.values():
             yield from references(item)

@@ -1,4 +1,4 @@
-"""Metrics are read off log lines, so they go silent when a line is reworded: here the two are held together."""
+"""Metrics count log lines, so rewording a line would silence a metric. These tests check that both match."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from functions.handler import handle_upload
 from functions.sweep import sweep
 from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
-from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeDependencies
 from tests.infra.gcp.provider_schemas import ROOT
 from tests.infra.gcp.terraform_files import load, text
 
@@ -36,9 +36,9 @@ ALERTS = {
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What the function prints, by its own formatter."""
+    """The function's log output, in its own format."""
     stream = io.StringIO()
-    bootstrap._prepare_logging()  # once per process, and not again when the first request comes
+    bootstrap._prepare_logging()  # runs once per process; not again on the first request
     logs.configure_logging()
     loggers = [logging.getLogger(name) for name in ("functions", "spark_jobs")]
     (shown,) = loggers[0].handlers
@@ -50,7 +50,7 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def matching(metric: str, entry: dict[str, object]) -> bool:
-    """Our subset of the logging query language, on one entry; service and resource are Cloud Run's to fill in."""
+    """Evaluates our subset of the logging query language; Cloud Run fills in service and resource."""
     condition = text(METRICS[metric]["filter"]).removeprefix("${local.our_lines} AND ")
     if condition == "severity>=ERROR":
         return entry["severity"] in {"ERROR", "CRITICAL"}
@@ -72,23 +72,23 @@ def printed(lines: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
-def test_a_rejected_file_is_counted_by_the_rule_that_it_broke(lines: io.StringIO) -> None:
-    fake = FakeWorld()
+def test_a_rejected_file_is_counted_by_its_violation_code(lines: io.StringIO) -> None:
+    fake = FakeDependencies()
     handle_upload(fake.store.upload(NAME, BAD_HEADER).file, fake.deps)
     (entry,) = [entry for entry in printed(lines) if matching("rejected_files", entry)]
     assert entry[extracted("rejected_files", "code")] in RULES
     assert [label["key"] for label in METRICS["rejected_files"]["metric_descriptor"][0]["labels"]] == ['"code"']
 
 
-def test_an_accepted_file_counts_nowhere(lines: io.StringIO) -> None:
-    fake = FakeWorld()
+def test_an_accepted_file_is_in_no_metric(lines: io.StringIO) -> None:
+    fake = FakeDependencies()
     handle_upload(fake.store.upload(NAME, GOOD).file, fake.deps)
     assert printed(lines)
     assert not [entry for entry in printed(lines) for metric in METRICS if matching(metric, entry)]
 
 
-def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
-    fake = FakeWorld()
+def test_a_sweep_is_counted_and_logs_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
+    fake = FakeDependencies()
     fake.store.upload(NAME, GOOD)
     fake.age(hours=2)
     sweep("tick", fake.deps)
@@ -103,8 +103,8 @@ def test_a_sweep_is_counted_and_tells_the_age_of_the_oldest_file(lines: io.Strin
     ("reason", "metric"),
     [("SessionError: no catalog", "failed_runs"), (f"RunFailed: 2 {UNBALANCED}, among them x", "unbalanced_log")],
 )
-def test_a_failed_run_is_counted_once_and_is_no_error_of_the_function(lines: io.StringIO, reason: str, metric: str) -> None:
-    fake = FakeWorld()
+def test_a_failed_run_is_counted_once_and_is_not_a_function_error(lines: io.StringIO, reason: str, metric: str) -> None:
+    fake = FakeDependencies()
     fake.job.failed.append(FailedRun(7, fake.clock(), reason))
     sweep("tick", fake.deps)
     (entry,) = [entry for entry in printed(lines) if entry["message"] != "swept"]
@@ -113,28 +113,28 @@ def test_a_failed_run_is_counted_once_and_is_no_error_of_the_function(lines: io.
 
 
 @pytest.mark.parametrize("alert", ["failed_runs", "unbalanced_log"])
-def test_a_run_told_twice_is_one_incident(alert: str) -> None:
-    """As long as one telling is in the window, the incident stays open, and the next opens none."""
+def test_a_run_reported_twice_is_one_incident(alert: str) -> None:
+    """The incident stays open while a report is in the window, so the next report opens no new one."""
     (condition,) = ALERTS[alert]["conditions"][0]["condition_threshold"]
     period = text(condition["aggregations"][0]["alignment_period"])
     assert timedelta(seconds=int(period.removesuffix("s"))) > LOOK_BACK
 
 
-def test_trouble_with_the_world_is_counted_as_an_error(lines: io.StringIO) -> None:
-    def trouble() -> None:
+def test_a_transient_error_is_counted_as_a_function_error(lines: io.StringIO) -> None:
+    def fail() -> None:
         raise TransientError("Cloud Storage: 503")
 
     with pytest.raises(ServiceUnavailable):
-        bootstrap._answer(trouble)
+        bootstrap._respond(fail)
     assert [entry["message"] for entry in printed(lines) if matching("function_errors", entry)] == ["Cloud Storage: 503"]
 
 
-def test_no_alert_watches_a_metric_that_is_not_there() -> None:
+def test_every_alert_watches_an_existing_metric() -> None:
     watched = {name for body in ALERTS.values() for name in re.findall(r"google_logging_metric\.(\w+)\.name", str(body))}
     assert watched == set(METRICS)
 
 
-def test_every_alert_tells_what_to_do_and_calls_somebody() -> None:
+def test_every_alert_says_what_to_do_and_notifies_the_channels() -> None:
     page = (ROOT / "docs" / "deploy.md").read_text()
     for name, body in ALERTS.items():
         assert body["notification_channels"] == "${local.channels}", name

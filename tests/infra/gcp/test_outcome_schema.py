@@ -1,4 +1,4 @@
-"""Pub/Sub refuses a message that doesn't fit the topic's schema: what we send must fit, every field of it."""
+"""Pub/Sub refuses messages that don't match the topic's schema: every field that we send must match."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def message(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("outcome", [SPARSE, FULL], ids=["sparse", "full"])
-def test_a_message_fits_the_schema_and_loses_nothing(message: Any, outcome: Outcome) -> None:
+def test_a_message_matches_the_schema_without_loss(message: Any, outcome: Outcome) -> None:
     sent = json.loads(outcome.as_message())
     read = json_format.ParseDict(sent, message(), ignore_unknown_fields=False)
     back = json_format.MessageToDict(read, preserving_proto_field_name=True)
@@ -51,7 +51,7 @@ def test_a_message_fits_the_schema_and_loses_nothing(message: Any, outcome: Outc
 INT64 = {"rows", "rejected_rows", "inserted", "updated", "outranked"}
 
 
-def test_a_field_that_the_schema_does_not_know_is_refused(message: Any) -> None:
+def test_an_unknown_field_is_refused(message: Any) -> None:
     sent = {**json.loads(FULL.as_message()), "added_later": 1}
     with pytest.raises(json_format.ParseError, match="added_later"):
         json_format.ParseDict(sent, message())
@@ -61,7 +61,7 @@ def test_every_field_of_the_schema_is_sent(message: Any) -> None:
     assert set(message.DESCRIPTOR.fields_by_name) == set(json.loads(FULL.as_message()))
 
 
-def test_the_topic_takes_json_by_this_very_schema() -> None:
+def test_the_topic_uses_this_schema_with_json_encoding() -> None:
     resources = load(Path(SCHEMA.parent / "foundation")).resources
     assert "../outcome.proto" in resources["google_pubsub_schema", "outcome"]["definition"]
     (settings,) = resources["google_pubsub_topic", "outcomes"]["schema_settings"]

@@ -1,4 +1,4 @@
-"""The table of rights in docs/deploy.md, the Terraform files, the bundle and the code: four places, one truth."""
+"""The table of permissions in docs/deploy.md matches the Terraform files, the bundle and the code."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ TARGETS = ("bucket", "topic", "subscription", "repository", "secret_id", "servic
 
 
 def plain(value: Any) -> str:
-    """An expression without its wrapping."""
+    """An expression without quotes and `${}`."""
     written = text(value)
     whole = re.fullmatch(r"\$\{([^{}]*)\}", written)
     return whole[1] if whole else written
@@ -133,14 +133,14 @@ def rows() -> list[list[str]]:
 LISTED = {Right(*row[:4]): row[4] for row in rows()}
 
 
-def test_every_right_that_is_given_is_listed_and_every_one_listed_is_given() -> None:
+def test_the_page_lists_exactly_the_granted_permissions() -> None:
     given = [*given_by_terraform(), *given_by_the_bundle()]
-    assert len(given) == len(set(given)), "the same right is given twice"
+    assert len(given) == len(set(given)), "a permission is granted twice"
     assert sorted(given) == sorted(LISTED)
 
 
 @pytest.mark.parametrize(("right", "because"), LISTED.items(), ids=lambda value: str(getattr(value, "who", ""))[:12])
-def test_every_right_is_used_by_a_call_or_by_a_resource_of_the_platform(right: Right, because: str) -> None:
+def test_each_permission_is_used_by_a_call_or_a_platform_resource(right: Right, because: str) -> None:
     named = re.findall(r"`([^`]+)`", because)
     assert named, right
     for name in named:
@@ -151,11 +151,11 @@ def test_every_right_is_used_by_a_call_or_by_a_resource_of_the_platform(right: R
             kind, label = name.split(".")
             assert (kind, label) in {**FOUNDATION.resources, **FUNCTION.resources}, name
     if right.who in {"function", "job"} and right.on not in {"secret", "workspace"}:
-        assert all(":" in name for name in named), f"{right.who} is code of ours: name its calls"
+        assert all(":" in name for name in named), f"{right.who} is our own code: name its calls"
 
 
 def calls_in(path: Path, function: str) -> set[str]:
-    """Names of what a function calls, or hands over to be called."""
+    """The names of the functions that a function calls."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and node.name == function:
             called = {child.func for child in ast.walk(node) if isinstance(child, ast.Call)}
@@ -163,7 +163,7 @@ def calls_in(path: Path, function: str) -> set[str]:
     raise AssertionError(f"{path} has no function {function}")
 
 
-# --- enough, and no more ---------------------------------------------------------------------------------------------
+# --- least privilege -------------------------------------------------------------------------------------------------
 
 PERMISSIONS_OF_A_CALL = {
     # The JSON API's table of permissions by method, and the page of objects.move
@@ -174,12 +174,12 @@ PERMISSIONS_OF_A_CALL = {
     "patch": {"storage.objects.update"},
     "upload_from_string": {"storage.objects.create", "storage.objects.delete"},  # delete where it replaces
     "move_blob": {"storage.objects.move", "storage.objects.create"},
-    "rewrite": {"storage.objects.get", "storage.objects.create"},  # to a name at which nothing is
+    "rewrite": {"storage.objects.get", "storage.objects.create"},  # to a name that does not exist yet
 }
 
 
 def permissions_of_the_adapter() -> dict[str, set[str]]:
-    """What each method of GcsFileStore needs, by the client's calls in it and in the helpers that it calls."""
+    """The permissions that each method of GcsFileStore needs, from its client calls and those of its helpers."""
     tree = ast.parse((ROOT / "spark_jobs/cloud/gcs.py").read_text())
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
@@ -203,10 +203,10 @@ def methods_used(files: list[Path]) -> set[str]:
 
 
 @pytest.mark.parametrize(("who", "folder"), [("function", "functions"), ("job", "spark_jobs")])
-def test_the_granted_permissions_are_those_that_the_code_needs_and_no_others(who: str, folder: str) -> None:
+def test_the_granted_permissions_are_exactly_those_that_the_code_needs(who: str, folder: str) -> None:
     needs = permissions_of_the_adapter()
     used = methods_used(sorted((ROOT / folder).rglob("*.py")))
-    assert used <= set(needs), f"methods that GcsFileStore hasn't: {used - set(needs)}"
+    assert used <= set(needs), f"GcsFileStore has no such methods: {used - set(needs)}"
     needed = {permission for method in used for permission in needs[method]}
     granted = {
         permission.strip()
@@ -217,8 +217,8 @@ def test_the_granted_permissions_are_those_that_the_code_needs_and_no_others(who
     assert granted == needed
 
 
-def test_nobody_but_the_senders_may_delete_below_source_and_nobody_may_replace_in_the_archive() -> None:
-    """The promise of the page, from the conditions themselves."""
+def test_only_senders_may_delete_below_source_and_no_one_may_replace_in_the_archive() -> None:
+    """Checks the promise on the page against the IAM conditions."""
     for (kind, _name), body in FOUNDATION.resources.items():
         if kind != "google_storage_bucket_iam_member" or "role.replace" not in plain(body["role"]):
             continue
@@ -231,7 +231,7 @@ def test_nobody_but_the_senders_may_delete_below_source_and_nobody_may_replace_i
             assert 'endsWith(".report.json")' in expression
 
 
-def test_only_a_condition_or_the_platform_reaches_beyond_one_resource() -> None:
+def test_project_wide_grants_are_only_those_that_the_platform_requires() -> None:
     wide = {right for right in given_by_terraform() if right.on == "project"}
     assert {(right.who, right.may) for right in wide} == {
         ("trigger", "roles/eventarc.eventReceiver"),
@@ -242,14 +242,14 @@ def test_only_a_condition_or_the_platform_reaches_beyond_one_resource() -> None:
     assert not {right for right in given_by_terraform() if re.search(r"owner|editor|admin", right.may.lower())}
 
 
-def test_the_replay_folder_of_the_rights_is_the_one_that_the_job_uses() -> None:
+def test_the_permissions_name_the_replay_folder_that_the_job_uses() -> None:
     from spark_jobs.contract.marks import REPLAY_FOLDER
 
     body = FOUNDATION.resources["google_storage_bucket_iam_member", "job_put"]
     assert f"${{var.source_prefix}}{REPLAY_FOLDER}" in str(body["condition"])
 
 
-def test_reports_are_named_as_the_rights_say() -> None:
+def test_report_names_match_the_conditions() -> None:
     from spark_jobs.contract.object_names import report_name
 
     assert report_name("rejected/x.csv.1").endswith(".report.json")

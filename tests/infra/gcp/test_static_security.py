@@ -1,6 +1,6 @@
-"""checkov over Terraform and workflows: nothing fails, and whatever is passed over says why, in its place.
+"""checkov finds no problem in Terraform files and workflows, and each skipped check has a reason.
 
-`python -m tests.infra.gcp.test_static_security` makes checkov's environment ahead of the tests (half a minute).
+`python -m tests.infra.gcp.test_static_security` creates checkov's environment ahead of the tests (30 s).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ resource "google_storage_bucket" "open" {
 
 
 def checkov() -> Path:
-    """The program, in an environment that is kept until the pin changes."""
+    """The path of the program, in an environment that is kept until the pinned version changes."""
     key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = ROOT / ".cache" / "checkov" / key
     with locked(folder.with_name(f"{key}.lock")):
@@ -45,7 +45,7 @@ def checkov() -> Path:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One run over our files and a bad one beside them (it takes some seconds): results by framework, added up."""
+    """The results of one run (a few seconds) over our files and a bad one, for all frameworks together."""
     bad = tmp_path_factory.mktemp("bad")
     (bad / "open.tf").write_text(OPEN_BUCKET)
     folders = [ROOT / "infra" / "gcp", ROOT / ".github" / "workflows", bad]
@@ -64,7 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
 
 
-def test_nothing_of_ours_fails(results: dict[str, Any]) -> None:
+def test_our_files_pass_all_checks(results: dict[str, Any]) -> None:
     ours = [check for check in results["failed_checks"] if "open" not in check["resource"]]
     assert [(check["check_id"], check["check_name"], check["resource"]) for check in ours] == []
 
@@ -74,7 +74,7 @@ def test_a_bucket_open_to_the_public_would_fail(results: dict[str, Any]) -> None
     assert {"CKV_GCP_114", "CKV_GCP_29"} <= found
 
 
-def test_every_exception_is_explained_where_it_is_made() -> None:
+def test_every_skipped_check_has_a_reason() -> None:
     made = [
         line.strip()
         for folder in (ROOT / "infra" / "gcp", ROOT / ".github" / "workflows")

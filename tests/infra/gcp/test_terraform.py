@@ -1,4 +1,4 @@
-"""The Terraform files, checked against the providers' real schemas; and that the checks would notice."""
+"""The Terraform files match the providers' schemas, and the checks find mistakes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _outputs_of_foundation() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("step", ["foundation", "function"])
-def test_every_argument_block_and_reference_is_one_that_the_providers_know(step: str) -> None:
+def test_the_providers_know_every_argument_block_and_reference(step: str) -> None:
     assert problems(load(GCP / step), _outputs_of_foundation()) == []
 
 
@@ -31,7 +31,7 @@ def test_every_terraform_file_is_checked() -> None:
 
 @pytest.mark.parametrize("step", ["foundation", "function"])
 @pytest.mark.parametrize("provider", ["google", "databricks"])
-def test_the_schemas_are_of_a_provider_version_that_the_files_ask_for(step: str, provider: str) -> None:
+def test_the_schemas_match_the_required_provider_versions(step: str, provider: str) -> None:
     required = next(iter(load(GCP / step).terraform["required_providers"])).get(provider)
     if required is None:
         assert (step, provider) == ("function", "databricks")
@@ -44,7 +44,7 @@ def test_the_schemas_are_of_a_provider_version_that_the_files_ask_for(step: str,
 
 
 BREAKAGES = [
-    # file, what stands there, what is put instead, what must be said
+    # file, original text, replacement, expected message
     ("bucket.tf", "public_access_prevention ", "public_access_prevention_ ", "no argument public_access_prevention_"),
     (
         "bucket.tf",
@@ -110,14 +110,14 @@ def _changed(tmp_path: Path, step: str, file: str, old: str, new: str) -> Folder
 
 
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
-def test_files_are_formatted_as_terraform_fmt_does() -> None:
+def test_files_are_formatted_by_terraform_fmt() -> None:
     done = subprocess.run(
         ["terraform", "fmt", "-check", "-recursive", "-diff", str(GCP)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
 
 
-def test_every_variable_is_described_and_those_with_a_shape_are_validated() -> None:
+def test_every_variable_has_a_description_and_a_validation_if_it_has_a_format() -> None:
     free = {"sweep_schedule", "databricks_account_host", "databricks_workspace_id", "catalog"} | {
         "state_bucket",
         "source_archive",
@@ -126,11 +126,11 @@ def test_every_variable_is_described_and_those_with_a_shape_are_validated() -> N
         for name, body in load(GCP / step).variables.items():
             assert body.get("description"), name
             assert body.get("type"), name
-            assert name in free or body.get("validation"), f"{name} takes anything"
+            assert name in free or body.get("validation"), f"{name} has no validation"
 
 
-def test_nothing_secret_is_in_the_files() -> None:
-    """No key resource, no secret's value: what Terraform doesn't know can't be in its state."""
+def test_no_resource_puts_a_secret_into_the_state() -> None:
+    """No keys and no secret values: what Terraform does not know can't be in its state."""
     kinds = {name for step in ("foundation", "function") for name, _ in load(GCP / step).resources}
     assert not kinds & {
         "google_service_account_key",

@@ -1,4 +1,4 @@
-"""The data folder belongs to one stack at a time, and never to a dead one."""
+"""The data folder belongs to one running stack at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> StackFolder:
     return StackFolder(tmp_path / "data")
 
 
-def test_a_second_stack_is_told_who_has_the_folder(folder: StackFolder) -> None:
+def test_a_second_stack_is_refused_with_the_address_of_the_first(folder: StackFolder) -> None:
     with folder.taken():
         folder.publish(ADDRESSES)
         with (
@@ -42,7 +42,7 @@ def test_a_second_stack_is_told_who_has_the_folder(folder: StackFolder) -> None:
             pass
 
 
-def test_the_addresses_are_found_while_the_stack_runs_and_not_after(folder: StackFolder) -> None:
+def test_the_addresses_are_found_only_while_the_stack_runs(folder: StackFolder) -> None:
     assert folder.running() is None
     with folder.taken():
         assert folder.running() is None  # still starting
@@ -57,7 +57,7 @@ def test_a_killed_stacks_folder_is_free_and_its_addresses_are_void(folder: Stack
         "with StackFolder(Path(sys.argv[1])).taken(): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", script, folder.root], cwd=ROOT, check=False)
-    folder.publish(ADDRESSES)  # what it had left behind
+    folder.publish(ADDRESSES)  # left behind by the killed stack
 
     assert folder.running() is None
     with folder.taken():
@@ -79,7 +79,7 @@ def test_it_waits_for_servers_of_a_killed_stack_to_end(folder: StackFolder) -> N
     )
     assert starter.stdout
     assert starter.stdout.readline() == "starting\n"
-    with pytest.raises(subprocess.TimeoutExpired):  # it doesn't go on beside them
+    with pytest.raises(subprocess.TimeoutExpired):  # it does not start next to them
         starter.wait(0.7)
     assert server.stdin
     server.stdin.close()
@@ -98,7 +98,7 @@ with StackFolder(Path(sys.argv[1])).taken():
 """
 
 
-def test_wiping_removes_the_data_and_keeps_the_folder_taken(folder: StackFolder) -> None:
+def test_wiping_deletes_the_data_and_keeps_the_lock(folder: StackFolder) -> None:
     with folder.taken():
         for place in (folder.storage, folder.jobs, folder.warehouse):
             place.mkdir()
@@ -111,7 +111,7 @@ def test_wiping_removes_the_data_and_keeps_the_folder_taken(folder: StackFolder)
             pass
 
 
-def test_a_folder_with_other_peoples_files_is_not_wiped(folder: StackFolder) -> None:
+def test_a_folder_with_foreign_files_is_not_wiped(folder: StackFolder) -> None:
     folder.root.mkdir()
     (folder.root / "thesis.doc").write_text("years of work")
     with folder.taken():

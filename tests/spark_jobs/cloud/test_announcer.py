@@ -78,7 +78,7 @@ def test_announcing_nothing_sends_nothing(topic: Topic) -> None:
 @pytest.mark.servers
 def test_a_broker_that_is_down_is_trouble_with_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr(pubsub, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(pubsub, "RETRY_SECONDS", 1.0)
     with pytest.raises(TransientError, match="Pub/Sub topic projects/"):
         PubSubAnnouncer(OUTCOME_TOPIC).announce(outcomes(1))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -27,7 +29,7 @@ class Bucket(Protocol):
     name: str
     store: FileStore
 
-    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None) -> FileId: ...
+    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None, encoding: str = "") -> FileId: ...
     def delete(self, name: str) -> None: ...
     def content(self, name: str) -> bytes: ...
 
@@ -41,8 +43,8 @@ class FakeBucket:
     def store(self) -> FileStore:
         return self.fake
 
-    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None) -> FileId:
-        return self.fake.upload(name, content, metadata=metadata).file
+    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None, encoding: str = "") -> FileId:
+        return self.fake.upload(name, content, metadata=metadata, content_encoding=encoding).file
 
     def delete(self, name: str) -> None:
         self.fake.delete(name)
@@ -60,9 +62,10 @@ class RealBucket:
     def name(self) -> str:
         return str(self.bucket.name)
 
-    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None) -> FileId:
+    def upload(self, name: str, content: bytes, metadata: dict[str, str] | None = None, encoding: str = "") -> FileId:
         blob = self.bucket.blob(name)
         blob.metadata = metadata or {}
+        blob.content_encoding = encoding or None
         blob.upload_from_string(content, content_type="text/csv")
         return FileId(self.name, name, int(blob.generation))
 
@@ -119,6 +122,50 @@ def test_reading_gives_exactly_the_generation_asked_for(place: Bucket, name: str
     with place.store.open_file(second) as stream:
         assert stream is not None
         assert stream.read() == b"second"
+
+
+def test_a_content_encoding_is_seen_by_stat_and_listing_and_stays_after_a_move(place: Bucket) -> None:
+    file = place.upload(NAME, gzip.compress(b"abc"), encoding="gzip")
+    place.upload("source/plain.csv", b"abc")
+    assert known(place).content_encoding == "gzip"
+    assert known(place, "source/plain.csv").content_encoding == ""
+    assert [s.content_encoding for s in place.store.list_files(place.name, "source/")] == ["gzip", ""]
+    assert place.store.move(file, "rejected/x.1")
+    assert known(place, "rejected/x.1").content_encoding == "gzip"
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"abc" * 1000), b"not compressed"], ids=["gzip", "mislabeled"])
+def test_reading_gives_the_stored_bytes_of_an_object_with_a_content_encoding(place: Bucket, content: bytes) -> None:
+    file = place.upload(NAME, content, encoding="gzip")
+    with place.store.open_file(file) as stream:
+        assert stream is not None
+        assert stream.read() == content
+
+
+@pytest.mark.servers
+def test_a_large_object_with_a_content_encoding_is_read_to_its_last_stored_byte(bucket: storage.Bucket) -> None:
+    """Ranges count stored bytes: counting decompressed ones, the reader stopped early, and without an error."""
+    content = gzip.compress(random.Random(1).randbytes(9 * 1024 * 1024), compresslevel=1)
+    assert len(content) > gcs.READ_CHUNK_BYTES
+    real = RealBucket(bucket, GcsFileStore(bucket.client))
+    file = real.upload(NAME, content, encoding="gzip")
+    with real.store.open_file(file) as stream:
+        assert stream is not None
+        assert stream.read() == content
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("size", [9, 11])
+def test_a_stream_that_does_not_have_the_objects_size_is_an_error(
+    bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    real = RealBucket(bucket, GcsFileStore(bucket.client))
+    file = real.upload(NAME, b"0123456789")
+    monkeypatch.setattr(storage.Blob, "size", size)
+    with real.store.open_file(file) as stream:
+        assert stream is not None
+        with pytest.raises(TransientError, match="10 bytes were read of an object of"):
+            stream.read()
 
 
 def test_annotate_adds_to_the_metadata_and_counts_a_metageneration(place: Bucket) -> None:

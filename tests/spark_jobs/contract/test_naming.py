@@ -78,12 +78,12 @@ def test_the_date_of_a_name() -> None:
 
 def test_archived_files_lie_under_their_day_and_carry_their_generation() -> None:
     file = FileId("b", "source/eu/order_tracking_2026_01_31.csv", 7)
-    assert archive_name(ORDER_TRACKING, file, "archive/") == "archive/2026/01/31/order_tracking_2026_01_31.7.csv"
+    assert archive_name(ORDER_TRACKING, file, "source/", "archive/") == "archive/2026/01/31/order_tracking_2026_01_31.7.csv"
 
 
 def test_a_file_of_another_feed_has_no_place_in_the_archive() -> None:
     with pytest.raises(ValueError, match=r"source/x\.csv"):
-        archive_name(ORDER_TRACKING, FileId("b", "source/x.csv", 7), "archive/")
+        archive_name(ORDER_TRACKING, FileId("b", "source/x.csv", 7), "source/", "archive/")
 
 
 def test_rejected_files_keep_their_path() -> None:

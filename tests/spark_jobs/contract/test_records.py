@@ -30,7 +30,7 @@ def test_fields_and_stray_quotes_are_as_the_oracle_cuts_them(content: bytes) -> 
     try:
         expected = cut(content)
     except Bad:
-        assert found in ("unclosed_quote", "record_too_long")
+        assert found in ("line_ends", "unclosed_quote", "record_too_long")
         return
     assert [([f.decode() for f in r.fields], r.stray_quote is not None) for r in found if isinstance(r, Record)] == expected
 
@@ -113,13 +113,37 @@ def test_a_field_behind_a_line_break_stands_on_its_own_line() -> None:
     assert [place_of_field(record, field) for field in range(3)] == [(1, 1), (1, 3), (2, 4)]
 
 
-def test_every_line_end_ends_a_line_once() -> None:
-    found = list(split_records([b"a\nb\r\nc\rd\n\n\r\n\r\re\r"]))
-    assert [(record.raw, record.line) for record in found] == [(b"a", 1), (b"b", 2), (b"c", 3), (b"d", 4), (b"e", 9)]
+def test_each_line_ending_ends_one_line() -> None:
+    found = list(split_records([b'a\nb\r\n"c\rd\r\n\r"\n\n\r\n\r\ne\r\n']))
+    assert [(record.raw, record.line) for record in found] == [(b"a", 1), (b"b", 2), (b'"c\rd\r\n\r"', 3), (b"e", 10)]
     assert line_ends(b"a\nb\r\nc\rd\n\n\r\n\r\re\r") == 9
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a\rb\n", 1),
+        (b"a\n\rb\n", 2),
+        (b"a\n\n\r\r\n", 3),
+        (b"a\nb\r", 2),
+        (b"a\n\r", 2),
+        (b'a\n"b\r\nc"\rd\n', 3),
+        (b'a\n"b"x\rc\n', 2),
+        (b"a\n" + b"x" * (MAX_RECORD_BYTES + 1) + b"\r", 2),
+    ],
+)
+def test_a_lone_cr_outside_quotes_makes_the_file_invalid_even_as_its_last_byte(content: bytes, line: int) -> None:
+    with pytest.raises(RecordError) as error:
+        list(split_records([content]))
+    assert (error.value.code, error.value.line) in {("line_ends", line), ("record_too_long", line)}
+
+
+def test_inside_quotes_a_lone_cr_is_part_of_the_field() -> None:
+    (record,) = split_records([b'"a\rb",c\r\n'])
+    assert record.fields == (b"a\rb", b"c")
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_record_may_have_a_mebibyte_and_no_byte_more(end: bytes) -> None:
     longest = b"x" * MAX_RECORD_BYTES
     assert [len(record.raw) for record in split_records([longest + end])] == [MAX_RECORD_BYTES]

@@ -61,7 +61,7 @@ def test_the_schema_refuses_what_is_no_report() -> None:
 def test_the_summary_names_fault_remedy_place_and_value() -> None:
     header = (ROOT / "tests/data/torture/header_only" / NAME).read_bytes()
     summary = report(header + b"A1,T1,,,on its way,,2026-01-12 10:00:00\n")["summary"]
-    assert "The file is rejected as a whole: 1 of 1 rows break a rule" in summary
+    assert "The whole file is rejected: 1 of 1 rows violate a rule" in summary
     assert "first in row 1 on line 2: 'on its way'" in summary
     assert RULES["unknown_status"].remedy in summary
     assert RULES["too_many_bad_rows"].remedy in summary
@@ -81,7 +81,7 @@ def test_every_code_makes_a_sentence(code: str) -> None:
 def test_a_partial_report_says_so() -> None:
     made = build_report("x.csv", ValidationResult(5, partial=True), seconds=0)
     assert made["partial"]
-    assert "Judging stopped early" in made["summary"]
+    assert "Validation stopped early" in made["summary"]
 
 
 def test_a_code_that_came_after_the_list_was_full_is_still_summed_up() -> None:

@@ -13,7 +13,7 @@ from spark_jobs.cli import main
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.store import session
-from tests.fakes.dependencies import BAD_HEADER, BUCKET, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, NAME, FakeDependencies
 
 CommandLine = Callable[..., Result]
 
@@ -22,7 +22,7 @@ class LiveBucket:
     """A bucket in which the next scheduled event happens each time the code under test sleeps."""
 
     def __init__(self) -> None:
-        self.fake = FakeWorld()
+        self.fake = FakeDependencies()
         self.events: Iterator[Callable[[], object]] = iter(())
         self.slept: list[float] = []
         self.deps = Dependencies(

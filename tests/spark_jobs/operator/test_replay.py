@@ -13,32 +13,32 @@ from spark_jobs.contract.marks import AcceptedMark, arrival_of
 from spark_jobs.contract.object_names import archive_name
 from spark_jobs.operator.replay import Selection, carry_out, plan
 from spark_jobs.settings import BucketLayout, SettingsError
-from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
 
 LAYOUT = BucketLayout(BUCKET)
 
 
 @pytest.fixture
-def fake() -> FakeWorld:
-    return FakeWorld()
+def fake() -> FakeDependencies:
+    return FakeDependencies()
 
 
-def merged(fake: FakeWorld, content: bytes = GOOD, name: str = NAME) -> int:
+def merged(fake: FakeDependencies, content: bytes = GOOD, name: str = NAME) -> int:
     """Upload, accept and archive, as function and job do; returns the generation."""
     file = fake.store.upload(name, content).file
     handle_upload(file, fake.deps)
-    assert fake.store.move(file, archive_name(ORDER_TRACKING, file, LAYOUT.archive_prefix))
+    assert fake.store.move(file, archive_name(ORDER_TRACKING, file, LAYOUT.source_prefix, LAYOUT.archive_prefix))
     return file.generation
 
 
-def replay(fake: FakeWorld, *files: str, first: date | None = None, last: date | None = None) -> list[str]:
+def replay(fake: FakeDependencies, *files: str, first: date | None = None, last: date | None = None) -> list[str]:
     return [
         carry_out(fake.store, r).answer for r in plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(files, first, last))
     ]
 
 
 @pytest.mark.parametrize("spelling", ["order_tracking_2026_01_31.csv", NAME, "archive", "id"])
-def test_an_archived_file_can_be_named_in_four_ways(fake: FakeWorld, spelling: str) -> None:
+def test_an_archived_file_can_be_named_in_four_ways(fake: FakeDependencies, spelling: str) -> None:
     generation = merged(fake)
     (archived,) = fake.store.names("archive/")
     names = {"archive": archived, "id": f"{BUCKET}/{NAME}#{generation}"}
@@ -46,22 +46,22 @@ def test_an_archived_file_can_be_named_in_four_ways(fake: FakeWorld, spelling: s
     assert fake.store.names() == [archived, f"source/replay/{generation}/order_tracking_2026_01_31.csv"]
 
 
-def test_the_copy_keeps_the_original_arrival_time_and_its_old_mark_is_void(fake: FakeWorld) -> None:
+def test_the_copy_keeps_the_original_arrival_time_and_its_old_mark_is_void(fake: FakeDependencies) -> None:
     first_arrival = fake.clock()
     generation = merged(fake)
     fake.age(days=30)
     replay(fake, NAME)
     stored = fake.store.objects[BUCKET, f"source/replay/{generation}/order_tracking_2026_01_31.csv"].stored
     assert arrival_of(stored.file.name, "source/", stored.created, stored.metadata) == first_arrival
-    assert AcceptedMark.valid_on(stored.file.generation, stored.metadata) is None
+    assert AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata) is None
     handle_upload(stored.file, fake.deps)
     again = fake.store.objects[BUCKET, stored.file.name].stored
-    mark = AcceptedMark.valid_on(again.file.generation, again.metadata)
+    mark = AcceptedMark.valid_on(again.file.generation, again.metageneration, again.size, again.metadata)
     assert mark is not None
     assert mark.arrival == first_arrival.isoformat()
 
 
-def test_a_rejected_file_keeps_the_arrival_time_from_its_report(fake: FakeWorld) -> None:
+def test_a_rejected_file_keeps_the_arrival_time_from_its_report(fake: FakeDependencies) -> None:
     arrival = fake.clock()
     upload = fake.store.upload(NAME, BAD_HEADER)
     handle_upload(upload.file, fake.deps)
@@ -72,7 +72,7 @@ def test_a_rejected_file_keeps_the_arrival_time_from_its_report(fake: FakeWorld)
     assert datetime.fromisoformat(copy.stored.metadata["order-tracking-arrival"]) == arrival
 
 
-def test_two_generations_and_a_waiting_upload_of_one_name_do_not_affect_each_other(fake: FakeWorld) -> None:
+def test_two_generations_and_a_waiting_upload_of_one_name_do_not_affect_each_other(fake: FakeDependencies) -> None:
     generations = [merged(fake), merged(fake, GOOD + GOOD.splitlines()[1])]
     fake.store.upload(NAME, b"a new upload")
     assert replay(fake, NAME) == ["copied", "copied"]
@@ -83,12 +83,12 @@ def test_two_generations_and_a_waiting_upload_of_one_name_do_not_affect_each_oth
     assert len(fake.store.names("archive/")) == 2, "copied, not moved"
 
 
-def test_replaying_twice_copies_once(fake: FakeWorld) -> None:
+def test_replaying_twice_copies_once(fake: FakeDependencies) -> None:
     merged(fake)
     assert [replay(fake, NAME), replay(fake, NAME)] == [["copied"], ["already waiting"]]
 
 
-def test_a_range_of_days_selects_archived_and_rejected_files(fake: FakeWorld) -> None:
+def test_a_range_of_days_selects_archived_and_rejected_files(fake: FakeDependencies) -> None:
     for day in (30, 31):
         merged(fake, name=f"source/order_tracking_2026_01_{day}.csv")
     handle_upload(fake.store.upload("source/order_tracking_2026_02_01.csv", BAD_HEADER).file, fake.deps)
@@ -100,7 +100,7 @@ def test_a_range_of_days_selects_archived_and_rejected_files(fake: FakeWorld) ->
     ]
 
 
-def test_a_file_that_does_not_exist_is_one_sentence(fake: FakeWorld) -> None:
+def test_a_file_that_does_not_exist_is_one_sentence(fake: FakeDependencies) -> None:
     with pytest.raises(SettingsError, match=r"'order_tracking_2025_01_01.csv' is not in archive/"):
         replay(fake, "order_tracking_2025_01_01.csv")
 
@@ -119,7 +119,7 @@ def test_a_selection_needs_either_names_or_a_range(selection: dict[str, object])
         Selection(**selection)  # type: ignore[arg-type]
 
 
-def test_with_a_broken_or_implausible_report_the_arrival_is_when_the_file_was_moved(fake: FakeWorld) -> None:
+def test_with_a_broken_or_implausible_report_the_arrival_is_when_the_file_was_moved(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     handle_upload(upload.file, fake.deps)
     (report,) = (name for name in fake.store.names("rejected/") if name.endswith(".json"))

@@ -10,7 +10,7 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.operator.replay_result import ReplayResult, replay_results, summary
 from spark_jobs.settings import BucketLayout
 from spark_jobs.store.ingest_log import LogEntry
-from tests.fakes.dependencies import BUCKET, NAME, FakeWorld
+from tests.fakes.dependencies import BUCKET, NAME, FakeDependencies
 from tests.spark_jobs.operator.conftest import LiveBucket
 
 LAYOUT = BucketLayout(BUCKET)
@@ -18,7 +18,7 @@ FILE = FileId(BUCKET, NAME, 7)
 
 
 def entry(file: FileId, **fields: Any) -> LogEntry:
-    at = FakeWorld().clock()
+    at = FakeDependencies().clock()
     return LogEntry(file, fields.pop("outcome", "merged"), "batch", at, at, 1, **fields)
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.spark
+@pytest.mark.e2e
 def test_the_whole_job_runs_under_spark_connect(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.spark_jobs.steps.connect_run", str(tmp_path)]
     # On Databricks the wheel is installed where the workers run; here they find the tree.

@@ -10,12 +10,13 @@ from unittest.mock import patch
 
 import pytest
 
-from spark_jobs.batches import Batch, ChangedRows, Counts, FileCounts, StageResult, WaitingFile
-from spark_jobs.cloud.ports import StoredFile, TransientError
+from spark_jobs.batches import Batch, ChangedRows, Counts, FileCounts
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.feeds import ORDER_TRACKING
-from spark_jobs.contract.marks import MARK_KEY, AcceptedMark
+from spark_jobs.contract.marks import MARK_KEY
 from spark_jobs.reading.staged_rows import staged_ddl
 from spark_jobs.steps.record import count_changed_rows
+from spark_jobs.steps.run import FilesFailed
 from spark_jobs.steps.stage import _Parsed, _write
 from spark_jobs.store.tables import current_version
 from tests.spark_jobs.harness import HEADER, JobHarness, csv, row
@@ -89,11 +90,8 @@ def test_what_merge_says_of_itself_is_what_the_change_feed_says(harness: JobHarn
         (entry,) = harness.ingest(at("staging done", meanwhile))
     assert feed.call_count == others
     assert (entry.inserted, entry.updated, entry.outranked, entry.balanced) == (1, 2, 2, True)
-    waiting = WaitingFile(StoredFile(file, 1, 0, harness.clock()), AcceptedMark(1, 1, 0, 0, False, True), harness.clock())
     after = current_version(harness.spark, harness.tables.target)
-    changed, _ = count_changed_rows(
-        harness.spark, harness.tables, Batch("b", (), {}, {file: before}, before), StageResult(files=(waiting,)), after
-    )
+    changed, _ = count_changed_rows(harness.spark, harness.tables, [file], before, after)
     assert changed == {file: ChangedRows(entry.inserted or 0, entry.updated or 0)}
 
 
@@ -107,6 +105,7 @@ def test_a_stage_with_other_rows_than_were_read_ends_the_run(harness: JobHarness
             harness.spark,
             harness.tables,
             Batch("b", (), {}, {}, 0),
+            "b/1",
             _Parsed(one, counts=counts),
             harness.settings,
             harness.deps(),
@@ -130,7 +129,7 @@ def test_a_run_waits_for_the_end_of_its_window_before_it_lists(harness: JobHarne
     from spark_jobs.steps.ingest import ingest
 
     asked: list[Any] = []
-    harness.store.trouble = lambda method, name: asked.append(harness.clock())
+    harness.store.before_call = lambda method, name: asked.append(harness.clock())
     from datetime import timedelta
 
     start = harness.clock()
@@ -279,11 +278,48 @@ def test_storage_or_broker_trouble_fails_the_run_and_the_next_one_goes_on(harnes
     def down() -> None:
         raise TransientError("Pub/Sub is down")
 
-    harness.announcer.trouble = down
+    harness.announcer.before_call = down
     with pytest.raises(TransientError):
         harness.ingest()
     assert harness.store.names("source/") == [file.name], "not archived before it was told"
-    harness.announcer.trouble = lambda: None
+    harness.announcer.before_call = lambda: None
     harness.ingest()
     harness.assert_right()
     assert [outcome.file for outcome in harness.announcer.outcomes] == [file]
+
+
+def test_a_file_that_can_not_be_moved_is_named_and_announced_once_and_others_go_through(harness: JobHarness) -> None:
+    held = harness.day(1, row("T1")).file
+
+    def hold(method: str, name: str) -> None:
+        if method == "move" and name == held.name:
+            raise TransientError("403: the object is under a retention policy")
+
+    harness.store.trouble = hold
+    for day in (2, 3, 4):
+        harness.day(day, row(f"T{day}"))
+        with pytest.raises(FilesFailed, match=r"01_01.csv#\d+: merged, but can't be moved: 403"):
+            harness.ingest()
+    assert set(harness.target()) == {"T1", "T2", "T3", "T4"}
+    assert harness.store.names("source/") == [held.name]
+    announced = [str(outcome.file) for outcome in harness.announcer.outcomes]
+    assert len(announced) == len(set(announced)) == 4
+    harness.store.trouble = lambda method, name: None
+    harness.ingest()
+    harness.assert_right()
+
+
+def test_a_run_that_was_suspended_announces_what_the_log_holds(harness: JobHarness) -> None:
+    """Another run merged the file meanwhile; then the sender overwrote it: this one must not announce "superseded"."""
+    file = harness.day(1, row("T1")).file
+    suspended = [True]
+
+    def other_run(step: str) -> None:
+        if step == "taken" and suspended:
+            suspended.clear()
+            harness.ingest()
+            harness.day(1, row("T2"))
+
+    harness.ingest(other_run)
+    assert harness.log()[str(file)]["outcome"] == "merged"
+    assert {outcome.kind for outcome in harness.announcer.outcomes if outcome.file == file} == {"merged"}

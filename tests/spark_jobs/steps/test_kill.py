@@ -1,5 +1,7 @@
-"""Killed with 9 at every step boundary and inside the commits, in a process of its own, over the real storage client: the
-next run ends as if nothing had been.
+"""kill -9 as a chain: every run is killed one step later than the one before, whose crash it recovers from on its way.
+
+In processes of their own, over the real storage client. Two kills happen inside a commit, when data files are written and
+the commit is not: what they leave contains what a kill just before that step leaves.
 """
 
 from __future__ import annotations
@@ -8,143 +10,127 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.local.demo.tables import read_table
 from infra.local.services.process import ServerProcess
 from spark_jobs.cloud.gcs import GcsFileStore
-from spark_jobs.settings import BucketLayout
-from tests.spark_jobs.harness import JobHarness, csv, row
+from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.marks import AcceptedMark
+from tests import oracle
+from tests.spark_jobs.harness import csv, row
 from tests.storage_fixtures import client_for
 
 if TYPE_CHECKING:
     from google.cloud import storage
-    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[3]
-STEPS = ("taken", "staged", "staging done", "merged", "bad rows recorded", "recorded", "announced", "archived")
-TABLES = ("orders_stage", "orders_target")
-KEPT = (
-    "outcome",
-    "reason",
-    "rows",
-    "inserted",
-    "updated",
-    "outranked",
-    "rejected_rows",
-    "conflicting_ties",
-    "balanced",
-    "note",
-)
+COUNTS = ("outcome", "rows", "inserted", "updated", "outranked", "rejected_rows", "conflicting_ties", "balanced")
 
 
-@dataclass
 class Scene:
-    """A bucket of the real storage server, and tables. A wave's files are about keys of their own."""
+    """A bucket of the real storage server, and tables that are read without Spark."""
 
-    harness: JobHarness
-    bucket: storage.Bucket
-    url: str
-    told: str = ""
+    def __init__(self, bucket: storage.Bucket, url: str, warehouse: Path) -> None:
+        self.bucket, self.url, self.warehouse = bucket, url, warehouse
+        self.announced = ""
+        self.contents: dict[str, bytes] = {}
 
-    def upload(self, name: str, content: bytes, **mark: Any) -> str:
-        blob = self.bucket.blob(f"source/{name}")
+    def upload(self, day: int, *rows: str, partial: bool = False) -> str:
+        """An accepted file; its id. ``partial``: the function didn't validate it to its end."""
+        content = csv(*rows)
+        blob = self.bucket.blob(f"source/order_tracking_2026_01_{day:02d}.csv")
         blob.upload_from_string(content, content_type="text/csv")
-        stored = self.harness.store.stat(self.bucket.name, blob.name)
+        store = GcsFileStore(client_for(self.url))
+        stored = store.stat(self.bucket.name, blob.name)
         assert stored
-        return str(self.harness.accept(stored, content, **mark).file)
+        bad = sum(values is None for _, values in oracle.read_file(content, stored.created) or [])
+        mark = AcceptedMark(stored.file.generation, CONTRACT_VERSION, len(rows), bad, partial, True)
+        assert store.annotate(stored, mark.as_metadata())
+        self.contents[str(stored.file)] = content
+        return str(stored.file)
 
-    def first_day(self, number: int) -> str:
-        """What a wave finds in the target."""
-        k = f"W{number}-"
-        rows = row(k + "T1", "2026-01-05 10:00:00", "shipped"), row(k + "T2", "2026-01-05 10:00:00")
-        return self.upload(f"{number}/order_tracking_2026_01_05.csv", csv(*rows))
-
-    def wave(self, number: int) -> list[str]:
-        """An older file with a bad row, one that ties, one to be rejected; their ids."""
-        k = f"W{number}-"
-        older = [row(f"{k}K{n}") for n in range(12)]
-        newer = [row(k + "T2", "2026-01-05 10:00:00"), row(k + "T3", address="x")]
-        return [
-            self.upload(
-                f"{number}/order_tracking_2026_01_06.csv",
-                csv(*older, row(k + "T1", status="delivered"), row(k + "T3"), row(k + "T4", status="lost")),
-            ),
-            self.upload(
-                f"{number}/order_tracking_2026_01_07.csv",
-                csv(row(k + "T1", "2026-01-05 10:00:00", "delivered"), *newer),
-            ),
-            self.upload(
-                f"{number}/order_tracking_2026_01_08.csv",
-                csv(row(k + "X1"), row(k + "X2", status="lost")),
-                partial=True,
-            ),
-        ]
-
-    def killed(self, moment: str) -> None:
-        warehouse = str(self.harness.folder / "warehouse")
-        command = [sys.executable, "-m", "tests.spark_jobs.steps.killed_run", moment, self.bucket.name, warehouse]
+    def run(self, moment: str = "") -> None:
+        """A run that is killed at that moment, or none."""
+        command = [sys.executable, "-m", "tests.spark_jobs.steps.killed_run", moment, self.bucket.name, str(self.warehouse)]
         environment = os.environ | {"STORAGE_EMULATOR_HOST": self.url, "GOOGLE_CLOUD_PROJECT": "local"}
         run = subprocess.run(
             command, cwd=ROOT, env=environment, start_new_session=True, capture_output=True, timeout=300, check=False
         )
-        assert run.returncode == -signal.SIGKILL, run.stderr[-2000:]
-        self.told = run.stderr.decode(errors="replace")
+        told = run.stderr.decode(errors="replace")
+        assert run.returncode == (-signal.SIGKILL if moment else 0), told[-2000:]
+        self.announced += told
 
-    def names(self) -> list[str]:
-        return [blob.name for blob in self.bucket.list_blobs()]
+    def line(self, file: str) -> dict[str, Any]:
+        [line] = [line for line in read_table(self.warehouse, "orders_ingest_log") if line["file_id"] == file]
+        return line
 
-    def end_of(self, files: list[str]) -> list[Any]:
-        """What must not depend on a crash: log lines, rejected rows, whether each was told of, where its object is."""
-        log, bad, names = self.harness.log(), self.harness.rejected_rows(), self.names()
-        told = {str(outcome.file) for outcome in self.harness.announcer.outcomes}
-        return [
-            (
-                {name: log[file][name] for name in KEPT},
-                [number for of, number in bad if of == file],
-                file in told or f"{file}" in self.told,
-                sorted(
-                    name.partition("/")[0] + name.partition(f".{generation}")[2]
-                    for name in names
-                    if f".{generation}" in name
-                ),
-            )
-            for file in files
-            for generation in [file.rpartition("#")[2]]
-        ]
+    def counts(self, file: str) -> tuple[Any, ...]:
+        line = self.line(file)
+        return tuple(line[name] for name in COUNTS)
+
+    def places(self, file: str) -> list[str]:
+        """Where the object is now: its folder and what follows the generation in its name."""
+        generation = file.rpartition("#")[2]
+        names = [blob.name for blob in self.bucket.list_blobs() if f".{generation}" in blob.name]
+        return sorted(name.partition("/")[0] + name.partition(f".{generation}")[2] for name in names)
 
 
 @pytest.fixture
-def scene(spark: SparkSession, tmp_path: Path, storage_server: ServerProcess, bucket: storage.Bucket) -> Scene:
-    harness = JobHarness(spark, tmp_path)
-    harness.store = GcsFileStore(client_for(storage_server.url))  # type: ignore[assignment]
-    harness.settings = replace(harness.settings, layout=BucketLayout(bucket.name), files_root="")
-    return Scene(harness, bucket, storage_server.url)
+def scene(tmp_path: Path, storage_server: ServerProcess, bucket: storage.Bucket) -> Scene:
+    return Scene(bucket, storage_server.url, tmp_path / "warehouse")
 
 
-def test_killed_with_9_after_any_step_and_inside_commits_the_next_run_ends_the_same(scene: Scene) -> None:
-    """Target, lines, counts, rejected rows, messages and objects; each moment with files of its own."""
-    moments = [*STEPS, *TABLES]
-    for number in range(len(moments) + 1):
-        scene.first_day(number)
-    scene.harness.ingest()
-    files = scene.wave(0)
-    scene.harness.ingest()
-    undisturbed = scene.end_of(files)
-    assert [line[0]["outcome"] for line in undisturbed] == ["merged", "merged", "rejected"]
-    assert [line[3] for line in undisturbed] == [["archive.csv"], ["archive.csv"], ["rejected", "rejected.report.json"]]
-    for number, moment in enumerate(moments, 1):
-        files = scene.wave(number)
-        scene.killed(moment)
-        if moment == "merged":  # maintenance in between must not matter
-            scene.harness.spark.sql(f"OPTIMIZE {scene.harness.tables.target}").collect()
-        scene.harness.ingest()
-        assert scene.end_of(files) == undisturbed, moment
-        attempts = scene.harness.log()[files[0]]["attempts"]
-        assert attempts == (1 if moment in STEPS[STEPS.index("recorded") :] else 2), "the killed run had taken it"
-    assert scene.harness.target() == scene.harness.expected()
-    assert all(line["balanced"] for line in scene.harness.log().values() if line["outcome"] == "merged")
-    assert [name for name in scene.names() if name.startswith("source/")] == []
+def test_killed_with_9_one_step_later_each_time_the_last_run_ends_as_if_nothing_had_happened(scene: Scene) -> None:
+    """Target, log lines, counts, rejected rows, messages and objects."""
+    first = scene.upload(5, row("T1", "2026-01-05 10:00:00", "shipped"), row("T2", "2026-01-05 10:00:00"))
+    scene.run()
+    older = scene.upload(
+        6, *[row(f"K{n}") for n in range(12)], row("T1", status="delivered"), row("T3"), row("T4", status="lost")
+    )
+    tied = scene.upload(
+        7, row("T1", "2026-01-05 10:00:00", "delivered"), row("T2", "2026-01-05 10:00:00"), row("T3", address="x")
+    )
+    bad = scene.upload(8, row("X1"), row("X2", status="lost"), partial=True)
+
+    # Before the log has a line, every run takes the same files again.
+    moments = ("orders_stage", "orders_target", "merged", "bad rows recorded", "recorded")
+    for moment in moments:
+        scene.run(moment)
+    announced = scene.upload(9, row("T5"))
+    scene.run("announced")
+    archived = scene.upload(10, row("T5", "2026-01-10 10:00:00"))
+    scene.run("archived")
+    scene.run()
+
+    assert scene.counts(first) == ("merged", 2, 2, 0, 0, 0, 0, True)
+    assert scene.counts(older) == ("merged", 15, 12, 0, 2, 1, 1, True)
+    assert scene.counts(tied) == ("merged", 3, 1, 1, 1, 0, 1, True)
+    assert scene.counts(bad)[0] == "rejected"
+    assert scene.counts(announced) == ("merged", 1, 1, 0, 0, 0, 0, True)
+    assert scene.counts(archived) == ("merged", 1, 0, 1, 0, 0, 0, True)
+    assert scene.line(older)["attempts"] == len(moments), "every killed run had taken it"
+    [rejected] = [(row["file_id"], row["row_number"]) for row in read_table(scene.warehouse, "orders_rejected_rows")]
+    assert rejected == (older, 15)
+    merged = [first, older, tied, announced, archived]
+    assert {file: scene.places(file) for file in merged} == {file: ["archive.csv"] for file in merged}
+    assert scene.places(bad) == ["rejected", "rejected.report.json"]
+    assert [blob.name for blob in scene.bucket.list_blobs(prefix="source/")] == []
+    for file in [*merged, bad]:
+        assert file in scene.announced
+    expected = oracle.newest(
+        [
+            values
+            for file in merged
+            for _, values in oracle.read_file(scene.contents[file], scene.line(file)["arrived_at"]) or []
+            if values is not None
+        ]
+    )
+    rows = read_table(scene.warehouse, "orders_target", ", ".join(oracle.COLUMNS))
+    assert len(rows) == len(expected)
+    assert {values["tracking_num"]: values for values in rows} == expected

@@ -1,4 +1,4 @@
-"""The bundle as the server reads it: our own, and what the CLI's rules make of small ones."""
+"""The server loads our own bundle, and small ones by the CLI's rules."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def small(tmp_path: Path, text: str = SMALL) -> Path:
     return tmp_path
 
 
-def test_our_bundle_offers_the_ingest_job_with_every_parameter_passed_on() -> None:
+def test_our_bundle_has_the_ingest_job_and_passes_on_every_parameter() -> None:
     bundle = load_bundle(ROOT / "infra" / "databricks", "local", {"warehouse": "/data/warehouse"})
     job = next(job for job in bundle.jobs if job.key == "order_tracking_ingest")
     assert job.queue
@@ -66,7 +66,7 @@ def test_job_ids_do_not_depend_on_target_or_variables() -> None:
     assert len(ids) == 1
 
 
-def test_variables_nest_keep_their_type_and_yield_to_target_and_command_line(tmp_path: Path) -> None:
+def test_variables_nest_keep_their_type_and_are_overridden_by_target_and_command_line(tmp_path: Path) -> None:
     folder = small(tmp_path)
     default = load_bundle(folder).jobs[0]
     assert default.name == "a of small"
@@ -77,7 +77,7 @@ def test_variables_nest_keep_their_type_and_yield_to_target_and_command_line(tmp
     assert load_bundle(folder, "other", {"one": "7"}).jobs[0].parameters == {"p": "7-other"}
 
 
-def test_a_targets_override_is_merged_by_task_key(tmp_path: Path) -> None:
+def test_a_target_override_is_merged_by_task_key(tmp_path: Path) -> None:
     job = load_bundle(small(tmp_path), "other").jobs[0]
     assert job.queue
     assert [(task.task_key, task.max_retries) for task in job.tasks] == [("first", 1), ("second", 0)]
@@ -85,24 +85,24 @@ def test_a_targets_override_is_merged_by_task_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
-        ('"${var.two}"', '"${var.needed}"', r"parameter p: nothing given for \$\{var.needed\} \(give it with --var"),
-        ("{{job.parameters.p}}", "{{job.parameters.q}}", "job.parameters.q}} is not among the job's parameters"),
-        ("{task_key: first}]\n", "{task_key: third}]\n", "wait for each other"),
+        ('"${var.two}"', '"${var.needed}"', r"parameter p: \$\{var.needed\} has no value \(set it with --var"),
+        ("{{job.parameters.p}}", "{{job.parameters.q}}", "job.parameters.q}} is not a parameter of the job"),
+        ("{task_key: first}]\n", "{task_key: third}]\n", "depend on each other in a cycle"),
         ("default: 1", 'default: "${var.one}"', "refers to itself"),
-        ("bundle: {name: small}", "bundle: {name: small", "is not YAML"),
+        ("bundle: {name: small}", "bundle: {name: small", "is not valid YAML"),
     ],
 )
-def test_what_cannot_be_run_is_said_at_the_start(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_an_invalid_bundle_is_refused_when_it_is_loaded(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in SMALL
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=message):
         load_bundle(small(tmp_path, SMALL.replace(old, new)), "dev")
 
 
 def test_an_unknown_target_variable_or_folder_is_named(tmp_path: Path) -> None:
     folder = small(tmp_path)
-    with pytest.raises(BundleError, match="no target 'tset'; it has dev, other"):
+    with pytest.raises(BundleError, match="no target 'tset'; its targets: dev, other"):
         load_bundle(folder, "tset")
     with pytest.raises(BundleError, match="no variable 'onee'"):
         load_bundle(folder, "dev", {"onee": "1"})

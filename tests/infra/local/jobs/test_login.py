@@ -1,4 +1,4 @@
-"""The SDK's own logins against the server: federation (a token of Google for one of Databricks) and OAuth secrets."""
+"""The SDK's own logins work against the server: federation (a Google token for a Databricks token) and OAuth secrets."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def jwt(**claims: Any) -> str:
 
 
 class GoogleIdentity(IdTokenSource):
-    """Stands for the metadata server; counts how often it is asked."""
+    """Stands in for the metadata server and counts its requests."""
 
     def __init__(self, **claims: Any) -> None:
         self.claims = claims
-        self.asked = 0
+        self.requests = 0
 
     def id_token(self) -> IdToken:
-        self.asked += 1
+        self.requests += 1
         return IdToken(jwt=jwt(**self.claims))
 
 
@@ -76,7 +76,7 @@ def test_one_exchange_serves_many_calls(start_jobs_server: StartJobsServer, tmp_
     assert stats["logins_refused"] == 0
 
 
-def test_an_expired_token_is_exchanged_anew(start_jobs_server: StartJobsServer, tmp_path: Path) -> None:
+def test_an_expired_token_is_exchanged_again(start_jobs_server: StartJobsServer, tmp_path: Path) -> None:
     server = start_jobs_server(tmp_path, *POLICY, "--token-lifetime", "1")
     client = federated(server)
     list(client.jobs.list())
@@ -84,7 +84,7 @@ def test_an_expired_token_is_exchanged_anew(start_jobs_server: StartJobsServer, 
     assert server.stats()["token_exchanges"] >= 2
 
 
-def test_an_issued_token_outlives_a_restart(start_jobs_server: StartJobsServer, tmp_path: Path) -> None:
+def test_an_issued_token_survives_a_restart(start_jobs_server: StartJobsServer, tmp_path: Path) -> None:
     server = start_jobs_server(tmp_path, *POLICY)
     token = federated(server).config.oauth_token().access_token
     server.process.kill()
@@ -93,20 +93,20 @@ def test_an_issued_token_outlives_a_restart(start_jobs_server: StartJobsServer, 
 
 
 @pytest.mark.parametrize(
-    ("claims", "said"),
+    ("claims", "message"),
     [
-        ({"aud": "somebody-else"}, "audience"),
+        ({"aud": "another-service"}, "audience"),
         ({"iss": "https://evil"}, "iss"),
         ({"sub": "another"}, "sub"),
         ({"exp": 1}, "expired"),
         ({"client_id": "no-such-principal"}, "invalid_client"),
     ],
 )
-def test_a_token_that_the_policy_does_not_name_is_refused(
-    start_jobs_server: StartJobsServer, tmp_path: Path, claims: dict[str, Any], said: str
+def test_a_token_that_does_not_match_the_policy_is_refused(
+    start_jobs_server: StartJobsServer, tmp_path: Path, claims: dict[str, Any], message: str
 ) -> None:
     server = start_jobs_server(tmp_path, *POLICY)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         list(federated(server, **claims).jobs.list())
     assert server.stats()["token_exchanges"] == 0
 

@@ -1,31 +1,27 @@
-"""What the servers are told: each other's addresses, and nothing of the developer's own clouds."""
+"""The servers get each other's addresses and nothing of the developer's own cloud settings."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-import functions_framework
-from cloudevents.http import from_http
-
 from functions.config import Config
-from functions.events import tick_id
 from infra.local.folder import StackFolder
 from infra.local.services.definitions import (
     Ports,
     Settings,
-    forget_other_clouds,
     function_services,
     jobs_service,
+    remove_cloud_settings,
     storage_service,
 )
-from infra.local.services.sweep_schedule import tick_event
 
 PORTS = Ports(storage=1, jobs=2, function=3, sweep=4, pubsub=5)
+
+
 FOLDER = StackFolder(Path("/data"))
 
 
-def test_a_developers_own_clouds_are_out_of_reach() -> None:
+def test_a_developers_own_cloud_settings_are_removed() -> None:
     environment = {
         "DATABRICKS_CONFIG_PROFILE": "production",
         "GOOGLE_APPLICATION_CREDENTIALS": "/key.json",
@@ -36,7 +32,7 @@ def test_a_developers_own_clouds_are_out_of_reach() -> None:
         "NO_PROXY": "intranet",
     }
 
-    forget_other_clouds(environment)
+    remove_cloud_settings(environment)
 
     assert environment == {
         "HOME": "/root",
@@ -45,7 +41,7 @@ def test_a_developers_own_clouds_are_out_of_reach() -> None:
     }
 
 
-def test_the_functions_settings_are_ones_that_the_function_accepts() -> None:
+def test_the_function_accepts_the_settings_that_it_gets() -> None:
     for pubsub in (True, False):
         upload, sweep = function_services(Settings(max_bad_row_ratio=0.25), PORTS, 42, pubsub=pubsub)
         config = Config.read(upload.environment)
@@ -55,7 +51,7 @@ def test_the_functions_settings_are_ones_that_the_function_accepts() -> None:
         assert bool(config.outcome_topic) == pubsub == ("PUBSUB_EMULATOR_HOST" in upload.environment)
 
 
-def test_every_server_listens_on_this_machine_only() -> None:
+def test_every_function_listens_only_on_this_machine() -> None:
     """The framework's own default is all interfaces."""
     for service in function_services(Settings(), PORTS, 1, pubsub=False):
         assert "--host=127.0.0.1" in service.command
@@ -68,22 +64,3 @@ def test_events_go_to_the_function_and_runs_find_storage_and_tables() -> None:
     assert "--notify=http://127.0.0.1:3" in storage.command
     for word in ("warehouse=/data/warehouse", "STORAGE_EMULATOR_HOST=http://127.0.0.1:1", "JAVA_HOME=/jdk"):
         assert word in jobs.command
-
-
-def test_a_tick_reads_as_the_pubsub_event_that_eventarc_delivers() -> None:
-    headers, body = tick_event("tick-7", datetime(2026, 1, 31, 10, tzinfo=UTC))
-
-    assert tick_id(from_http(headers, body)) == "tick-7"
-
-
-def test_the_framework_hands_a_tick_to_a_function() -> None:
-    seen = []
-
-    @functions_framework.cloud_event  # type: ignore[untyped-decorator]
-    def on_tick(event: object) -> None:
-        seen.append(tick_id(event))  # type: ignore[arg-type]
-
-    headers, body = tick_event("tick-8", datetime.now(UTC))
-    on_tick(from_http(headers, body))
-
-    assert seen == ["tick-8"]

@@ -1,4 +1,4 @@
-"""The guard as a real process: what it starts does not outlive whoever started the guard."""
+"""The guard as a real process: its command does not outlive the process that started the guard."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from infra.local.services.process import ServerFailed, ServerProcess, free_port
+from tests.jobs_fixtures import alive, until
 
 ROOT = Path(__file__).resolve().parents[4]
-DEADLINE = 20.0
 
 # A parent that starts a guard in a session of its own, as ServerProcess does, and then waits to be killed.
 PARENT = """
@@ -26,7 +24,7 @@ guard = [sys.executable, "-m", "infra.local.services.guard", f"--parent={os.getp
 subprocess.Popen([*guard, *sys.argv[1:]], start_new_session=True)
 time.sleep(600)
 """
-# Writes its pid, then lives on; with "deaf" it ignores SIGTERM.
+# Writes its pid, then keeps running; with "deaf" it ignores SIGTERM.
 CHILD = """
 import os, signal, sys, time
 if "deaf" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -36,28 +34,11 @@ time.sleep(600)
 """
 
 
-def until(what: Callable[[], object], describe: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not what():
-        assert time.monotonic() < end, f"not in {DEADLINE:g} s: {describe}"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A zombie whose adoptive parent is slow to reap it is dead all the same.
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
-
-
-@pytest.mark.parametrize("manner", [[], ["deaf"]])
-def test_a_command_ends_when_the_guards_parent_is_killed(tmp_path: Path, manner: list[str]) -> None:
-    """Also one that doesn't listen to SIGTERM."""
+@pytest.mark.parametrize("arguments", [[], ["deaf"]])
+def test_a_command_ends_when_the_guards_parent_is_killed(tmp_path: Path, arguments: list[str]) -> None:
+    """Also if it ignores SIGTERM."""
     note = tmp_path / "pid"
-    command = [sys.executable, "-c", CHILD, str(note), *manner]
+    command = [sys.executable, "-c", CHILD, str(note), *arguments]
     parent = subprocess.Popen([sys.executable, "-c", PARENT, "--", *command], cwd=ROOT)
     until(note.exists, "the command runs")
     pid = int(note.read_text())
@@ -68,7 +49,7 @@ def test_a_command_ends_when_the_guards_parent_is_killed(tmp_path: Path, manner:
     until(lambda: not alive(pid), "the command is gone")
 
 
-def test_a_guard_whose_parent_is_gone_already_starts_nothing(tmp_path: Path) -> None:
+def test_a_guard_whose_parent_is_already_gone_starts_nothing(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     guard = [sys.executable, "-m", "infra.local.services.guard", "--parent=1", "--", "touch", str(note)]
 
@@ -91,14 +72,14 @@ def test_the_lock_is_held_until_the_command_has_ended(tmp_path: Path) -> None:
         return False
 
     assert locked()
-    process.kill()  # the guard alone: what it started goes on, and so does its hold
+    process.kill()  # only the guard: its command keeps running and keeps the lock
     process.wait()
     assert locked()
     os.kill(int(note.read_text()), signal.SIGKILL)
     until(lambda: not locked(), "the lock is free")
 
 
-def test_it_says_ready_when_the_port_answers_and_passes_the_exit_status_on() -> None:
+def test_it_prints_ready_when_the_port_accepts_connections_and_returns_the_exit_status() -> None:
     port = free_port()
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
     guard = [

@@ -1,4 +1,4 @@
-"""`python -m infra.local up` as a real process: starting, finding, stopping, dying. No run is started here."""
+"""`python -m infra.local up` as a real process: it starts, is found, stops and dies. No job run is started here."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
 
 
 def guarded(stack: RunningStack, word: str) -> int:
-    """The pid of the server whose command line has this word (not of its guard)."""
+    """The pid of the server (not of its guard) whose command line contains this word."""
     return next(pid for pid, line in stack.processes().items() if word in line and "infra.local.services.guard" not in line)
 
 
-def test_one_ready_line_names_the_addresses_and_status_finds_them(stack: RunningStack) -> None:
+def test_the_ready_line_names_the_addresses_and_status_shows_them(stack: RunningStack) -> None:
     stack.start()
 
     words = stack.process.ready_line.split()
@@ -46,7 +46,7 @@ def test_one_ready_line_names_the_addresses_and_status_finds_them(stack: Running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly_and_no_process_stays(stack: RunningStack, number: signal.Signals) -> None:
+def test_a_signal_stops_it_cleanly_and_no_process_is_left(stack: RunningStack, number: signal.Signals) -> None:
     stack.start()
     assert len(stack.processes()) > 8  # up, guards, servers
 
@@ -59,17 +59,17 @@ def test_a_signal_stops_it_cleanly_and_no_process_stays(stack: RunningStack, num
 
 def test_a_second_signal_ends_it_at_once(stack: RunningStack) -> None:
     stack.start()
-    os.kill(guarded(stack, "functions_framework"), signal.SIGSTOP)  # this one can't end in order
+    os.kill(guarded(stack, "functions_framework"), signal.SIGSTOP)  # this one can't stop cleanly
 
     stack.signal(signal.SIGINT)
-    until(lambda: "stopping" in stack.process.tail(), "it has begun to stop")
+    until(lambda: "stopping" in stack.process.tail(), "it has started to stop")
     stack.signal(signal.SIGINT)
 
     assert stack.wait(5) == 128 + signal.SIGINT
     stack.assert_nothing_left(5)
 
 
-def test_up_on_a_folder_in_use_says_so_and_leaves_the_first_alone(stack: RunningStack) -> None:
+def test_a_second_up_on_the_same_folder_says_already_running_and_does_not_disturb_the_first(stack: RunningStack) -> None:
     stack.start()
 
     second = stack.command("up", "--storage-port=0")
@@ -80,34 +80,34 @@ def test_up_on_a_folder_in_use_says_so_and_leaves_the_first_alone(stack: Running
     assert stack.bucket.exists()
 
 
-def test_killed_with_9_it_leaves_nothing_and_the_next_up_goes_on_with_the_data(stack: RunningStack) -> None:
+def test_after_kill_9_nothing_is_left_and_the_next_up_continues_with_the_data(stack: RunningStack) -> None:
     stack.start()
     stack.bucket.blob("kept/one.txt").upload_from_string(b"kept")
 
     stack.signal(signal.SIGKILL)
     stack.wait()
-    stack.start()  # at once: it waits for the servers that are still ending
+    stack.start()  # immediately: it waits for the servers that are still ending
 
     assert stack.bucket.blob("kept/one.txt").download_as_bytes() == b"kept"
     guards = [line for line in stack.processes().values() if "infra.local.services.guard" in line]
     assert all(f"--parent={stack.process.pid}" in line for line in guards)
 
 
-def test_a_server_that_dies_ends_the_stack_with_its_last_lines(stack: RunningStack) -> None:
+def test_a_server_that_dies_ends_the_stack_which_shows_its_last_log_lines(stack: RunningStack) -> None:
     stack.start()
     os.kill(guarded(stack, "infra.local.storage"), signal.SIGKILL)
 
     assert stack.wait() == 1
-    assert "error: storage ended by itself" in stack.process.tail()
+    assert "error: storage ended unexpectedly" in stack.process.tail()
     assert "storage.log" in stack.process.tail()
     stack.assert_nothing_left()
 
 
 def test_a_failed_start_names_the_server_and_removes_what_was_started(stack: RunningStack) -> None:
     stack.folder.root.mkdir()
-    stack.folder.storage.write_text("a file where the storage server wants a folder")
+    stack.folder.storage.write_text("a file where the storage server expects a folder")
 
-    with pytest.raises(ServerFailed, match=r"(?s)error: storage didn't start.*storage\.log"):
+    with pytest.raises(ServerFailed, match=r"(?s)error: storage failed to start.*storage\.log"):
         stack.start()
 
     stack.assert_nothing_left()
@@ -135,20 +135,3 @@ def test_a_missing_java_is_one_sentence(tmp_path: Path) -> None:
     assert tried.returncode == 1
     assert "Traceback" not in tried.stderr
     assert tried.stderr.splitlines()[-1].startswith("error: JAVA_HOME is ")
-
-
-def test_upload_tells_what_it_did_and_refuses_what_it_cannot_read(stack: RunningStack, tmp_path: Path) -> None:
-    assert "start it with `python -m infra.local up" in stack.command("upload", "x.csv").stderr
-    stack.start()
-    stack.set_events(notify=None)  # this is about the upload alone
-    file = tmp_path / "any name.csv"
-    file.write_bytes(b"a,b\n")
-
-    done = stack.command("upload", str(file), "--as", "order_tracking_2026_01_31.csv")
-
-    assert done.returncode == 0, done.stderr
-    assert "as gs://orders-data/source/order_tracking_2026_01_31.csv (generation " in done.stdout
-    assert stack.names("source/") == ["source/order_tracking_2026_01_31.csv"]
-    missing = stack.command("upload", str(tmp_path / "none.csv"))
-    assert missing.returncode == 1
-    assert "none.csv can't be read" in missing.stderr

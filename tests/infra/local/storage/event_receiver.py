@@ -1,4 +1,4 @@
-"""A function that isn't one: it takes events on a real port, keeps them, and answers as it is told."""
+"""A fake function: it receives events on a real port, records them, and responds as configured."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from spark_jobs.cli import RunFailed, run
 from spark_jobs.operator.commands import status
 from spark_jobs.settings import SettingsError
 from spark_jobs.store import session
-from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
 from tests.spark_jobs.harness import JobHarness, csv, row
 from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke
 
@@ -35,7 +35,7 @@ def harness(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Jo
     bad = "x,T9,,,lost,,2026-01-01 10:00:00"
     harness.day(1, row("T1"), row("T2", "2026-01-02 10:00:00"), bad, row("T3", address="a"), *good)
     harness.ingest()
-    function = FakeWorld(clock=harness.clock)
+    function = FakeDependencies(clock=harness.clock)
     function.store = harness.store
     handle_upload(harness.store.upload("source/order_tracking_2026_01_03.csv", BAD_HEADER).file, function.deps)
     harness.clock.advance(3600)

@@ -1,0 +1,117 @@
+"""tests/ mirrors the source tree, so that the tests of a module are where a newcomer looks for them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("infra",)
+SMALL = 40
+"""A module with at most this many lines of code needs no test module of its own."""
+
+ACROSS_MODULES = {
+    "infra/test_workflows.py": "GitHub Actions workflows are not Python",
+    "infra/databricks/test_bundle_resources.py": "the bundle is YAML",
+    "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
+    "infra/deploy/test_variables.py": "Terraform variables, validated by Terraform itself",
+    "infra/gcp/test_observability.py": "Terraform metrics and alerts against the function's log lines",
+    "infra/gcp/test_outcome_schema.py": "the Pub/Sub schema against the contract's outcome messages",
+    "infra/gcp/test_rights.py": "Terraform grants against docs/deploy.md, the bundle and the code",
+    "infra/gcp/test_static_security.py": "checkov over Terraform and the workflows",
+    "infra/gcp/test_terraform.py": "Terraform files against the providers' schemas",
+    "infra/local/storage/test_crash.py": "kill -9 of the whole storage server under load",
+}
+"""Test modules without a source module of the same name, and why."""
+
+COVERED_BY = {
+    "infra/deploy/__main__.py": "infra/deploy/test_page.py",
+    "infra/deploy/shell.py": "infra/deploy/test_steps.py",
+    "infra/local/console.py": "infra/local/services/test_stack.py",
+    "infra/local/demo/__main__.py": "e2e/test_demo.py",
+    "infra/local/demo/closing.py": "e2e/test_demo.py",
+    "infra/local/demo/progress.py": "e2e/test_demo.py",
+    "infra/local/jobs/fields.py": "infra/local/jobs/test_api.py",
+    "infra/local/jobs/job.py": "infra/local/jobs/test_bundle.py",
+    "infra/local/jobs/pages.py": "infra/local/jobs/test_execution.py",
+    "infra/local/jobs/run_json.py": "infra/local/jobs/test_execution.py",
+    "infra/local/jobs/runner.py": "infra/local/jobs/test_execution.py",
+    "infra/local/jobs/runs.py": "infra/local/jobs/test_scheduler.py",
+    "infra/local/jobs/server.py": "infra/local/jobs/test_api.py",
+    "infra/local/jobs/sessions.py": "infra/local/jobs/test_scheduler.py",
+    "infra/local/jobs/store.py": "infra/local/jobs/test_scheduler.py",
+    "infra/local/jobs/wheel.py": "infra/local/jobs/test_environment.py",
+    "infra/local/services/pubsub.py": "spark_jobs/cloud/test_announcer.py",
+    "infra/local/storage/admin_api.py": "infra/local/storage/test_delivery.py",
+    "infra/local/storage/app.py": "infra/local/storage/test_server.py",
+    "infra/local/storage/bucket_api.py": "infra/local/storage/test_preconditions.py",
+    "infra/local/storage/buckets.py": "infra/local/storage/test_preconditions.py",
+    "infra/local/storage/calls.py": "infra/local/storage/test_object_api.py",
+    "infra/local/storage/contents.py": "infra/local/storage/test_crash.py",
+    "infra/local/storage/errors.py": "infra/local/storage/test_server.py",
+    "infra/local/storage/intake.py": "infra/local/storage/test_resumable_api.py",
+    "infra/local/storage/outbox.py": "infra/local/storage/test_delivery.py",
+    "infra/local/storage/resources.py": "infra/local/storage/test_object_api.py",
+    "infra/local/storage/routes.py": "infra/local/storage/test_names.py",
+    "infra/local/storage/service.py": "infra/local/storage/test_server.py",
+    "infra/local/storage/sessions.py": "infra/local/storage/test_resumable_api.py",
+    "infra/local/storage/upload_api.py": "infra/local/storage/test_resumable_api.py",
+}
+"""Source modules without a test module of the same name, and the test module that covers each of them."""
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold code: not blank, not a comment, not part of a docstring."""
+    tree = ast.parse(path.read_text())
+    docstrings: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(path.read_text().splitlines(), 1)
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") and n not in docstrings for n, line in lines)
+
+
+def mirrored_path(source: Path) -> str:
+    """Where the tests of a source module belong, relative to tests/."""
+    relative = source.relative_to(ROOT)
+    if source.name == "__init__.py":
+        return (relative.parent.parent / f"test_{relative.parent.name}.py").as_posix()
+    return relative.with_name(f"test_{relative.stem.strip('_')}.py").as_posix()
+
+
+def modules_in_tests(package: str) -> list[str]:
+    return sorted(path.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests" / package).rglob("test_*.py"))
+
+
+def source_modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_test_module_has_a_source_module_at_the_same_path(package: str) -> None:
+    expected = {mirrored_path(source) for source in source_modules(package)}
+    assert [name for name in modules_in_tests(package) if name not in expected and name not in ACROSS_MODULES] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_source_module_has_a_test_module_at_the_same_path(package: str) -> None:
+    found = set(modules_in_tests(package))
+    untested = [
+        name
+        for source in source_modules(package)
+        if mirrored_path(source) not in found
+        for name in [source.relative_to(ROOT).as_posix()]
+        if name not in COVERED_BY and code_lines(source) > SMALL
+    ]
+    assert untested == []
+
+
+def test_the_lists_name_only_what_exists_and_needs_to_be_listed() -> None:
+    for name in ACROSS_MODULES:
+        assert (ROOT / "tests" / name).is_file(), name
+    for source, covering in COVERED_BY.items():
+        assert (ROOT / "tests" / covering).is_file(), covering
+        assert code_lines(ROOT / source) > SMALL, f"{source} is small enough to need no entry"
+        assert not (ROOT / "tests" / mirrored_path(ROOT / source)).is_file(), f"{source} has a test module of its own"
