@@ -11,8 +11,11 @@ from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.violations import shorten
 from spark_jobs.operator.backlog import WaitTimeout
 from spark_jobs.operator.commands.options import TableOptions, layout_options, outcome_topic_option, table_options
+from spark_jobs.operator.commands.reject import reject
 from spark_jobs.operator.commands.replay import replay
+from spark_jobs.operator.commands.retry import retry
 from spark_jobs.operator.commands.status import status
+from spark_jobs.operator.waiting_file import Refused
 from spark_jobs.settings import BucketLayout, SettingsError, check_contract_version, parse_not_before, parse_ratio
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
@@ -77,8 +80,8 @@ def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> N
         )
 
 
-main.add_command(status)
-main.add_command(replay)
+for command in (status, replay, reject, retry):
+    main.add_command(command)
 
 
 class UnbalancedLog(Exception):
@@ -107,7 +110,16 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("interrupted from the keyboard") from None
-    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, WaitTimeout, FilesFailed) as error:
+    except (
+        SettingsError,
+        SessionError,
+        TransientError,
+        FileRefused,
+        UnbalancedLog,
+        WaitTimeout,
+        FilesFailed,
+        Refused,
+    ) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
         # The full stack trace goes to the log. The on-call person sees one line first.

@@ -103,10 +103,15 @@ def state_of(stored: StoredFile) -> State:
     """How far an object in the source folder has come."""
     if not stored.size:
         return "empty"
-    mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
+    mark = mark_of(stored)
     if mark is None:
         return "not validated yet"
     return "accepted" if mark.contract_version == CONTRACT_VERSION else "accepted under another contract version"
+
+
+def mark_of(stored: StoredFile) -> AcceptedMark | None:
+    """The valid mark of an object in the source folder."""
+    return AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
 
 
 def rejected_since(store: FileStore, layout: BucketLayout, since: datetime) -> list[RejectedFile]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,12 @@ from spark_jobs.contract.file_validation import CheckedRow, FileValidation, bloc
 from spark_jobs.contract.marks import arrival_of
 from spark_jobs.contract.rows import latest_allowed, precedence
 from spark_jobs.operator.backlog import reason_of, state_of
-from spark_jobs.operator.replay import Replay, Selection, plan
+from spark_jobs.operator.parked import FailedRuns, ParkedFile, parked_file
+from spark_jobs.operator.replay import Replay, moved_files, relative_name
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
+from spark_jobs.steps.archive import destination
+from spark_jobs.steps.parking import ANNOUNCED, EXCUSED, RETRY, AttemptRow, attempts_of
+from spark_jobs.steps.take import attempt_row
 from spark_jobs.store.ingest_log import LogEntry, of_generations
 from spark_jobs.store.tables import Tables, of_files
 
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class FileHistory:
     """The history of one generation. Times are aware. ``place`` is the object's current name, ``taken`` when batches took
-    it; ``entry`` is None until it is logged.
+    it; ``entry`` is None until it is logged, ``parked`` unless runs failed on it.
     """
 
     file: str
@@ -35,6 +39,7 @@ class FileHistory:
     state: str
     taken: tuple[datetime, ...] = ()
     entry: LogEntry | None = None
+    parked: ParkedFile | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,9 @@ class Found:
 def find(store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
     """Every generation of a file in the bucket, without log lines. Raises SettingsError if there is none."""
     layout = settings.layout
-    try:
-        moved: list[Replay] = plan(store, settings.feed, layout, Selection((name,)))
-    except SettingsError:
-        moved = []
-    relative = _relative(layout, name)
-    found = [Found(_uploaded_as(layout, relative, r), r.stored, r.arrival) for r in moved]
+    relative = relative_name(layout, name)
+    moved = sorted(moved_files(store, settings.feed, layout, name), key=lambda one: one.original)
+    found = [Found(_uploaded_as(layout, relative, one), one.stored, one.arrival) for one in moved]
     live = store.stat(layout.bucket, layout.source_prefix + relative)
     if live:
         arrival = arrival_of(live.file.name, layout.source_prefix, live.created, live.metadata)
@@ -80,54 +82,69 @@ def _not_found(name: str, layout: BucketLayout) -> SettingsError:
 
 
 def _uploaded_as(layout: BucketLayout, relative: str, moved: Replay) -> FileId:
-    """The file id at upload, as far as the bucket knows: archived objects lose their folder."""
-    now = moved.stored.file.name
-    if now.startswith(layout.rejected_prefix):
-        relative = now.removeprefix(layout.rejected_prefix).removesuffix(f".{moved.original}")
-    elif relative.startswith(layout.archive_prefix):
-        relative = moved.to.rpartition("/")[2]
-    return FileId(layout.bucket, layout.source_prefix + relative, moved.original)
+    """The file id at upload. If the archived object's name lost the folder, assume the one that was asked for."""
+    lost_folder = moved.stored.file.name.startswith(layout.archive_prefix) and "/" not in moved.uploaded
+    by_name = relative.rpartition("/")[2] == moved.uploaded
+    uploaded = relative if lost_folder and by_name else moved.uploaded
+    return FileId(layout.bucket, layout.source_prefix + uploaded, moved.original)
 
 
 def identify(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
-    """What ``find`` finds, with log lines and the file ids from the log: a replayed copy is archived beside its original,
-    and only the generation distinguishes the two. If ``name`` includes a folder, files of other folders are left out.
-    Raises SettingsError.
+    """What ``find`` finds, with log lines and the file ids from the log. If ``name`` includes a folder, files of other
+    folders are left out. Raises SettingsError.
     """
     found = find(store, settings, name)
-    generations = [one.file.generation for one in found]
-    entries = {_archive_key(entry.file): entry for entry in of_generations(spark, Tables.of(settings), generations)}
+    entries = of_generations(spark, Tables.of(settings), [one.file.generation for one in found])
     layout = settings.layout
-    relative = _relative(layout, name)
+    relative = relative_name(layout, name)
     any_folder = "/" not in relative or relative.startswith((layout.archive_prefix, layout.rejected_prefix))
-    identified = [
-        Found(entry.file if entry else one.file, one.stored, one.arrival, entry)
-        for one in found
-        for entry in [entries.get(_archive_key(one.file))]
-    ]
+    identified = [with_entry(one, entries, settings) for one in found]
     matching = [one for one in identified if any_folder or one.file.name == layout.source_prefix + relative]
     if not matching:
         raise _not_found(name, layout)
     return matching
 
 
-def _archive_key(file: FileId) -> tuple[str, int]:
-    """The part of a file id that its archived object's name keeps."""
+def with_entry(one: Found, entries: Sequence[LogEntry], settings: IngestSettings) -> Found:
+    """A generation with its log line and the file id from there. A line belongs to it if it has the same id, or sends the
+    file to where the object is, or, for an archived object whose name lost the folder, has the same base name.
+    """
+    same = [entry for entry in entries if _base(entry.file) == _base(one.file)]
+    exact = [entry for entry in same if one.stored.file.name in (entry.file.name, destination(entry, settings))]
+    lost_folder = one.stored.file.name == _without_folder(one.file, settings)
+    matching = exact or [entry for entry in same if entry.file == one.file or lost_folder]
+    if not matching:
+        return one
+    return Found(matching[0].file, one.stored, one.arrival, matching[0])
+
+
+def _base(file: FileId) -> tuple[str, int]:
     return file.name.rpartition("/")[2], file.generation
 
 
-def _relative(layout: BucketLayout, name: str) -> str:
-    return name.partition("#")[0].removeprefix(f"{layout.bucket}/").removeprefix(layout.source_prefix)
+def _without_folder(file: FileId, settings: IngestSettings) -> str | None:
+    """The name of an archived object without the folder of its upload, as all had until 2026-12."""
+    base = file.name.rpartition("/")[2]
+    day = settings.feed.file_date(base)
+    prefix = settings.layout.archive_prefix
+    return f"{prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}.{file.generation}.csv" if day else None
 
 
 def file_history(
-    spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found]
+    spark: SparkSession,
+    store: FileStore,
+    settings: IngestSettings,
+    found: Sequence[Found],
+    failed_runs: FailedRuns | None = None,
 ) -> list[FileHistory]:
-    """The history of each of these generations."""
+    """The history of each of these generations. ``failed_runs`` is asked for the last error of parked files."""
+    recorded = of_files(spark.table(Tables.of(settings).attempts), [one.file for one in found])
+    rows = [attempt_row(row) for row in recorded.select(*AttemptRow._fields).collect()]
+    attempts = attempts_of(rows)
     taken: dict[str, list[datetime]] = {}
-    attempts = of_files(spark.table(Tables.of(settings).attempts), [one.file for one in found])
-    for row in attempts.select("file_id", "attempted_at").collect():
-        taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
+    for row in rows:
+        if not row.batch_id.startswith((RETRY, EXCUSED, ANNOUNCED)):
+            taken.setdefault(row.file_id, []).append(row.attempted_at)
     return [
         FileHistory(
             str(one.file),
@@ -136,9 +153,15 @@ def file_history(
             describe_state(store, settings.layout, one),
             tuple(sorted(taken.get(str(one.file), []))),
             one.entry,
+            parked_file(one.file, attempts[one.file], failed_runs) if _may_be_parked(one, settings, attempts) else None,
         )
         for one in found
     ]
+
+
+def _may_be_parked(one: Found, settings: IngestSettings, attempts: Container[FileId]) -> bool:
+    waiting = one.stored.file.name.startswith(settings.layout.source_prefix)
+    return waiting and one.entry is None and one.file in attempts
 
 
 def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:

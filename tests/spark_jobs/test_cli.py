@@ -92,7 +92,7 @@ def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: p
         run(monkeypatch, "ingest", "--bucket=b", "--warehouse=w")
 
 
-@pytest.mark.parametrize("command", ["ingest", "status", "replay"])
+@pytest.mark.parametrize("command", ["ingest", "status", "replay", "reject", "retry"])
 def test_help_returns_instead_of_exiting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

@@ -13,6 +13,7 @@ from spark_jobs.operator.console import format_time, print_json, print_table
 from spark_jobs.settings import BucketLayout, IngestSettings
 
 if TYPE_CHECKING:
+    from spark_jobs.cloud.ports import Job
     from spark_jobs.contract.file_ids import FileId
     from spark_jobs.dependencies import Dependencies
     from spark_jobs.operator.file_history import FileHistory
@@ -25,7 +26,9 @@ RECENT_RUNS = 5
 @click.command()
 @layout_options
 @table_options
-@click.option("--job-id", type=int, help="Show the latest runs of this Databricks job (login from the environment).")
+@click.option(
+    "--job-id", type=int, help="Show this Databricks job's latest runs and their errors (login from the environment)."
+)
 @click.option("--file", "name", help="Show one file: its name, object name or file id.")
 @click.option("--key", help="With --file: explain what happened to its row with this tracking_num.")
 @click.option("--ties", "show_ties", is_flag=True, help="With --file: list rows that conflict with the target.")
@@ -45,8 +48,8 @@ def status(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Show the backlog, recent outcomes and the latest runs, or the history of one file."""
-    from spark_jobs.bootstrap import build_dependencies
+    """Show the backlog, parked files, recent outcomes and the latest runs, or the history of one file."""
+    from spark_jobs.bootstrap import build_dependencies, build_job
     from spark_jobs.operator.commands.waiting import wait
 
     if (key or show_ties) and not name:
@@ -55,10 +58,11 @@ def status(
     deps = build_dependencies(settings)
     if should_wait:
         wait(_files_to_wait_for(settings, deps, name), layout, deps, timeout)
+    job = build_job(job_id) if job_id else None
     if name:
-        _show_file(settings, deps, name, key, show_ties, as_json)
+        _show_file(settings, deps, job, name, key, show_ties, as_json)
     else:
-        _show_overview(settings, deps, job_id, as_json)
+        _show_overview(settings, deps, job, as_json)
 
 
 def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str | None) -> list[FileId]:
@@ -75,14 +79,20 @@ def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str |
 
 
 def _show_file(
-    settings: IngestSettings, deps: Dependencies, name: str, key: str | None, show_ties: bool, as_json: bool
+    settings: IngestSettings,
+    deps: Dependencies,
+    job: Job | None,
+    name: str,
+    key: str | None,
+    show_ties: bool,
+    as_json: bool,
 ) -> None:
     from spark_jobs.operator.file_history import explain_key, file_history, identify
     from spark_jobs.operator.ties import find_ties
 
     with spark_session() as spark:
         found = identify(spark, deps.store, settings, name)
-        histories = file_history(spark, deps.store, settings, found)
+        histories = file_history(spark, deps.store, settings, found, job.failed_runs if job else None)
         key_histories = explain_key(spark, deps.store, settings, found, key) if key else []
         ties = list(find_ties(spark, deps.store, settings, found)) if show_ties else []
     if as_json:
@@ -103,6 +113,10 @@ def _show_file(
 def _history_rows(history: FileHistory) -> list[list[str]]:
     rows = [["seen", format_time(history.seen)], ["location", history.place], ["state", history.state]]
     rows += [["taken", format_time(taken)] for taken in history.taken]
+    if history.parked:
+        parked = history.parked
+        rows.append(["parked", f"{parked.attempts} failed attempts; decide with order-tracking reject or retry"])
+        rows += [["next try", format_time(parked.next_try)], ["last error", parked.last_error]]
     if history.entry:
         entry = history.entry
         rows.append([entry.outcome, format_time(entry.logged_at)])
@@ -115,27 +129,33 @@ def _history_rows(history: FileHistory) -> list[list[str]]:
     return rows
 
 
-def _show_overview(settings: IngestSettings, deps: Dependencies, job_id: int | None, as_json: bool) -> None:
-    from spark_jobs.bootstrap import build_job
+def _show_overview(settings: IngestSettings, deps: Dependencies, job: Job | None, as_json: bool) -> None:
+    from spark_jobs.contract.file_ids import FileId
     from spark_jobs.operator.backlog import backlog, oldest_age, rejected_since
+    from spark_jobs.operator.parked import parked_files
     from spark_jobs.store.ingest_log import recent
     from spark_jobs.store.tables import Tables
 
     waiting = backlog(deps.store, settings.layout)
     rejected = rejected_since(deps.store, settings.layout, deps.now() - timedelta(hours=24))
-    runs = build_job(job_id).recent_runs(RECENT_RUNS) if job_id else []
+    runs = job.recent_runs(RECENT_RUNS) if job else []
+    accepted = [FileId(settings.layout.bucket, w.name, w.generation) for w in waiting if w.state == "accepted"]
     with spark_session() as spark:
-        entries = recent(spark, Tables.of(settings), RECENT_FILES)
+        tables = Tables.of(settings)
+        entries = recent(spark, tables, RECENT_FILES)
+        parked = parked_files(spark, tables, accepted, job.failed_runs if job else None)
     if as_json:
-        print_json({"waiting": waiting, "rejected_24h": rejected, "runs": runs, "files": entries})
+        print_json({"waiting": waiting, "parked": parked, "rejected_24h": rejected, "runs": runs, "files": entries})
         return
     oldest = oldest_age(waiting, deps.now())
     age = f" (oldest: {str(oldest).partition('.')[0]})" if oldest is not None else ""
     merged = max((e.logged_at for e in entries if e.outcome == "merged"), default=None)
     click.echo(
-        f"{len(waiting)} waiting{age}; {len(rejected)} rejected in 24 h; "
+        f"{len(waiting)} waiting{age}; {len(parked)} parked; {len(rejected)} rejected in 24 h; "
         f"last merge: {format_time(merged) if merged else 'never'}"
     )
+    parked_rows = [[p.file.name, str(p.attempts), format_time(p.next_try), p.last_error] for p in parked[:RECENT_FILES]]
+    print_table(["parked", "failed attempts", "next try", "last error"], parked_rows)
     print_table(["rejected", "when", "reason"], [[r.name, format_time(r.at), r.reason] for r in rejected[:RECENT_FILES]])
     print_table(["waiting", "since", "state"], [[w.name, format_time(w.since), w.state] for w in waiting[:RECENT_FILES]])
     run_rows = [[str(run.run_id), format_time(run.started), run.state, run.page] for run in runs]

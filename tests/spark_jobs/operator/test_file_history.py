@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import pytest
 
+from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import CheckedRow
 from spark_jobs.contract.records import Record
-from spark_jobs.operator.file_history import Found, TargetRow, describe_state, explain, find, good_rows
+from spark_jobs.operator.file_history import Found, TargetRow, describe_state, explain, find, good_rows, with_entry
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
+from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, HEADER, NAME
 from tests.spark_jobs.operator.conftest import LiveBucket
 
@@ -98,3 +100,44 @@ OTHER = f"{BUCKET}/source/other.csv#9"
 )
 def test_a_key_is_explained(rows: list[CheckedRow], in_target: TargetRow | None, sentence: str) -> None:
     assert explain(rows, in_target, ORDER_TRACKING, FILE, "T1").sentence.startswith(sentence)
+
+
+BASE = "order_tracking_2026_01_31"
+
+
+def found(object_name: str, uploaded: str = f"source/{BASE}.csv") -> Found:
+    stored = StoredFile(FileId(BUCKET, object_name, 99), 1, 1, STAMP)
+    return Found(FileId(BUCKET, uploaded, 7), stored, STAMP)
+
+
+def logged(name: str, generation: int = 7) -> LogEntry:
+    return LogEntry(FileId(BUCKET, name, generation), "merged", "batch", STAMP, STAMP, 1)
+
+
+@pytest.mark.parametrize(
+    ("object_name", "logged_names", "match"),
+    [
+        (f"archive/2026/01/31/a/{BASE}.7.csv", ["source/b/", "source/a/"], "source/a/"),
+        (f"archive/2026/01/31/{BASE}.7.csv", ["source/a/", "source/"], "source/"),
+        (f"archive/2026/01/31/{BASE}.7.csv", ["source/a/"], "source/a/"),
+        (f"archive/2026/01/31/b/{BASE}.7.csv", ["source/a/"], None),
+        (f"archive/2026/01/31/{BASE}.7.csv", [], None),
+    ],
+    ids=["same folder", "no folder at upload", "lost folder", "other folder", "not logged"],
+)
+def test_an_archived_object_is_matched_with_its_log_line(
+    object_name: str, logged_names: list[str], match: str | None
+) -> None:
+    entries = [logged(f"{folder}{BASE}.csv") for folder in logged_names] + [logged(f"source/{BASE}.csv", 8)]
+    uploaded = object_name.replace("archive/2026/01/31/", "source/").replace(".7.csv", ".csv")
+    entry = with_entry(found(object_name, uploaded), entries, SETTINGS).entry
+    assert (entry.file.name if entry else None) == (f"{match}{BASE}.csv" if match else None)
+
+
+def test_archived_objects_are_found_with_and_without_their_folder(bucket: LiveBucket) -> None:
+    old = bucket.fake.store.upload(f"archive/2026/01/31/{BASE}.1.csv", GOOD).file.name
+    new = bucket.fake.store.upload(f"archive/2026/01/31/a/{BASE}.2.csv", GOOD).file.name
+    ids = [FileId(BUCKET, f"source/a/{BASE}.csv", generation) for generation in (1, 2)]
+    assert files(bucket, f"a/{BASE}.csv") == [(ids[0], old), (ids[1], new)]
+    assert files(bucket, f"{BASE}.csv") == [(FileId(BUCKET, f"source/{BASE}.csv", 1), old), (ids[1], new)]
+    assert files(bucket, new) == [(ids[1], new)]

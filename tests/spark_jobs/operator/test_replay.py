@@ -127,3 +127,58 @@ def test_with_a_broken_or_implausible_report_the_arrival_is_when_the_file_was_mo
         fake.store.write(BUCKET, report, content, "application/json")
         (planned,) = plan(fake.store, ORDER_TRACKING, LAYOUT, Selection((NAME,)))
         assert planned.arrival == planned.stored.created == datetime(2026, 2, 1, 12, tzinfo=UTC)
+
+
+FOLDERS = ["", "a/", "b/c/"]
+
+
+def archived(fake: FakeDependencies, folder: str, generation: int, *, lost_folder: bool = False) -> str:
+    """An archived object, under its present name or under the name without folder that it had until 2026-12."""
+    kept = "" if lost_folder else folder
+    return fake.store.upload(f"archive/2026/01/31/{kept}order_tracking_2026_01_31.{generation}.csv", GOOD).file.name
+
+
+def sources(fake: FakeDependencies, *files: str) -> list[str]:
+    return [one.stored.file.name for one in plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(files))]
+
+
+def test_a_name_without_folder_means_every_folder_and_a_name_with_one_only_that(fake: FakeDependencies) -> None:
+    names = [archived(fake, folder, generation) for generation, folder in enumerate(FOLDERS)]
+    assert sources(fake, "order_tracking_2026_01_31.csv") == names
+    assert sources(fake, "source/a/order_tracking_2026_01_31.csv") == names[1:2]
+    assert sources(fake, "b/c/order_tracking_2026_01_31.csv") == names[2:]
+    assert sources(fake, f"{BUCKET}/source/a/order_tracking_2026_01_31.csv#1") == names[1:2]
+    assert sources(fake, names[1]) == names[1:2]
+    with pytest.raises(SettingsError, match="is not in archive/"):
+        sources(fake, f"{BUCKET}/source/a/order_tracking_2026_01_31.csv#2")
+
+
+def test_objects_whose_names_lost_their_folder_are_found_if_no_other_has_it(fake: FakeDependencies) -> None:
+    old = archived(fake, "a/", 1, lost_folder=True)
+    assert sources(fake, "a/order_tracking_2026_01_31.csv") == [old]
+    new = archived(fake, "a/", 2)
+    assert sources(fake, "a/order_tracking_2026_01_31.csv") == [new]
+    assert sources(fake, f"{BUCKET}/source/a/order_tracking_2026_01_31.csv#1") == [old]
+    assert sources(fake, "order_tracking_2026_01_31.csv") == [old, new]
+
+
+def test_copies_keep_their_folder_and_a_replay_of_a_replay_is_not_nested(fake: FakeDependencies) -> None:
+    for folder in ("a/", "b/", "replay/123/", "replay/123/a/"):
+        archived(fake, folder, 7)
+    archived(fake, "", 7)
+    replay(fake, "order_tracking_2026_01_31.csv")
+    assert fake.store.names("source/") == [
+        f"source/replay/7/{folder}order_tracking_2026_01_31.csv" for folder in ("a/", "b/", "")
+    ]
+
+
+def test_a_folder_that_the_function_rejects_is_left_out_of_the_copy(fake: FakeDependencies) -> None:
+    handle_upload(fake.store.upload("source/#odd/order_tracking_2026_01_31.csv", GOOD).file, fake.deps)
+    (planned,) = plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(("#odd/order_tracking_2026_01_31.csv",)))
+    assert planned.to == f"source/replay/{planned.original}/order_tracking_2026_01_31.csv"
+
+
+def test_a_range_of_days_includes_folders(fake: FakeDependencies) -> None:
+    for generation, folder in enumerate(FOLDERS):
+        archived(fake, folder, generation)
+    assert replay(fake, first=date(2026, 1, 31), last=date(2026, 1, 31)) == ["copied"] * 3
