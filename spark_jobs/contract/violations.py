@@ -148,11 +148,11 @@ _RULES = (
         "Fix the listed rows and upload the whole file again.",
     ),
     Rule(
-        "run_failure",
+        "rejected_by_operator",
         True,
-        "The job failed repeatedly on this file alone",
-        "a poison file that makes every run fail",
-        "Send the report to the team that operates the pipeline. Its message contains the cause.",
+        "An operator rejected the file",
+        "a file that makes every run fail",
+        "See the operator's reason in the message, or ask the team that operates the pipeline.",
     ),
     Rule(
         "field_count",
