@@ -20,6 +20,7 @@ from spark_jobs.settings import BucketLayout, SettingsError, check_contract_vers
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import SessionError, open_session
+from spark_jobs.store.tables import TableError
 
 SHOWN_FILES = 3
 _log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ def run() -> None:
         WaitTimeout,
         FilesFailed,
         Refused,
+        TableError,
     ) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:

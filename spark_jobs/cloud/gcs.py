@@ -12,6 +12,7 @@ from google.api_core.exceptions import (
     GoogleAPICallError,
     NotFound,
     PreconditionFailed,
+    RequestRangeNotSatisfiable,
     RetryError,
 )
 from google.auth.exceptions import GoogleAuthError
@@ -76,6 +77,19 @@ class GcsFileStore:
             ThreadPoolExecutor(1) as pool,
         ):
             yield cast("BinaryIO", _ReadAhead(stream, int(blob.size), pool, self._call))
+
+    def read_range(self, file: FileId, start: int, size: int) -> bytes | None:
+        blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
+
+        def read() -> bytes:
+            try:
+                end = start + size - 1 if start >= 0 else None
+                return blob.download_as_bytes(start=start, end=end, raw_download=True, **_CALL)
+            except RequestRangeNotSatisfiable:  # an empty object has no byte
+                return b""
+
+        found = self._change(read)
+        return found if isinstance(found, bytes) else None
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         blob = self._blob(stored.file)

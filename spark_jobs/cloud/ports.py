@@ -61,6 +61,11 @@ class FileStore(Protocol):
         object's size: the end of the stream is always the end of the file.
         """
 
+    def read_range(self, file: FileId, start: int, size: int) -> bytes | None:
+        """At most ``size`` bytes of exactly this generation; a negative ``start`` counts from the end, and all bytes from
+        there are read. None if the generation isn't live any more.
+        """
+
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         """Add custom metadata if generation and metageneration are still as in ``stored``."""
 

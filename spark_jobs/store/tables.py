@@ -59,11 +59,30 @@ def _escaped(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
+class TableError(Exception):
+    """A table is not as it must be; the message is one sentence that says what to do."""
+
+
 def create_tables(spark: SparkSession, tables: Tables, feed: Feed) -> None:
-    """Create missing tables; existing ones stay unchanged."""
+    """Create missing tables; existing ones stay unchanged. Raises TableError."""
     for name, columns, more in _definitions(tables, feed):
-        body = ", ".join(f"{quoted(column)} {sql_type} COMMENT '{comment}'" for column, sql_type, comment in columns)
+        body = ", ".join(f"{quoted(column)} {_declared(sql_type)} COMMENT '{about}'" for column, sql_type, about in columns)
         spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({body}) USING delta {more}")
+    check_collation(tables.target, feed.key, spark.table(tables.target).schema[feed.key].dataType.simpleString())
+
+
+def _declared(sql_type: str) -> str:
+    """A schema may have another default collation, under which `a1` and `A1` would be one key."""
+    return f"{sql_type} COLLATE UTF8_BINARY" if sql_type == "STRING" else sql_type
+
+
+def check_collation(table: str, column: str, sql_type: str) -> None:
+    """Raises TableError where texts of a column are not compared byte by byte."""
+    if sql_type != "string":
+        raise TableError(
+            f"column {column} of {table} is of type {sql_type}: keys that differ would be merged as one; create the table "
+            "again with STRING COLLATE UTF8_BINARY"
+        )
 
 
 def current_version(spark: SparkSession, table: str) -> int:

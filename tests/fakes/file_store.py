@@ -92,6 +92,13 @@ class FakeFileStore:
         held = self._live(file)
         yield cast("BinaryIO", _GenerationReader(self, held)) if held else None
 
+    def read_range(self, file: FileId, start: int, size: int) -> bytes | None:
+        self._called("read_range", file.name)
+        held = self._live(file)
+        if held is None:
+            return None
+        return held.content[start:] if start < 0 else held.content[start : start + size]
+
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         self._called("annotate", stored.file.name)
         with self._lock:

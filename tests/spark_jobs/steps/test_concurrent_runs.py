@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ def test_two_runs_at_once_end_as_one(spark: SparkSession, tmp_path: Path) -> Non
     def one_run() -> None:
         try:
             # Time passes in the fake clock only: a pause between two tries takes none.
-            ingest(replace(harness.settings, small_batch_bytes=0), harness.deps(meet), spark.newSession)
+            ingest(harness.settings, harness.deps(meet), spark.newSession)
         except BaseException as error:  # noqa: BLE001 - told by the main thread
             failed.append(error)
             together.abort()
