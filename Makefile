@@ -1,4 +1,4 @@
-# `make` lists the targets. `make demo` and `make test` need nothing before them: set-up is their first step.
+# `make` lists the targets. Set-up is the first step of `make demo`, `make check` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -7,20 +7,21 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-stage bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
+.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
 
-help: ## what each target does
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup ## the whole system on this machine: upload, judge, run, merge, archive, and a check of every row
+demo: setup ## run the whole system on this machine, and check every row of the result
 	$(PY) -m infra.local.demo
 
-check: setup lint types architecture quick ## lint, types, architecture and every test that needs no Spark (90 s)
+check: setup ## lint, types, architecture and every test that needs no Spark (a minute and a half)
+	@$(PY) -m tests.side_by_side check
 
 test: setup ## all checks and all tests, end to end included (10 minutes)
-	@$(PY) -m tests.side_by_side
+	@$(PY) -m tests.side_by_side test
 
-up: setup ## the local stack, until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
+up: setup ## run the local stack until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
 	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
 
 setup: ## install everything: virtual environment, Java, Spark's jars, the job's own environment
@@ -36,37 +37,31 @@ types: $(READY) ## mypy, strict
 architecture: $(READY) ## import-linter: which package may import which
 	$(VENV)/bin/lint-imports
 
-quick: $(READY) ## every test that needs no Spark
-	$(PY) -m pytest -m "not spark and not e2e"
-
-bench-import: $(READY) ## cold start: importing main.py against a bare handler
+bench-import: $(READY) ## cold start: import of main.py, compared with a bare handler
 	$(PY) -m tests.bench.import_main
 
-bench-validation: $(READY) ## the gate's speed and memory against pyarrow's typed read
+bench-validation: $(READY) ## validation: speed and memory, compared with pyarrow's typed read
 	$(PY) -m tests.bench.validation $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
 
-bench-stage: $(READY) ## staging files of 20 MB to 1 GB against Spark's own typed CSV reader (MAX_MB=1000)
-	$(PY) -m tests.bench.stage $(if $(MAX_MB),MAX_MB=$(MAX_MB))
-
-bench-merge: $(READY) ## a load into a large table against the usual notebook and delta-rs (ROWS=10000000)
+bench-merge: $(READY) ## merge into a large table, compared with the usual notebook and delta-rs (ROWS=10000000)
 	$(PY) -m tests.bench.merge $(if $(ROWS),ROWS=$(ROWS))
 
-bench-growth: $(READY) ## 100 daily loads: the last ten against the first ten
+bench-growth: $(READY) ## 100 daily loads: the last ten compared with the first ten
 	$(PY) -m tests.bench.growth
 
-bench-latency: $(READY) ## upload to queryable on the local stack, split into its steps
+bench-latency: $(READY) ## time from upload to queryable rows on the local stack, by step
 	$(PY) -m tests.bench.latency
 
-bench-events: $(READY) ## events a second against a bare handler
+bench-events: $(READY) ## events per second, compared with a bare handler
 	$(PY) -m tests.bench.events
 
-bench-burst: $(READY) ## 1,000 files within a window: how many runs they cost
+bench-burst: $(READY) ## how many runs 1,000 files within one window cost
 	$(PY) -m tests.bench.burst
 
-deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
+deploy-check: $(READY) ## show what a deployment still needs; change nothing
 	$(PY) -m infra.deploy check
 
-deploy: test deploy-check ## checks, wheel, bundle, then function (docs/deploy.md)
+deploy: test deploy-check ## run all tests, then deploy wheel, bundle and function (docs/deploy.md)
 	$(PY) -m infra.deploy all
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist

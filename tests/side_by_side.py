@@ -1,65 +1,69 @@
-"""All checks and tests in two processes side by side, as most of them leave one of two cores idle.
+"""Checks and tests in two lanes side by side: most tests wait for a process or for Spark and leave a core idle.
 
-python -m tests.side_by_side        `make test`
+python -m tests.side_by_side check|test        `make check`, `make test`
 
-One lane runs what shares the Spark session, the other one everything else. The second lane's output is shown as it
-comes, the first one's when both have ended; the last lines are pytest's two summaries. Exit status 1 if anything failed.
+Each command's output is shown when it has ended. The last lines are pytest's summaries. Exit status 1 if anything failed.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTEST = [sys.executable, "-m", "pytest", "--durations=15"]
-SPARK = [*PYTEST, "-m", "spark"]
-OTHERS = [*PYTEST, "-m", "not spark"]
-CHECKS = [["make", "--no-print-directory", target] for target in ("lint", "types", "architecture")]
+PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "-m")
+CHECKS = tuple(("make", "--no-print-directory", target) for target in ("lint", "types", "architecture"))
+NO_SPARK = "not spark and not e2e"
+LANES = {
+    "check": (
+        (*CHECKS, (*PYTEST, NO_SPARK, "tests", "--ignore=tests/infra")),
+        ((*PYTEST, NO_SPARK, "tests/infra"),),
+    ),
+    # One process has the Spark session; the runs of the end-to-end tests are processes anyway.
+    "test": (
+        ((*PYTEST, "spark"),),
+        (*CHECKS, (*PYTEST, "not spark")),
+    ),
+}
 
 
-def main() -> int:
+@dataclass(frozen=True)
+class Result:
+    command: tuple[str, ...]
+    status: int
+    summary: str
+
+
+def main(which: str) -> int:
     started = time.monotonic()
-    with tempfile.TemporaryFile("w+") as log:
-        spark = subprocess.Popen(SPARK, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True)
-        try:
-            failed = [command for command in CHECKS if subprocess.run(command, cwd=ROOT, check=False).returncode]
-            status, summary = run_live(OTHERS)
-            spark.wait()
-        finally:
-            spark.kill()
-            spark.wait()
-        spark_summary = show(log)
+    with ThreadPoolExecutor() as pool:
+        results = [result for lane in pool.map(run_lane, LANES[which]) for result in lane]
     print(f"\n{time.monotonic() - started:.0f} s in all")
-    for command in failed:
-        print(f"FAILED {' '.join(command[-1:])}")
-    print(spark_summary, summary, sep="\n")
-    return int(bool(failed or status or spark.returncode))
+    for result in results:
+        if result.status:
+            print(f"FAILED: {' '.join(result.command)}")
+    print(*(result.summary for result in results if "pytest" in result.command), sep="\n")
+    return int(any(result.status for result in results))
 
 
-def run_live(command: list[str]) -> tuple[int, str]:
-    """Shows all lines but the last one, which is returned with the exit status."""
-    last = ""
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(last, end="", flush=True)
-            last = line
-        process.wait()
-    return process.returncode, last.strip()
+def run_lane(commands: tuple[tuple[str, ...], ...]) -> list[Result]:
+    return [run(command) for command in commands]
 
 
-def show(log: IO[str]) -> str:
-    """Shows all lines of the log but the last one, which is returned."""
-    log.seek(0)
-    *lines, last = log.read().rstrip("\n").split("\n")
-    print("\ntests that share the Spark session:\n", *lines, sep="\n")
-    return last
+def run(command: tuple[str, ...]) -> Result:
+    """Shows the output; pytest's last line is kept for the end."""
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    *lines, summary = done.stdout.rstrip("\n").split("\n")
+    shown = lines if "pytest" in command else [*lines, summary]
+    title = f"--- {' '.join(command)}: {time.monotonic() - started:.0f} s"
+    print("\n".join([title, *shown]), flush=True)  # one call, so that the lanes' lines don't mix
+    return Result(command, done.returncode, summary)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1]))

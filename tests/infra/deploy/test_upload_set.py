@@ -18,6 +18,7 @@ import pytest
 from google.cloud import storage
 
 from infra.deploy.upload_set import ROOT, UploadSetError, upload_set, write_zip
+from infra.local.installer import install
 from infra.local.jobs.locking import locked
 from infra.local.services.process import ServerProcess, free_port
 
@@ -103,9 +104,8 @@ def clean_environment() -> Path:
     with locked(folder.with_name(f"{key}.lock")):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-            subprocess.run([*pip, "install", "--quiet", "-r", str(requirements)], check=True)
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+            install(folder / "bin" / "python", f"--requirement={requirements}")
             (folder / "complete").touch()
     return folder
 

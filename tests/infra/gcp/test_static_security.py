@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.installer import install
 from infra.local.jobs.locking import locked
 from tests.infra.gcp.provider_schemas import ROOT
 
@@ -36,9 +37,8 @@ def checkov() -> Path:
     with locked(folder.with_name(f"{key}.lock")):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
-            subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+            install(folder / "bin" / "python", f"--requirement={REQUIREMENTS}")
             (folder / "complete").touch()
     return folder / "bin" / "checkov"
 
