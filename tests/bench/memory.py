@@ -51,7 +51,7 @@ def python_peaks() -> tuple[float, float]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             status = (folder / "status").read_text()
-            is_worker = b"pyspark" in (folder / "cmdline").read_bytes()
+            is_worker = b"pyspark.daemon" in (folder / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
         found = re.search(r"PPid:\s+(\d+)[\s\S]+VmHWM:\s+(\d+) kB", status)
