@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst deploy deploy-check wheel clean
+.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst chaos deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-events: $(READY) ## events a second against a bare handler
 
 bench-burst: $(READY) ## 1,000 files within a window: how many runs they cost
 	$(PY) -m tests.bench.burst
+
+chaos: $(READY) ## random stories of faults, kills and overwrites against real processes (MINUTES=10 SEED=1 STEPS=40)
+	@$(PY) -m tests.chaos $(if $(MINUTES),MINUTES=$(MINUTES)) $(if $(SEED),SEED=$(SEED)) $(if $(STEPS),STEPS=$(STEPS))
 
 deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
 	$(PY) -m infra.deploy check
