@@ -61,7 +61,7 @@ bench-burst: $(READY) ## 1,000 files within a window: how many runs they cost
 	$(PY) -m tests.bench.burst
 
 chaos: $(READY) ## random stories of faults, kills and overwrites against real processes (MINUTES=10 SEED=1 STEPS=40)
-	@$(PY) -m tests.chaos $(if $(MINUTES),MINUTES=$(MINUTES)) $(if $(SEED),SEED=$(SEED)) $(if $(STEPS),STEPS=$(STEPS))
+	@$(PY) -m tests.chaos $(if $(MINUTES),MINUTES=$(MINUTES)) $(if $(SEED),SEED=$(SEED)) $(if $(STEPS),STEPS=$(STEPS)) $(if $(IGNORE),IGNORE="$(IGNORE)")
 
 deploy-check: $(READY) ## what is set and what is missing for a deployment; creates nothing
 	$(PY) -m infra.deploy check

@@ -46,6 +46,7 @@ class Stage:
         self.folder = folder
         self.storage = storage_process(folder / "storage").start()
         self.guard = Guard()
+        self.guard.tell(f"+{self.storage.pid}")
         self.workers = [self.new_worker(), self.new_worker()]
 
     def new_worker(self) -> Worker:
