@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-merge bench-growth bench-latency bench-events bench-burst chaos deploy deploy-check wheel clean
+.PHONY: help setup demo up check test lint types architecture quick bench-import bench-validation bench-stage bench-merge bench-growth bench-latency bench-events bench-burst chaos deploy deploy-check wheel clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-import: $(READY) ## cold start: importing main.py against a bare handler
 
 bench-validation: $(READY) ## the gate's speed and memory against pyarrow's typed read
 	$(PY) -m tests.bench.validation $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
+
+bench-stage: $(READY) ## staging files of 20 MB to 1 GB against Spark's own typed CSV reader (MAX_MB=1000)
+	$(PY) -m tests.bench.stage $(if $(MAX_MB),MAX_MB=$(MAX_MB))
 
 bench-merge: $(READY) ## a load into a large table against the usual notebook and delta-rs (ROWS=10000000)
 	$(PY) -m tests.bench.merge $(if $(ROWS),ROWS=$(ROWS))

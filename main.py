@@ -1,4 +1,4 @@
-"""Entry points of the Cloud Functions; SDKs are imported when the first event needs them."""
+"""Entry points of the Cloud Functions. SDKs are imported only when the first event needs them."""
 
 import functions_framework
 
@@ -7,9 +7,9 @@ from functions import bootstrap, events
 
 @functions_framework.cloud_event  # type: ignore[untyped-decorator]
 def on_object_finalized(event: events.CloudEvent) -> None:
-    bootstrap.answer_upload(event)
+    bootstrap.handle_upload_event(event)
 
 
 @functions_framework.cloud_event  # type: ignore[untyped-decorator]
 def on_sweep(event: events.CloudEvent) -> None:
-    bootstrap.answer_tick(event)
+    bootstrap.handle_sweep_event(event)

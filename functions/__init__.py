@@ -1,1 +1,1 @@
-"""The Cloud Function: judges each uploaded file and launches a run for those that pass."""
+"""The Cloud Function: validates each uploaded file and launches a run for the valid ones."""

@@ -1,4 +1,4 @@
-"""The one place where adapters are chosen; and how an entry point answers its caller."""
+"""Chooses the adapters, the only place that does, and turns the result of an event into an HTTP response."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from spark_jobs.cloud.ports import Announcer, Job, TransientError
 _log = logging.getLogger(__name__)
 
 
-def answer_upload(event: CloudEvent) -> None:
-    """Entry point of the upload's function."""
-    _answer(lambda: handle_upload(finalized_file(event), deps()))
+def handle_upload_event(event: CloudEvent) -> None:
+    """Handle the event of an upload (Eventarc)."""
+    _respond(lambda: handle_upload(finalized_file(event), deps()))
 
 
-def answer_tick(event: CloudEvent) -> None:
-    """Entry point of the scheduler's function."""
+def handle_sweep_event(event: CloudEvent) -> None:
+    """Handle a tick of the scheduler (Pub/Sub)."""
 
-    def tick() -> None:
-        identity = tick_id(event)
+    def run_sweep() -> None:
+        tick = tick_id(event)
         if not deps().config.source_bucket:
-            raise ConfigError("The setting SOURCE_BUCKET is missing; the sweep needs the name of the bucket to go through.")
-        sweep(identity, deps())
+            raise ConfigError("The setting SOURCE_BUCKET is missing; set it to the name of the bucket to sweep.")
+        sweep(tick, deps())
 
-    _answer(tick)
+    _respond(run_sweep)
 
 
 @cache
 def deps() -> Dependencies:
-    """Built at the first event and kept while the instance lives. Raises ConfigError, each time until it is mended."""
+    """Built at the first event and kept for the life of the instance. Raises ConfigError until the settings are fixed."""
     from spark_jobs.cloud.gcs import GcsFileStore
 
     config = Config.read(os.environ)
@@ -67,18 +67,20 @@ def _announcer(config: Config) -> Announcer:
     return PubSubAnnouncer(config.outcome_topic) if config.outcome_topic else LogAnnouncer()
 
 
-def _answer(work: Callable[[], object]) -> None:
-    """Returning acknowledges the event; a 503 has it delivered again. Known trouble is one line, not a traceback."""
+def _respond(work: Callable[[], object]) -> None:
+    """Returning acknowledges the event; a 503 makes Eventarc or Pub/Sub retry. An expected error is logged as one line,
+    without a traceback.
+    """
     from werkzeug.exceptions import ServiceUnavailable
 
     _prepare_logging()
     try:
         work()
     except IrrelevantEvent as reason:
-        _log.warning("acknowledged, not ours: %s", reason)
-    except (ConfigError, TransientError) as trouble:
-        _log.error("%s", trouble)
-        raise ServiceUnavailable(str(trouble)) from None
+        _log.warning("acknowledged without action: %s", reason)
+    except (ConfigError, TransientError) as error:
+        _log.error("%s", error)
+        raise ServiceUnavailable(str(error)) from None
 
 
 @cache

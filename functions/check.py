@@ -1,4 +1,4 @@
-"""``python -m functions.check FILE…``: the judgement that the cloud function would pass, before anyone uploads."""
+"""``python -m functions.check FILE…``: validates files as the Cloud Function would, before the upload."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PROGRESS_FROM_BYTES = 16 * 1024 * 1024
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One report a line, as it would lie beside a rejected file.")
-@click.option("--explain", metavar="CODE", help="Say what a violation code means, with an example and the remedy.")
+@click.option("--json", "as_json", is_flag=True, help="Print one report per line, as stored next to a rejected file.")
+@click.option("--explain", metavar="CODE", help="Explain a violation code, with an example and the remedy.")
 @click.option(
     "--max-bad-row-ratio",
     type=click.FloatRange(0, 1),
@@ -34,9 +34,9 @@ PROGRESS_FROM_BYTES = 16 * 1024 * 1024
     help="The share of bad rows above which a file is rejected.",
 )
 def main(files: tuple[Path, ...], as_json: bool, explain: str | None, max_bad_row_ratio: float) -> None:
-    """Judge order-tracking files as the cloud function would.
+    """Validate order-tracking files as the Cloud Function would.
 
-    Exit status: 0 no violation, 1 violations, 2 a file can't be read or the command is wrong.
+    Exit status: 0 no violations, 1 violations, 2 a file can't be read or the command line is wrong.
     """
     if explain is not None:
         click.echo(_explanation(explain))
@@ -50,7 +50,7 @@ def _check(path: Path, as_json: bool, max_ratio: float) -> int:
     try:
         result, seconds, arrival = _validate(path, max_ratio)
     except OSError as error:
-        click.echo(f"{shown}: can't be read: {error.strerror or error}", err=True)
+        click.echo(f"{shown}: can't read the file: {error.strerror or error}", err=True)
         return UNUSABLE
     if as_json:
         click.echo(json.dumps(build_report(shown, result, seconds=seconds, arrival=arrival), ensure_ascii=False))
@@ -61,7 +61,7 @@ def _check(path: Path, as_json: bool, max_ratio: float) -> int:
 
 
 def _validate(path: Path, max_ratio: float) -> tuple[ValidationResult, float, datetime]:
-    """As if the file were uploaded now, under its own name."""
+    """The result as if the file were uploaded now, under its own name."""
     arrival, started = datetime.now(UTC), time.monotonic()
     with path.open("rb") as file:
         size = path.stat().st_size
@@ -72,7 +72,7 @@ def _validate(path: Path, max_ratio: float) -> tuple[ValidationResult, float, da
 
 @contextmanager
 def _progress(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
-    """The file, with a progress bar on stderr where it is big and somebody watches."""
+    """The file, with a progress bar on stderr if it is large and stderr is a terminal."""
     if size < PROGRESS_FROM_BYTES or not sys.stderr.isatty():
         yield file
         return
@@ -96,7 +96,7 @@ def _lines(shown: str, result: ValidationResult) -> Iterator[str]:
         if violation.code not in helped:
             yield f"  {click.style('help:', fg='cyan')} {RULES[violation.code].remedy}"
         helped.add(violation.code)
-    yield f"{shown}: {_verdict(result)}"
+    yield f"{shown}: {_conclusion(result)}"
 
 
 def _line(shown: str, violation: Violation) -> str:
@@ -105,23 +105,24 @@ def _line(shown: str, violation: Violation) -> str:
     return f"{place}: {click.style(violation.code, fg='red', bold=True)} {violation.message}{value}"
 
 
-def _verdict(result: ValidationResult) -> str:
+def _conclusion(result: ValidationResult) -> str:
     found = sum(times for columns in result.counts.values() for times in columns.values())
     rows = f"{result.rows:,} row{'s' * (result.rows != 1)}"
     if not found:
-        return f"no violation in {rows}; would be accepted"
+        return f"no violations in {rows}; would be accepted"
     first_part = "the first " if result.partial else ""
     text = f"found {found:,} violation{'s' * (found != 1)} in {result.bad_rows:,} of {first_part}{rows}; "
-    text += "would be rejected" if result.rejecting else f"would be accepted, {result.bad_rows:,} set aside"
+    bad_rows = f"{result.bad_rows:,} row{'s' * (result.bad_rows != 1)}"
+    text += "would be rejected" if result.rejecting else f"would be accepted with {bad_rows} quarantined"
     listed = len(result.violations)
-    return text + (f" (the first {listed:,} are listed)" if result.truncated else "")
+    return text + (f" (only the first {listed:,} are listed)" if result.truncated else "")
 
 
 def _explanation(code: str) -> str:
     rule = RULES.get(code)
     if rule is None:
-        raise click.UsageError(f"there is no violation code {code!r}; the codes are {', '.join(RULES)}")
-    effect = "The whole file is rejected." if rule.whole_file else "The row is set aside."
+        raise click.UsageError(f"unknown violation code {code!r}; the codes are {', '.join(RULES)}")
+    effect = "The whole file is rejected." if rule.whole_file else "The row is quarantined."
     return f"{rule.code}: {rule.title}. {effect}\n  example: {rule.example}\n  remedy:  {rule.remedy}"
 
 

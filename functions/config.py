@@ -1,4 +1,4 @@
-"""The function's settings: environment in, one frozen and checked Config out."""
+"""The function's settings: reads the environment into one frozen, validated Config."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 class ConfigError(Exception):
-    """A setting is missing or wrong; the message is one sentence that names it."""
+    """A setting is missing or invalid; the message is one sentence that names it."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Seconds are wall clock. An empty ``outcome_topic`` means that outcomes go to the log only."""
+    """Durations are wall-clock seconds. With an empty ``outcome_topic``, outcomes go to the log only."""
 
     job_id: int
     source_prefix: str = "source/"
@@ -61,21 +61,23 @@ class Config:
             source_bucket=environment.get("SOURCE_BUCKET", "").strip(),
             federation_audience=environment.get("DATABRICKS_FEDERATION_AUDIENCE", "").strip(),
         )
-        _keep_apart(config)
+        _require_separate_prefixes(config)
         return config
 
 
-def _keep_apart(config: Config) -> None:
-    """Moved files raise events too: a place inside another would have them judged again for ever."""
-    layout = {
+def _require_separate_prefixes(config: Config) -> None:
+    """A moved file raises an event, too: if one prefix contained another, it would be validated in an endless loop."""
+    prefixes = {
         "SOURCE_PREFIX": config.source_prefix,
         "ARCHIVE_PREFIX": config.archive_prefix,
         "REJECTED_PREFIX": config.rejected_prefix,
     }
-    for name, place in layout.items():
-        for other_name, other in layout.items():
-            if name != other_name and place.startswith(other):
-                raise ConfigError(f"The setting {name} ({place!r}) lies inside {other_name} ({other!r}); keep them apart.")
+    for name, prefix in prefixes.items():
+        for other_name, other in prefixes.items():
+            if name != other_name and prefix.startswith(other):
+                raise ConfigError(
+                    f"The setting {name} ({prefix!r}) is inside {other_name} ({other!r}); use separate prefixes."
+                )
 
 
 def _whole(least: int, most: int | None) -> Callable[[str], int]:

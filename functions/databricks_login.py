@@ -1,9 +1,9 @@
-"""Login to Databricks without a key: the function's own Google identity token is exchanged for a Databricks one.
+"""Login to Databricks without a key: exchanges the function's Google identity token for a Databricks token.
 
 A service principal's federation policy (infra/gcp/foundation/databricks_login.tf) names the issuer, the audience and
-the function's service account; nothing secret is stored anywhere. Without an audience the SDK's unified
-authentication reads the environment: DATABRICKS_CLIENT_SECRET from Secret Manager, or a token on a laptop.
-The SDK's google-id login is avoided on purpose: it attaches a cloud-platform token to every request.
+the function's service account, so no secret is stored anywhere. Without an audience, the SDK's unified authentication
+reads the environment: DATABRICKS_CLIENT_SECRET from Secret Manager, or a token on a laptop. The SDK's google-id login
+is avoided on purpose, because it sends a cloud-platform token with every request.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from databricks.sdk.config import Config
     from databricks.sdk.credentials_provider import CredentialsStrategy
 
-PATIENCE_SECONDS = 60
-"""How long the SDK repeats one call. Its own default, 300 s, is most of a function's life."""
+RETRY_SECONDS = 60
+"""How long the SDK retries one call. Its default, 300 s, would use up most of the function's timeout."""
 HTTP_TIMEOUT_SECONDS = 30
 METADATA_TIMEOUT_SECONDS = 10
 
@@ -30,12 +30,12 @@ def connect(
     host: str | None,
     federation_audience: str | None,
     *,
-    patience_seconds: int = PATIENCE_SECONDS,
+    retry_seconds: int = RETRY_SECONDS,
     http_timeout_seconds: int = HTTP_TIMEOUT_SECONDS,
 ) -> WorkspaceClient:
-    """A logged-in client; keep it, its token serves many calls and is renewed when it has expired.
+    """A logged-in client. Reuse it: its token serves many calls and is renewed when it expires.
 
-    Raises ValueError where the login is not configured or not granted, TimeoutError where nobody answers in time.
+    Raises ValueError if the login isn't configured or is refused, TimeoutError if a server doesn't respond in time.
     """
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.config import Config
@@ -46,9 +46,9 @@ def connect(
     def build() -> WorkspaceClient:
         config = Config(
             host=host,
-            retry_timeout_seconds=patience_seconds,
+            retry_timeout_seconds=retry_seconds,
             http_timeout_seconds=http_timeout_seconds,
-            # A refresh in the background would be frozen with the instance, between two requests.
+            # Cloud Run freezes the instance between requests, and with it a refresh in the background.
             disable_async_token_refresh=True,
             product="order-tracking",
             product_version="1.0.0",
@@ -56,12 +56,12 @@ def connect(
         )
         return WorkspaceClient(config=config)
 
-    # Discovery of the login's endpoints has the SDK's own patience of 300 s, which no setting reaches.
-    return _within(patience_seconds, f"login at {host}", build)
+    # The SDK retries the discovery of the login's endpoints for 300 s, and no setting changes that.
+    return _within(retry_seconds, f"login at {host}", build)
 
 
 def _federation(audience: str, timeout_seconds: int) -> CredentialsStrategy:
-    """The SDK's OIDC token exchange over the function's identity token, as the SDK wants a strategy to look."""
+    """The SDK's OIDC token exchange with the function's identity token, in the form of an SDK credentials strategy."""
     from databricks.sdk import oidc
     from databricks.sdk.credentials_provider import OAuthCredentialsProvider, oauth_credentials_strategy
 
@@ -83,7 +83,7 @@ def _federation(audience: str, timeout_seconds: int) -> CredentialsStrategy:
             )
         endpoints = config.databricks_oidc_endpoints
         if endpoints is None:
-            raise ValueError(f"{config.host} doesn't say where its token endpoint is")
+            raise ValueError(f"{config.host} doesn't publish a token endpoint")
         exchange = BoundedExchange(
             host=config.host,
             token_endpoint=endpoints.token_endpoint,
@@ -103,7 +103,7 @@ def _federation(audience: str, timeout_seconds: int) -> CredentialsStrategy:
 
 
 def google_identity_token(audience: str) -> str:
-    """A JWT in which Google states which service account this is, made for ``audience`` only. Raises ValueError."""
+    """A JWT from Google that identifies this service account, valid for ``audience`` only. Raises ValueError."""
     import google.auth.transport.requests
     from google.auth.compute_engine import IDTokenCredentials
     from google.auth.exceptions import GoogleAuthError
@@ -114,32 +114,32 @@ def google_identity_token(audience: str) -> str:
         return session_request(*args, **{"timeout": METADATA_TIMEOUT_SECONDS, **kwargs})
 
     try:
-        # Without a request: with one it asks for the account's address first, for which there is no use here.
+        # Passing a request here would first fetch the account's email address, which isn't needed.
         credentials = IDTokenCredentials(None, target_audience=audience, use_metadata_identity_endpoint=True)
         credentials.refresh(request)
     except (GoogleAuthError, ValueError) as error:
         raise ValueError(
-            f"Google gives no identity token for the audience {audience} ({error});"
-            " federation works where the code runs as a service account, as a Cloud Function does."
+            f"Google issued no identity token for the audience {audience} ({error});"
+            " federation requires running as a service account, as a Cloud Function does."
         ) from error
     return str(credentials.token)
 
 
 def _within(seconds: float, what: str, call: Callable[[], T]) -> T:
-    """``call()``, given up after ``seconds`` with a TimeoutError. A call that never returns costs one idle thread."""
+    """The result of ``call()``. Raises TimeoutError after ``seconds``. A call that never returns costs one idle thread."""
     answers: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             answers.put((call(), None))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller, in its own thread
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             answers.put((None, error))
 
     threading.Thread(target=work, name=what, daemon=True).start()
     try:
         result, error = answers.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"{what}: no answer within {seconds:g} s") from None
+        raise TimeoutError(f"{what}: no response within {seconds:g} s") from None
     if error is not None:
         raise error
     return result  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What should happen to a file: pure, so that every case can be listed and tested."""
+"""Decides what to do with a file. Pure functions, so that tests can cover every case."""
 
 from __future__ import annotations
 
@@ -8,78 +8,86 @@ from typing import Literal
 
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.validation_results import ValidationResult
-from spark_jobs.contract.violations import Violation
 
 STALE_AFTER = timedelta(hours=24)
 
-Why = Literal["foreign", "placeholder", "gone", "overwritten", "empty", "stale_empty"]
+IgnoreReason = Literal["other_bucket", "outside_source", "placeholder", "gone", "overwritten", "empty", "stale_empty"]
 
 
 @dataclass(frozen=True)
 class Ignore:
-    """Nothing is done to the object."""
+    """Leave the object alone."""
 
-    why: Why
+    reason: IgnoreReason
 
 
 @dataclass(frozen=True)
 class Launch:
-    """It passed before: only a run is wanted."""
+    """The file is already accepted: only launch a run."""
 
     mark: AcceptedMark
 
 
 @dataclass(frozen=True)
 class Validate:
-    """Read this generation and judge it."""
+    """Read and validate this generation."""
 
     stored: StoredFile
 
 
 @dataclass(frozen=True)
 class Accept:
-    """Mark it, then launch."""
+    """Mark the object as accepted, then launch a run."""
 
     mark: AcceptedMark
 
 
 @dataclass(frozen=True)
 class Reject:
-    """Report, tell, move aside."""
+    """Write the report, publish the outcome, move the object to the rejected prefix."""
 
-    violation: Violation
+    stored: StoredFile
+    result: ValidationResult
 
 
-def ignore_by_name(file: FileId, source_prefix: str) -> Ignore | None:
-    """Decided on the name alone, before anything is asked of the world."""
+def ignore_by_name(file: FileId, source_bucket: str, source_prefix: str) -> Ignore | None:
+    """Whether the names of bucket and object are a reason to ignore it, before any call to storage. None: process it.
+
+    An empty ``source_bucket`` means any bucket.
+    """
+    if source_bucket and file.bucket != source_bucket:
+        return Ignore("other_bucket")
     if not file.name.startswith(source_prefix):
-        return Ignore("foreign")
+        return Ignore("outside_source")
     if file.name.endswith("/"):
         return Ignore("placeholder")
     return None
 
 
-def first_look(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Validate:
-    """What the event's generation and the live object say, before a byte is read."""
+def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Reject | Validate:
+    """Compares the event's generation with the live object, before a byte is read."""
     if live is None:
         return Ignore("gone")
     if live.file.generation != file.generation:
-        # Either way this generation isn't there any more. A newer one has an event of its own.
+        # Whether the live generation is newer or older, this one is gone. A newer one has its own event.
         return Ignore("overwritten")
     if live.size == 0:
         # Some writers create an empty generation first; moving it would break their upload.
         return Ignore("stale_empty" if now - live.created > STALE_AFTER else "empty")
-    mark = AcceptedMark.valid_on(live.file.generation, live.metadata)
+    mark = AcceptedMark.valid_on(live.file.generation, live.metageneration, live.size, live.metadata)
     if mark and mark.contract_version == CONTRACT_VERSION:
         return Launch(mark)
+    if violation := content_encoding_violation(live.content_encoding):
+        return Reject(live, ValidationResult().rejected_by(violation))
     return Validate(live)
 
 
-def verdict(result: ValidationResult, generation: int, arrival: datetime) -> Accept | Reject:
-    """What a judged file deserves."""
+def decide_by_result(stored: StoredFile, result: ValidationResult, arrival: datetime) -> Accept | Reject:
+    """Accept or reject a validated file."""
     if result.rejecting:
-        return Reject(result.rejecting)
-    return Accept(AcceptedMark.of(result, generation, arrival))
+        return Reject(stored, result)
+    return Accept(AcceptedMark.of(result, stored.file.generation, arrival))

@@ -1,4 +1,4 @@
-"""Everything outside that a request touches, chosen once (`bootstrap`) and replaced by fakes in tests."""
+"""The external dependencies of a request: `bootstrap` chooses them once, tests replace them with fakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from spark_jobs.cloud.ports import Announcer, FileStore, Job
 
 @dataclass(frozen=True)
 class Dependencies:
-    """``now`` gives aware wall-clock time, ``elapsed`` monotonic seconds."""
+    """``now`` returns the aware wall-clock time, ``elapsed`` monotonic seconds. ``launched`` and ``reported_runs`` are what
+    this instance remembers.
+    """
 
     config: Config
     store: FileStore

@@ -1,4 +1,4 @@
-"""CloudEvents in, domain words out. An event that isn't ours is an answer, not an error: it is acknowledged."""
+"""Parses CloudEvents. An event that this function doesn't handle is acknowledged, because a retry wouldn't change it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
 
 class CloudEvent(Protocol):
-    """What this module reads of ``cloudevents.http.CloudEvent``."""
+    """The part of ``cloudevents.http.CloudEvent`` that this module uses."""
 
     data: object
 
@@ -20,25 +20,30 @@ class CloudEvent(Protocol):
 
 
 class IrrelevantEvent(Exception):
-    """Nothing to do for this event; the message says why."""
+    """The event needs no action; the message says why."""
 
 
 def finalized_file(event: CloudEvent) -> FileId:
-    """The generation that an upload created. Raises NotOurs."""
+    """The generation that an upload created. Raises IrrelevantEvent."""
     _expect_type(event, FINALIZED)
     if not isinstance(event.data, Mapping):
-        # functions-framework hands over bytes as they are where the body isn't JSON
-        raise IrrelevantEvent(f"the event's body is not a JSON object but {type(event.data).__name__}")
+        # functions-framework passes the body on as bytes if it isn't JSON.
+        raise IrrelevantEvent(f"the event's body isn't a JSON object but {type(event.data).__name__}")
     bucket, name, generation = (event.data.get(key) for key in ("bucket", "name", "generation"))
     if not (isinstance(bucket, str) and bucket and isinstance(name, str) and name):
         raise IrrelevantEvent("the event's body names no bucket and object")
+    try:
+        (bucket + name).encode()
+    except UnicodeEncodeError:
+        # A lone surrogate: no object can have such a name, and no request could name it.
+        raise IrrelevantEvent("the event's object name isn't valid Unicode") from None
     if not str(generation).isascii() or not str(generation).isdigit():
         raise IrrelevantEvent("the event's body has no generation")
     return FileId(bucket, name, int(str(generation)))
 
 
 def tick_id(event: CloudEvent) -> str:
-    """What tells one tick of the scheduler from another, the same when it is delivered again. Raises NotOurs."""
+    """The identity of a scheduler tick, the same when it is delivered again. Raises IrrelevantEvent."""
     _expect_type(event, PUBLISHED)
     attributes = event.get_attributes()
     message = event.data.get("message") if isinstance(event.data, Mapping) else None
@@ -49,4 +54,4 @@ def tick_id(event: CloudEvent) -> str:
 def _expect_type(event: CloudEvent, expected: str) -> None:
     kind = event.get_attributes().get("type")
     if kind != expected:
-        raise IrrelevantEvent(f"the event is of type {str(kind)[:200]!r}, expected {expected!r}")
+        raise IrrelevantEvent(f"the event has the type {str(kind)[:200]!r}, expected {expected!r}")

@@ -1,4 +1,4 @@
-"""Runs that failed, told in the function's log: metrics and alerts are read off it (infra/gcp/function/metrics.tf)."""
+"""Logs failed runs of the job: log-based metrics and alerts (infra/gcp/function/metrics.tf) depend on these lines."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import shorten
 
 LOOK_BACK = timedelta(minutes=25)
-"""Two ticks, ten minutes apart, and five for files that a tick settles before it asks: one missed tick loses nothing.
+"""Two ticks of ten minutes, plus five minutes in which a tick processes files first: one missed tick loses nothing.
 
-A new instance may tell a run again. Alerts ask whether there was any line, not how many, over longer than this.
+A new instance may log a run again. That is harmless: alerts check whether there was any line, not how many, over a
+period longer than this.
 """
 
 UNBALANCED = "files do not balance"
-"""As `spark_jobs.cli.check_balance` words it; a test holds the two together."""
+"""The wording of `spark_jobs.cli.check_balance`; a test compares the two."""
 
 _log = logging.getLogger(__name__)
 
 
 def report_failed_runs(deps: Dependencies) -> None:
-    """A line for each that this instance hasn't told yet. Never raises WorldTrouble: telling is not the sweep's work."""
+    """Log each failed run that this instance hasn't logged yet. Never raises TransientError: this is not what the sweep is
+    for, so it must not fail the sweep.
+    """
     try:
         failed = deps.job.failed_runs(deps.now() - LOOK_BACK)
-    except TransientError as trouble:
-        _log.warning("not known whether runs failed: %s", trouble)
+    except TransientError as error:
+        _log.warning("can't check for failed runs: %s", error)
         return
     for run in failed:
         if run.run_id not in deps.reported_runs:
-            _tell(run)
+            _log_failed_run(run)
             deps.reported_runs.add(run.run_id)
 
 
-def _tell(run: FailedRun) -> None:
-    """A warning, not an error: the function itself is well, and errors have an alert that looks for the function's."""
+def _log_failed_run(run: FailedRun) -> None:
+    """A warning, not an error: errors alert on failures of the function itself, and the function works."""
     what = "log does not balance" if UNBALANCED in run.reason else "run failed"
     _log.warning("%s: %s", what, shorten(run.reason), extra={"run_id": run.run_id, "ended": run.ended.isoformat()})

@@ -1,4 +1,4 @@
-"""One file: gather what is there, decide, act. Every step may be repeated, after a crash at any point."""
+"""Handles one file: gather, decide, act. Every step is idempotent, so a retry after a crash at any point is safe."""
 
 from __future__ import annotations
 
@@ -6,95 +6,121 @@ import logging
 from datetime import datetime
 from typing import Literal
 
-from functions.decision import Accept, Ignore, Launch, Reject, Validate, first_look, ignore_by_name, verdict
+from functions.decision import (
+    Accept,
+    Ignore,
+    Launch,
+    Reject,
+    Validate,
+    decide_before_reading,
+    decide_by_result,
+    ignore_by_name,
+)
 from functions.dependencies import Dependencies
 from functions.launch import launch_for_window, window_of
 from functions.logs import log_fields
-from spark_jobs.cloud.ports import FileGone, FileRefused, TransientError
+from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import arrival_of
+from spark_jobs.contract.marks import arrival_of, metadata_violation
 from spark_jobs.contract.outcomes import Outcome
 from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.validation_results import ValidationResult
 
 VALIDATION_SECONDS = 300.0
-"""A file that takes longer is accepted on what was seen. Leaves room for the other calls in a timeout of 540 s."""
+"""A file that takes longer is accepted on the part that was validated; the job validates all of it. Leaves time for the
+other calls within the function's timeout of 540 s.
+"""
 
-MARK_TRIES = 3
+MARK_ATTEMPTS = 3
 
-Done = Literal["ignored", "rejected", "accepted"]
+Handled = Literal["ignored", "rejected", "accepted"]
 _log = logging.getLogger(__name__)
 
 
 def handle_upload(file: FileId, deps: Dependencies) -> None:
-    """Answer the event of a finalized file. Raises WorldTrouble where it should be delivered again."""
+    """Handle the event of a finalized file. Raises TransientError if the event should be retried."""
     if deps.launched.covers(file, window_of(deps.config, deps.now())):
-        _log.info("ignored: repeated, its run was launched", extra=log_fields(file))
+        _log.info("ignored: repeated event, the run of this window is already launched", extra=log_fields(file))
         return
-    if settle(file, deps) == "accepted":
-        # The time is taken after the mark was written: a run that lists after its window's end must see the mark.
+    if process(file, deps) == "accepted":
+        # Take the time after writing the mark: a run that lists after its window's end must see the mark.
         now = deps.now()
         run_id = launch_for_window(deps.job, deps.config, file.bucket, now)
         deps.launched.remember(file, window_of(deps.config, now))
         _log.info("run %d takes the files of this window", run_id, extra=log_fields(file, run_id=run_id))
 
 
-def settle(file: FileId, deps: Dependencies, validation_seconds: float = VALIDATION_SECONDS) -> Done:
-    """Bring a file to where only a run is left to do, or nothing. Raises WorldTrouble."""
-    if foreign := ignore_by_name(file, deps.config.source_prefix):
-        _log.info("ignored: %s", foreign.why, extra=log_fields(file))
+def process(file: FileId, deps: Dependencies, validation_seconds: float = VALIDATION_SECONDS) -> Handled:
+    """Validate a file and mark or reject it; an accepted file then only needs a run. Raises TransientError."""
+    if ignore := ignore_by_name(file, deps.config.source_bucket, deps.config.source_prefix):
+        level = logging.WARNING if ignore.reason == "other_bucket" else logging.INFO
+        _log.log(level, "ignored: %s", ignore.reason, extra=log_fields(file))
         return "ignored"
     try:
-        return _settle(file, deps, validation_seconds)
+        return _process(file, deps, validation_seconds)
     except FileGone:
-        _log.info("ignored: gone while it was read", extra=log_fields(file))
+        _log.info("ignored: overwritten or deleted while it was read", extra=log_fields(file))
     except FileRefused as refusal:
-        _log.error("Cloud Storage refuses this object for good; it stays where it is: %s", refusal, extra=log_fields(file))
+        message = "Cloud Storage permanently refuses a request for this object; it stays where it is: %s"
+        _log.error(message, refusal, extra=log_fields(file))
     return "ignored"
 
 
-def _settle(file: FileId, deps: Dependencies, validation_seconds: float) -> Done:
-    for _ in range(MARK_TRIES):
-        decision = first_look(file, deps.store.stat(file.bucket, file.name), deps.now())
+def _process(file: FileId, deps: Dependencies, validation_seconds: float) -> Handled:
+    for _ in range(MARK_ATTEMPTS):
+        decision = decide_before_reading(file, deps.store.stat(file.bucket, file.name), deps.now())
         match decision:
-            case Ignore(why):
-                level = logging.WARNING if why == "stale_empty" else logging.INFO
-                _log.log(level, "ignored: %s", why, extra=log_fields(file))
+            case Ignore(reason):
+                level = logging.WARNING if reason == "stale_empty" else logging.INFO
+                _log.log(level, "ignored: %s", reason, extra=log_fields(file))
                 return "ignored"
             case Launch():
                 return "accepted"
-            case Validate():
-                done = _validate_and_act(decision, deps, validation_seconds)
-                if done:
-                    return done
-    raise TransientError(f"{file} changed {MARK_TRIES} times while it was marked")
+            case Reject(stored, result):
+                _reject(stored.file, _arrival(stored, deps), result, 0.0, deps)
+                return "rejected"
+            case Validate(stored):
+                handled = _validate_and_act(stored, deps, validation_seconds)
+                if handled:
+                    return handled
+    raise TransientError(f"the metadata of {file} changed during each of {MARK_ATTEMPTS} attempts to mark it")
 
 
-def _validate_and_act(todo: Validate, deps: Dependencies, validation_seconds: float) -> Done | None:
-    """None where somebody changed the object's metadata meanwhile: look again."""
-    file = todo.stored.file
+def _validate_and_act(stored: StoredFile, deps: Dependencies, validation_seconds: float) -> Handled | None:
+    """None if the object's metadata changed in the meantime: start again."""
+    file = stored.file
     started = deps.elapsed()
-    stored, prefix = todo.stored, deps.config.source_prefix
-    arrival = arrival_of(file.name, prefix, stored.created, stored.metadata)
-    result = _validate(todo, arrival, deps, validation_seconds)
+    arrival = _arrival(stored, deps)
+    result = _validate(stored, arrival, deps, validation_seconds)
     seconds = deps.elapsed() - started
-    match verdict(result, file.generation, arrival):
+    match decide_by_result(stored, result, arrival):
         case Reject():
-            _reject(todo, arrival, result, seconds, deps)
+            _reject(file, arrival, result, seconds, deps)
             return "rejected"
         case Accept(mark):
-            if not deps.store.annotate(todo.stored, mark.as_metadata()):
-                return None
+            try:
+                if not deps.store.annotate(stored, mark.as_metadata()):
+                    return None
+            except FileRefused:
+                violation = metadata_violation(stored.metadata)
+                if violation is None:
+                    raise
+                _reject(file, arrival, result.rejected_by(violation), seconds, deps)
+                return "rejected"
             counts = {"rows": result.rows, "bad_rows": result.bad_rows, "partial": result.partial}
             _log.info("accepted", extra=log_fields(file, **counts, seconds=round(seconds, 3)))
             return "accepted"
 
 
-def _validate(todo: Validate, arrival: datetime, deps: Dependencies, validation_seconds: float) -> ValidationResult:
+def _arrival(stored: StoredFile, deps: Dependencies) -> datetime:
+    return arrival_of(stored.file.name, deps.config.source_prefix, stored.created, stored.metadata)
+
+
+def _validate(stored: StoredFile, arrival: datetime, deps: Dependencies, validation_seconds: float) -> ValidationResult:
     from functions.validation.upload import validate_upload
 
-    config, stored = deps.config, todo.stored
+    config = deps.config
     deadline = deps.elapsed() + validation_seconds
     with deps.store.open_file(stored.file) as stream:
         if stream is None:
@@ -109,9 +135,9 @@ def _validate(todo: Validate, arrival: datetime, deps: Dependencies, validation_
         )
 
 
-def _reject(todo: Validate, arrival: datetime, result: ValidationResult, seconds: float, deps: Dependencies) -> None:
-    """Report, message, move: in this order, so that a file leaves source/ only when the rest is done."""
-    file, config = todo.stored.file, deps.config
+def _reject(file: FileId, arrival: datetime, result: ValidationResult, seconds: float, deps: Dependencies) -> None:
+    """Write the report, publish the outcome, then move the file: it leaves source/ only when the rest is done."""
+    config = deps.config
     prefixes = {"source_prefix": config.source_prefix, "rejected_prefix": config.rejected_prefix}
     rejected = rejection(file, arrival, result, seconds=seconds, **prefixes)
     outcome = Outcome(

@@ -1,6 +1,6 @@
-"""One run per window. Tokens are made from time, never from a file.
+"""Launches one run per window. Idempotency tokens are derived from time, never from a file.
 
-A token whose run failed returns that dead run for ever: a file's own token would lock it out.
+A token whose run failed keeps returning that failed run, so a file with its own token could never be loaded.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
 
 MARGIN_SECONDS = 2
-"""Clocks differ a little: the run lists this long after the window's end, so that it sees every mark made within it."""
+"""Allows for clock skew: the run lists objects this long after the window's end, so it sees every mark of the window."""
 
 
 class RecentLaunches:
-    """Files for which this instance launched the run of the current window.
+    """The files for which this instance has launched the run of the current window.
 
-    Eventarc repeats itself. Asking again within the window would find the same mark and, by its token, the same run,
-    so it may as well not be asked. Forgetting costs two calls and changes nothing.
+    Eventarc may deliver an event repeatedly. Within the window, handling it again would find the same mark and, by its
+    token, the same run, so the calls can be skipped. This is only a cache: losing it costs two calls.
     """
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class RecentLaunches:
 
 
 def window_of(config: Config, moment: datetime) -> int:
-    """Number of the launch window that holds a moment (aware)."""
+    """The number of the launch window that contains a moment (aware)."""
     return int(moment.timestamp()) // config.launch_window_seconds
 
 
 def launch_for_window(job: Job, config: Config, bucket: str, now: datetime) -> int:
-    """Have a run for the window that holds ``now`` (aware; taken *after* the mark was written); its run id."""
+    """Launch the run of the window that contains ``now`` (aware; taken *after* writing the mark). Returns its run id."""
     length = config.launch_window_seconds
     window = window_of(config, now)
     end = datetime.fromtimestamp((window + 1) * length + MARGIN_SECONDS, UTC)
@@ -56,12 +56,12 @@ def launch_for_window(job: Job, config: Config, bucket: str, now: datetime) -> i
 
 
 def launch_for_tick(job: Job, config: Config, bucket: str, tick: str) -> int:
-    """Have a run at once for this tick of the sweep, the same one if the tick is delivered again; its run id."""
+    """Launch an immediate run for this tick of the sweep. A repeated tick returns the same run. Returns its run id."""
     return job.launch(_token("tick", bucket, config.source_prefix, tick), _parameters(config, bucket, None))
 
 
 def _token(kind: str, *parts: str) -> str:
-    """At most 64 characters, which is what Databricks takes; hashed, since names are other people's."""
+    """At most 64 characters, Databricks' limit. Hashed, because bucket and tick ids may be of any length."""
     return f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:48]}"
 
 

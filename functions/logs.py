@@ -1,4 +1,4 @@
-"""Log lines of the function, in Cloud Logging's fields."""
+"""Structured logging in the format of Cloud Logging."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TRACE_FIELD = "logging.googleapis.com/trace"
 
 
 def log_fields(file: FileId, **fields: object) -> dict[str, object]:
-    """Structured fields of a log line about a file. The name is hostile; JSON keeps it inside its quotes."""
+    """Structured fields of a log line about a file. Object names are untrusted input; JSON escapes them."""
     return {"file": str(file), **fields}
 
 
 def configure_logging() -> None:
-    """JSON lines on stdout, as Cloud Logging reads them. Called once, at the first request."""
+    """Write JSON lines to stdout, as Cloud Logging expects. Called once, at the first request."""
     from pythonjsonlogger.json import JsonFormatter
 
     handler = logging.StreamHandler(sys.stdout)
@@ -33,7 +33,7 @@ def configure_logging() -> None:
 
 
 def _add_trace(record: logging.LogRecord) -> bool:
-    """The request's trace, so that Cloud Logging shows the lines of one event together."""
+    """Add the request's trace id, so that Cloud Logging groups the lines of one event."""
     if trace := _trace():
         setattr(record, _TRACE_FIELD, trace)
     return True

@@ -1,6 +1,6 @@
-"""The scheduled pass over what is still in source/: missed event, crashed function, failed run, all by one mechanism.
+"""The scheduled pass over everything still in source/. Covers a missed event, a crashed function and a failed run.
 
-Being what runs anyway, it is also who tells of failed runs (`failed_runs`).
+It also logs failed runs of the job (`failed_runs`), because it runs regularly anyway.
 """
 
 from __future__ import annotations
@@ -12,66 +12,79 @@ from datetime import timedelta
 
 from functions.dependencies import Dependencies
 from functions.failed_runs import report_failed_runs
-from functions.handler import settle
+from functions.handler import process
 from functions.launch import launch_for_tick
 from functions.logs import log_fields
 from spark_jobs.cloud.ports import StoredFile, TransientError
 
 BUDGET_SECONDS = 240.0
-"""For all files of a tick together. Order is random, so that what a tick doesn't reach, a later one does."""
+"""For all files of a tick. The order is random, so that a later tick reaches what this one doesn't."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a tick found past its grace, and the run it launched, if one was wanted."""
+    """``overdue`` files were older than the grace period. ``waiting`` of them are accepted and wait for a run; processing
+    ``failed`` of them raised an error. ``run_id``: the run that the tick launched, if any.
+    """
 
-    seen: int
+    overdue: int
     waiting: int
-    troubled: int
+    failed: int
     run_id: int | None
 
 
 def sweep(tick: str, deps: Dependencies) -> SweepResult:
-    """Treat every file past its grace as if its event had come again. Raises WorldTrouble after having tried them all."""
+    """Handle every file older than the grace period as if its event arrived again. Raises after it has tried all files."""
     config = deps.config
     overdue = [s for s in deps.store.list_files(config.source_bucket, config.source_prefix) if _overdue(s, deps)]
     random.shuffle(overdue)
-    waiting, troubles = _settle_each(overdue, deps)
+    waiting, errors = _process_each(overdue, deps)
     run_id = None
     if waiting and not deps.job.has_active_run():
         run_id = launch_for_tick(deps.job, config, config.source_bucket, tick)
     oldest = max(((deps.now() - s.created).total_seconds() for s in overdue), default=0.0)
-    sweep_result = SweepResult(len(overdue), waiting, len(troubles), run_id)
+    result = SweepResult(len(overdue), waiting, len(errors), run_id)
     _log.info(
-        "swept", extra={"overdue": sweep_result.seen, "waiting": waiting, "run_id": run_id, "oldest_seconds": round(oldest)}
+        "swept",
+        extra={
+            "overdue": len(overdue),
+            "waiting": waiting,
+            "failed": len(errors),
+            "run_id": run_id,
+            "oldest_seconds": round(oldest),
+        },
     )
-    # Last, and not where the launch raised: waiting for Databricks costs time that files are to have first.
+    # Last, and skipped if the launch raised: Databricks may respond slowly, and files take precedence.
     report_failed_runs(deps)
-    if troubles:
-        raise troubles[0]
-    return sweep_result
+    if errors:
+        raise errors[0]
+    return result
 
 
-def _settle_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, list[TransientError]]:
-    """How many files wait for a run, and what went wrong with others: each on its own."""
+def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, list[Exception]]:
+    """The number of files that wait for a run, and the errors. An error in one file doesn't affect the others."""
     end = deps.elapsed() + BUDGET_SECONDS
-    waiting, troubles = 0, []
+    waiting = 0
+    errors: list[Exception] = []
     for number, stored in enumerate(overdue):
         left = end - deps.elapsed()
         if left <= 0:
-            _log.warning("the sweep's time is up; %d files are left to a later tick", len(overdue) - number)
+            _log.warning("the sweep is out of time; a later tick handles the remaining %d files", len(overdue) - number)
             break
         try:
-            waiting += settle(stored.file, deps, validation_seconds=left) == "accepted"
-        except TransientError as trouble:
-            _log.error("not settled: %s", trouble, extra=log_fields(stored.file))
-            troubles.append(trouble)
-    return waiting, troubles
+            waiting += process(stored.file, deps, validation_seconds=left) == "accepted"
+        except TransientError as error:
+            _log.error("not processed: %s", error, extra=log_fields(stored.file))
+            errors.append(error)
+        except Exception as error:  # noqa: BLE001 - a bug that one file triggers must not block the others
+            _log.exception("not processed", extra=log_fields(stored.file))
+            errors.append(error)
+    return waiting, errors
 
 
 def _overdue(stored: StoredFile, deps: Dependencies) -> bool:
-    """Younger files have an event under way, and a writer may still be at work on them."""
+    """A younger file may still be written, and its own event may still arrive."""
     grace = timedelta(seconds=deps.config.sweep_grace_seconds)
     return deps.now() - stored.created > grace and not stored.file.name.endswith("/")

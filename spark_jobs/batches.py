@@ -1,4 +1,4 @@
-"""The types that make up a batch: files that wait, what earlier attempts left, what staging and merging found."""
+"""The types that make up a batch: waiting files, earlier attempts, and the results of staging and merging."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Attempts:
     """Earlier attempts at a file that is not in the log.
 
     ``times``: when each run took it last (aware, ascending), as far as the attempt counts; ``total``: all batches that took
-    it, in ``batches``, oldest first. ``first_at``, ``first_version``: when the first was, and the target's version then. ``retry_requested``: an operator
-    wants it tried first. ``announced``: its outcome was published, only the move failed.
+    it, in ``batches``, oldest first. ``first_at``, ``first_version``: when the first was, and the target's version then.
+    ``retry_requested``: an operator wants it tried first. ``announced``: its outcome was published, only the move failed.
     """
 
     times: tuple[datetime, ...] = ()
@@ -69,8 +69,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class FileCounts:
-    """Rows of one file. ``numbers`` is the sum of the row numbers: with gaps or repeats it is off. ``fault``: code of what
-    is wrong with the file as a whole."""
+    """Counts of one file. ``numbers`` is the sum of the row numbers, which reveals missing and duplicate rows. ``fault`` is
+    the code of a violation of the whole file."""
 
     rows: int = 0
     bad_rows: int = 0
@@ -81,20 +81,20 @@ class FileCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """``keys``: lowest and highest of the good rows, by code point, as Spark compares; None where there is no good row."""
+    """``keys``: lowest and highest key of the good rows, compared by code point as in Spark; None without good rows."""
 
     files: Mapping[FileId, FileCounts]
     keys: tuple[str, str] | None
 
     @property
     def staged_rows(self) -> int:
-        """A violation of a file as a whole is a row of the stage, too."""
+        """Includes one row of the stage for each violation of a whole file."""
         return sum(counted.rows + (counted.fault is not None) for counted in self.files.values())
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """``files`` may be merged, from this ``version`` of the stage; the files in ``gone`` (overwritten or deleted) and
+    """``files`` may be merged, from this ``version`` of the stage. Files in ``gone`` (overwritten or deleted) and
     ``rejected`` may not. ``keys``: lowest and highest key."""
 
     version: int | None = None
@@ -115,8 +115,8 @@ class ChangedRows:
 
 @dataclass(frozen=True)
 class MergeResult:
-    """The target's ``version`` after the merge. ``changed``: what MERGE itself counted, where the batch has one file and
-    this commit is the only one since the file's first attempt: then there is nothing else to count."""
+    """The target's ``version`` after the merge. ``changed``: MERGE's own counts, set only if the batch has one file and
+    this is the only commit since the file's first attempt. Otherwise the change feed has to be counted."""
 
     version: int
     changed: Mapping[FileId, ChangedRows] | None = None

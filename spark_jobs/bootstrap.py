@@ -1,4 +1,4 @@
-"""The one place where the job's adapters are chosen."""
+"""Chooses the job's adapters; nothing else does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build_dependencies(settings: IngestSettings) -> Dependencies:
-    """Cloud Storage and Pub/Sub as this run is told to reach them."""
+    """Cloud Storage, and Pub/Sub if the settings name a topic. Raises SettingsError."""
     from spark_jobs.cloud.gcs import GcsFileStore
     from spark_jobs.cloud.ports import Announcer
     from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
@@ -27,14 +27,14 @@ def build_dependencies(settings: IngestSettings) -> Dependencies:
 
 
 def build_file_store() -> FileStore:
-    """Cloud Storage with application default credentials, for an operator."""
+    """Cloud Storage with application default credentials, for an operator's command."""
     from spark_jobs.cloud.gcs import GcsFileStore
 
     return GcsFileStore.connect()
 
 
 def build_job(job_id: int) -> Job:
-    """The Databricks job, with the SDK's login from the environment, for an operator."""
+    """The Databricks job, with the SDK's login from the environment, for an operator's command."""
     from databricks.sdk import WorkspaceClient
 
     from spark_jobs.cloud.databricks_jobs import DatabricksJob
@@ -43,11 +43,11 @@ def build_job(job_id: int) -> Job:
 
 
 def _service_credential(name: str) -> Credentials | None:
-    """Google credentials from a Unity Catalog service credential; None: application default credentials."""
+    """Google credentials from a Unity Catalog service credential; None means application default credentials."""
     if not name:
         return None
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
-        raise SettingsError("--service-credential works on Databricks only; leave it out elsewhere")
+        raise SettingsError("--service-credential works on Databricks only; omit it elsewhere")
     from databricks.sdk.runtime import dbutils
 
     credentials: Any = dbutils.credentials

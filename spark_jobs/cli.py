@@ -1,4 +1,4 @@
-"""`order-tracking`: what Databricks runs, and what an operator types."""
+"""The `order-tracking` command: `ingest`, which Databricks runs, and the operator's commands."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ import click
 
 from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.violations import shorten
-from spark_jobs.operator.backlog import StillWaiting
-from spark_jobs.operator.commands import replay, status
-from spark_jobs.settings import (
-    BucketLayout,
-    IngestSettings,
-    SettingsError,
-    check_contract_version,
-    parse_not_before,
-    parse_ratio,
-)
+from spark_jobs.operator.backlog import WaitTimeout
+from spark_jobs.operator.commands.options import TableOptions, layout_options, outcome_topic_option, table_options
+from spark_jobs.operator.commands.reject import reject
+from spark_jobs.operator.commands.replay import replay
+from spark_jobs.operator.commands.retry import retry
+from spark_jobs.operator.commands.status import status
+from spark_jobs.operator.waiting_file import Refused
+from spark_jobs.settings import BucketLayout, SettingsError, check_contract_version, parse_not_before, parse_ratio
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import SessionError, open_session
-
-_log = logging.getLogger(__name__)
-
+from spark_jobs.store.tables import TableError
 
 SHOWN_FILES = 3
+_log = logging.getLogger(__name__)
 
 
 @click.group()
 def main() -> None:
-    """Stages, merges and archives accepted order tracking files."""
+    """Ingest order tracking files, and see or change what happens to them."""
 
 
+# In options of `ingest`, empty means "not set": Databricks always passes every job parameter.
 @main.command()
-@click.option("--bucket", default="", help="Bucket that the files are uploaded to, without gs://.")
-@click.option("--source-prefix", default="source/", show_default=True)
-@click.option("--archive-prefix", default="archive/", show_default=True)
-@click.option("--rejected-prefix", default="rejected/", show_default=True)
-@click.option("--outcome-topic", default="", help="projects/P/topics/T; empty: outcomes go to the log only.")
-@click.option("--max-bad-row-ratio", default="0.1", show_default=True, help="Above it a file is rejected as a whole.")
-@click.option("--not-before", default="", help="Wait for this moment (a minute at most) before listing files.")
-@click.option("--contract-version", default="", help="Refuse to run if it isn't the one this wheel knows.")
-@click.option("--catalog", default="", help="Unity Catalog catalog of the tables.")
-@click.option("--schema", default="", help="Schema of the tables in that catalog.")
-@click.option("--warehouse", default="", help="A folder for plain Delta tables, instead of catalog and schema.")
-@click.option("--files-root", default="", help="A folder or volume that holds the bucket's objects; empty: gs://BUCKET.")
+@layout_options
+@table_options
+@outcome_topic_option
+@click.option("--max-bad-row-ratio", default="0.1", show_default=True, help="Reject files with a larger share of bad rows.")
+@click.option("--not-before", default="", help="Wait until this time (at most a minute) before listing files.")
+@click.option("--contract-version", default="", help="Refuse to run if this wheel has another contract version.")
+@click.option("--files-root", default="", help="Folder or volume with the bucket's objects. If empty: gs://BUCKET.")
 @click.option("--service-credential", default="", help="Unity Catalog service credential for Google Cloud.")
-def ingest(**options: str) -> None:
-    """Take every accepted file in the bucket, merge it into orders_target, archive it."""
+def ingest(layout: BucketLayout, tables: TableOptions, **options: str) -> None:
+    """Merge every accepted file in the bucket into orders_target and archive it."""
     from spark_jobs.bootstrap import build_dependencies
     from spark_jobs.steps.ingest import ingest as run_ingest
 
     configure_logging()
-    check_contract_version(options.pop("contract_version"))
-    settings = ingest_settings(options)
+    check_contract_version(options["contract_version"])
+    settings = tables.settings(
+        layout,
+        files_root=options["files_root"],
+        outcome_topic=options["outcome_topic"],
+        service_credential=options["service_credential"],
+        max_bad_row_ratio=parse_ratio(options["max_bad_row_ratio"]),
+        not_before=parse_not_before(options["not_before"]),
+    )
     failed = None
     try:
         entries = run_ingest(settings, build_dependencies(settings), open_session)
@@ -67,47 +67,26 @@ def ingest(**options: str) -> None:
 
 
 def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> None:
-    """A difference between the counts of function and job is an alarm: the run fails after everything is loaded and
-    archived. Raises UnbalancedLog, naming the first files, and what else ``failed``.
+    """Fail the run if the counts of function and job differ, so that an alert fires. All files are merged and archived by
+    then. Raises UnbalancedLog, which names the first files, and what else ``failed``.
     """
-    wrong = [str(entry.file) for entry in entries if entry.balanced is False]
-    if wrong:
-        named = ", ".join(shorten(file) for file in wrong[:SHOWN_FILES])
+    unbalanced = [str(entry.file) for entry in entries if entry.balanced is False]
+    if unbalanced:
+        named = ", ".join(shorten(file) for file in unbalanced[:SHOWN_FILES])
         also = f"; also: {failed}" if failed else ""
         raise UnbalancedLog(
-            f"{len(wrong)} files do not balance, among them {named}; they are loaded and archived: "
-            f"look them up in orders_ingest_log where balanced = false and report them to the developers{also}"
+            f"{len(unbalanced)} files do not balance: {named}{', …' if len(unbalanced) > SHOWN_FILES else ''}; they are "
+            "merged and archived; find them in orders_ingest_log where balanced = false and report them to the developers"
+            f"{also}"
         )
 
 
-def ingest_settings(options: dict[str, str]) -> IngestSettings:
-    """Options of the command line, checked. Raises SettingsError."""
-    layout = BucketLayout(
-        options["bucket"],
-        *(options[name] or default for name, default in _PREFIXES.items()),
-    )
-    return IngestSettings(
-        layout,
-        catalog=options["catalog"],
-        schema=options["schema"],
-        warehouse=options["warehouse"],
-        files_root=options["files_root"],
-        outcome_topic=options["outcome_topic"],
-        service_credential=options["service_credential"],
-        max_bad_row_ratio=parse_ratio(options["max_bad_row_ratio"]),
-        not_before=parse_not_before(options["not_before"]),
-    )
-
-
-_PREFIXES = {"source_prefix": "source/", "archive_prefix": "archive/", "rejected_prefix": "rejected/"}
-
-
-main.add_command(status)
-main.add_command(replay)
+for command in (status, replay, reject, retry):
+    main.add_command(command)
 
 
 class UnbalancedLog(Exception):
-    """What was loaded isn't what was counted."""
+    """The merged rows don't match the counted rows."""
 
 
 class RunFailed(Exception):
@@ -115,7 +94,7 @@ class RunFailed(Exception):
 
 
 def configure_logging() -> None:
-    """Readable lines on stdout, where Databricks and the local jobs server collect them."""
+    """Plain-text lines on stdout, where Databricks and the local jobs server collect them."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("spark_jobs")
@@ -125,17 +104,27 @@ def configure_logging() -> None:
 
 
 def run() -> None:
-    """The wheel's entry point. Databricks calls it as a function: returning is success, raising is failure."""
+    """The wheel's entry point. Databricks calls it as a function: returning means success, raising means failure."""
     try:
         main(standalone_mode=False)
     except click.ClickException as error:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
-        raise RunFailed("stopped by the keyboard") from None
-    except (SettingsError, SessionError, TransientError, FileRefused, UnbalancedLog, StillWaiting, FilesFailed) as error:
+        raise RunFailed("interrupted from the keyboard") from None
+    except (
+        SettingsError,
+        SessionError,
+        TransientError,
+        FileRefused,
+        UnbalancedLog,
+        WaitTimeout,
+        FilesFailed,
+        TableError,
+        Refused,
+    ) as error:
         raise RunFailed(str(error)) from error
     except Exception as error:
-        # A page of the engine's stack goes to the log; who is called at night reads one line first.
+        # The full stack trace goes to the log. The on-call person sees one line first.
         _log.exception("step=run failed")
         first = next(iter(str(error).splitlines()), "")
         raise RunFailed(f"{type(error).__name__}: {shorten(first.strip())}") from error

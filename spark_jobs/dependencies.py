@@ -1,4 +1,4 @@
-"""Everything outside Spark that a run depends on, injected so that tests control it."""
+"""The external dependencies of a run except Spark, injected so that tests control them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def _utc_now() -> datetime:
 
 
 def _no_checkpoint(step: str) -> None:
-    """Where tests let a run die; nothing happens here otherwise."""
+    """Does nothing; tests replace it to crash a run at a given step."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """``now`` answers aware. ``checkpoint`` is called with the name of each step as it is left (tests crash there)."""
+    """``now`` returns an aware time. ``checkpoint`` is called with a step's name when it ends; tests crash there."""
 
     store: FileStore
     announcer: Announcer

@@ -1,4 +1,4 @@
-"""What one run is told, checked once. Empty texts mean "not set", as in the parameters of the Databricks job."""
+"""The settings of one run, validated once. An empty string means "not set", as in Databricks job parameters."""
 
 from __future__ import annotations
 
@@ -9,29 +9,33 @@ from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import ORDER_TRACKING, Feed
 
 MAX_WAIT_SECONDS = 60.0
-"""How long a run waits for the end of its launch window at most: a clock far ahead of ours must not hold the only slot."""
+"""The longest wait for the end of the launch window: the function's clock may be far ahead, and only one run is active."""
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the message is one sentence that names it."""
+    """A setting is missing or invalid. The message is one sentence that names it."""
 
 
 @dataclass(frozen=True)
 class BucketLayout:
-    """Where files lie and where they go, within one bucket."""
+    """The folders of one bucket: where files arrive and where they go."""
 
     bucket: str
     source_prefix: str = "source/"
     archive_prefix: str = "archive/"
     rejected_prefix: str = "rejected/"
 
+    def __post_init__(self) -> None:
+        if not self.bucket:
+            raise SettingsError("--bucket is missing: name the bucket that files are uploaded to, without gs://")
+
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """``files_root``: a folder or volume through which Spark sees the bucket's objects; empty: ``gs://BUCKET``.
+    """``files_root``: a folder or volume through which Spark reads the bucket's objects; empty means ``gs://BUCKET``.
     ``warehouse``: a folder of plain Delta tables, instead of ``catalog`` and ``schema``.
-    ``max_batch_bytes`` counts the files' bytes; one file alone may be larger. A batch of at most ``small_batch_bytes``
-    is read on the driver: Spark's own parsing takes longer to get going than that takes.
+    ``max_batch_bytes`` limits the total size of a batch's files; a single file may be larger. A batch of at most
+    ``small_batch_bytes`` is read on the driver, which is faster than starting Spark tasks.
     """
 
     layout: BucketLayout
@@ -49,16 +53,14 @@ class IngestSettings:
     feed: Feed = ORDER_TRACKING
 
     def __post_init__(self) -> None:
-        if not self.layout.bucket:
-            raise SettingsError("--bucket is missing: name the bucket that the files are uploaded to, without gs://")
         if self.warehouse and (self.catalog or self.schema):
-            raise SettingsError("--warehouse goes instead of --catalog and --schema; give one or the other")
+            raise SettingsError("--warehouse replaces --catalog and --schema; give one or the other")
         if not self.warehouse and not (self.catalog and self.schema):
             raise SettingsError("give --catalog and --schema for the tables, or --warehouse for a folder of Delta tables")
 
 
 def parse_ratio(text: str) -> float:
-    """A share between 0 and 1; empty means 0.1."""
+    """A ratio from 0 to 1; empty means 0.1. Raises SettingsError."""
     try:
         ratio = float(text or "0.1")
     except ValueError:
@@ -69,20 +71,20 @@ def parse_ratio(text: str) -> float:
 
 
 def parse_not_before(text: str) -> datetime | None:
-    """An aware moment in ISO form; empty means at once, no offset means UTC."""
+    """An ISO 8601 time, made aware; no offset means UTC, empty means no wait. Raises SettingsError."""
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--not-before must be a moment such as 2026-01-31T10:00:00+00:00, not {text!r}") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise SettingsError(f"--not-before must be a time such as 2026-01-31T10:00:00+00:00, not {text!r}") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def check_contract_version(text: str) -> None:
-    """Refuse to run for a function that speaks another contract: its marks mean something else."""
+    """Refuse marks of another contract version: they certify other rules. Raises SettingsError."""
     if text and text != str(CONTRACT_VERSION):
         raise SettingsError(
-            f"this job knows contract version {CONTRACT_VERSION}, the function sent {text!r}: "
+            f"this job has contract version {CONTRACT_VERSION}, but the function sent {text!r}: "
             "deploy the job and the function from the same release, the job first"
         )

@@ -1,7 +1,7 @@
-"""The order-tracking contract read once more, from design.md: slow, plain, and sharing no code with spark_jobs/contract.
+"""A second, independent implementation of the order-tracking contract, written from design.md: slow and simple.
 
-Tests compare the product with this. It walks the bytes one at a time and does its own calendar, so that a mistake in
-the product's regular expressions can't be made twice.
+Tests compare the product with it. It shares no code with spark_jobs/contract, reads one byte at a time and has its own
+calendar, so that it doesn't repeat a mistake in the product's regular expressions.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Row = dict[str, Any]
 
 
 class Bad(Exception):
-    """The value, row or file breaks a rule."""
+    """The value, row or file violates a rule."""
 
 
 def read_file(content: bytes, arrival: datetime) -> list[tuple[int, Row | None]] | None:
-    """(row number, typed row or None where the row is bad) for every row; None where the file as a whole is bad.
+    """(row number, typed row or None for a bad row) for every row; None if the file as a whole is bad.
 
-    The share of bad rows is left to the caller. ``arrival`` is aware; timestamps come out aware, in UTC.
+    The caller checks the share of bad rows. ``arrival`` is aware; timestamps are returned aware, in UTC.
     """
     try:
         content.decode("utf-8")
@@ -50,7 +50,7 @@ def read_file(content: bytes, arrival: datetime) -> list[tuple[int, Row | None]]
 
 
 def newest(rows: Iterable[Row]) -> dict[str, Row]:
-    """tracking_num -> the row that wins, whatever the order of ``rows``."""
+    """tracking_num -> the winning row, for any order of ``rows``."""
     winners: dict[str, Row] = {}
     for row in rows:
         held = winners.get(row["tracking_num"])
@@ -69,12 +69,12 @@ def _age(row: Row) -> tuple[object, ...]:
 
 
 def cut(content: bytes) -> list[tuple[list[str], bool]]:
-    """Records as (fields, whether a quote stood where none may); empty lines left out. Raises Bad."""
+    """Records as (fields, whether a quote is misplaced), without empty lines. Raises Bad."""
     records: list[tuple[list[str], bool]] = []
     fields: list[str] = []
     field = bytearray()
     stray = False
-    state = "start"  # of a field; "plain", "quoted", or "closed": just behind a quote in a quoted field
+    state = "start"  # of a field; "plain", "quoted", or "closed": right after a quote in a quoted field
     begin = at = 0
 
     def end_field() -> None:
@@ -108,8 +108,10 @@ def cut(content: bytes) -> list[tuple[list[str], bool]]:
             end_field()
         elif byte in b"\r\n":
             end_record()
-            if content[at : at + 2] == b"\r\n":
+            if byte == b"\r":
                 at += 1
+                if content[at : at + 1] != b"\n":
+                    raise Bad
             begin = at + 1
         else:
             stray = stray or byte == b'"' or state == "closed"

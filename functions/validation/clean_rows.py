@@ -1,9 +1,9 @@
-"""What a plainly clean row looks like, as one regular expression, and how far a stretch of such rows goes.
+"""The function's fast path: one regular expression for a plainly clean row, used to skip stretches of such rows.
 
-RE2 runs it as one table-driven pass over the bytes, at several hundred MB/s, without the interpreter lock. It only ever
-says "these rows are certainly clean"; whatever it doesn't match, oddly written good rows included, is judged by
-``contract.rows`` one by one. So a pattern that is too narrow costs time, and only one that is too wide would be wrong:
-every piece below must match nothing that the contract refuses.
+RE2 runs it as one table-driven pass over the bytes, at several hundred MB/s, without the interpreter lock. A match means
+"these rows are certainly clean". ``contract.rows`` validates everything else one by one, including good rows in unusual
+spellings. A pattern that is too narrow therefore only costs time, but one that is too wide would be wrong: no part of it
+may match anything that the contract rejects.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.file_validation import Stretch
 from spark_jobs.contract.records import line_ends
 
-# Every character but controls, blank, quote and comma. Leaving the surrogates out makes RE2 compile exact UTF-8.
+# Every character except controls, blank, quote and comma. Without the surrogates, RE2 compiles exact UTF-8.
 _LETTER = r"!#-+\x2d-\x{D7FF}\x{E000}-\x{10FFFF}"
 _BLANK = r"[\t ]?"
 _MISSING = r'(?:""|[\t ])?'
-_LONGEST_REPEAT = 999  # RE2 counts no further than 1,000
-_MONTHS = 15  # until the file's own, in which dates that are to be compared are expected
-_MEMORY = 40 * 1024 * 1024  # bytes at most that one compiled pattern and its table of states may take
+_LONGEST_REPEAT = 999  # RE2 supports repeat counts up to 1,000
+_MONTHS = 15  # the months up to the file's own in which pairs of dates are compared by the pattern
+_MEMORY = 40 * 1024 * 1024  # limit in bytes for one compiled pattern and its table of states
 
 
 class CleanRowPattern:
-    """Clears stretches of clean rows of one file. ``day`` is the day in the file's name: dates are expected around it."""
+    """Finds stretches of clean rows in one file. ``day`` is the day in the file's name: dates are expected around it."""
 
     def __init__(self, feed: Feed, positions: Sequence[int], latest: datetime, day: date) -> None:
-        # Only the hour matters to the pattern, so that files which arrive together share one.
+        # Rounded to the hour, so that files which arrive together share a compiled pattern.
         hour = latest.replace(minute=0, second=0, microsecond=0)
         self._one_line, self._many_lines = (
             f"(?:{_row(feed, positions, hour, day, breaks)}\r?\n)*" for breaks in ("", "\r\n")
         )
         self._compiled: dict[bool, _Pattern] = {}
         self.line_breaks = False
-        """Whether rows with line breaks in quotes are to be cleared, too; they are a little more work to count."""
+        """Whether to match rows with line breaks in quotes, too; counting them takes a little longer."""
 
     def clear(self, data: bytes, at: int) -> Stretch | None:
-        """The clean rows that begin at ``at``, whole rows with their line ends; None where the first row isn't clean."""
+        """The clean rows that begin at ``at``, with their line ends; None if the first row isn't certainly clean."""
         end = self._pattern().match(data, at).end()
         if end == at:
             return None
@@ -64,30 +64,30 @@ class _Pattern(Protocol):
 
 @lru_cache(maxsize=2)
 def _compiled(pattern: str) -> _Pattern:
-    import re2  # type: ignore[import-untyped]  # here, because most files are too small to need it
+    import re2  # type: ignore[import-untyped]  # imported late: most files are too small to need it
 
     options = re2.Options()
     options.max_mem = _MEMORY
     compiled = re2.compile(pattern, options)
-    re2.purge()  # its own cache would keep 128 of these
+    re2.purge()  # re2's own cache would keep 128 of these
     return compiled
 
 
 def _row(feed: Feed, positions: Sequence[int], latest: datetime, day: date, breaks: str) -> str:
-    """A row of the feed whose columns stand at ``positions``. ``breaks`` are the line breaks allowed within quotes."""
+    """A row whose columns are at ``positions``. ``breaks`` are the line break characters allowed within quotes."""
     fields = {place: _field(feed, column, latest, breaks) for column, place in zip(feed.columns, positions, strict=True)}
     rows = [fields]
     for later, earlier in feed.not_before:
         last, first = positions[feed.position(later)], positions[feed.position(earlier)]
         if last == first + 1:
             rows = [_with_ordered_pair(row, first, last, day) for row in rows]
-        else:  # only side by side can they be compared: clear rows in which one of them is missing
+        else:  # the pattern compares only adjacent fields: otherwise match rows in which one of the dates is missing
             rows = [row | {place: _MISSING} for row in rows for place in (last, first)]
     return f"(?:{'|'.join(','.join(row[place] for place in sorted(row)) for row in rows)})"
 
 
 def _with_ordered_pair(row: dict[int, str], first: int, last: int, day: date) -> dict[int, str]:
-    """The row with the fields of two dates, side by side, as one: either is missing, or they are in order."""
+    """The row with two adjacent date fields merged into one pattern: one of them is missing, or they are in order."""
     bare, quoted = ordered_days(day, _MONTHS, ","), ordered_days(day, _MONTHS, '","')
     pair = f'(?:{row[first]},{_MISSING}|{_MISSING},{row[last]}|{bare}|"{quoted}")'
     return {place: field for place, field in row.items() if place != last} | {first: pair}
@@ -109,14 +109,14 @@ def _value(feed: Feed, column: Column, latest: datetime) -> str:
 
 
 def _text(longest: int, breaks: str) -> str:
-    """A text that isn't all blanks; ``longest`` counts characters before trimming."""
+    """A text that isn't blank; ``longest`` counts characters before trimming."""
     bare = f"[{_LETTER}][\t {_LETTER}]{{0,{longest - 1}}}"
     quoted = f'"(?:[,{_LETTER}]|"")(?:[\t ,{breaks}{_LETTER}]|""){{0,{longest - 1}}}"'
     return f"{_BLANK}{bare}|{quoted}"
 
 
 def _status(feed: Feed) -> str:
-    # Spelled out letter by letter: a case-insensitive pattern would take the long s and the Kelvin sign.
+    # Spelled out letter by letter: a case-insensitive pattern would also match the long s and the Kelvin sign.
     spellings = (*feed.statuses, *feed.status_synonyms)
     return f"(?:{'|'.join(''.join(map(_either_case, spelling)) for spelling in spellings)})"
 
@@ -126,11 +126,11 @@ def _either_case(char: str) -> str:
 
 
 def _stamp(latest: datetime) -> str:
-    """A timestamp that can't lie after ``latest``, judged by its day alone, for each hour of offset."""
+    """A timestamp that can't be after ``latest``, decided by its day alone for each hour of offset."""
     last_days: dict[date, list[str]] = {}
 
     def allow(offset: str, hours: int) -> None:
-        # A time on day d with this offset lies before d + 1 day - hours in UTC.
+        # A time on day d with this offset is before d + 1 day - hours in UTC.
         last_days.setdefault((latest - timedelta(days=1) + timedelta(hours=hours)).date(), []).append(offset)
 
     allow("Z?", 0)

@@ -1,6 +1,6 @@
-"""Dates as regular expressions (RE2's dialect): the calendar, days up to a day, and two dates in the right order.
+"""Dates as regular expressions (RE2 dialect): the calendar, days up to a given day, and two dates in the right order.
 
-A regular expression can't compare two dates in general, but it can list, day by day, what may follow each day.
+A regular expression can't compare two dates in general, but it can list for each day which days may follow it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from datetime import date
 from functools import lru_cache
 
 _ANY_YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
-_TWENTY_FOURTHS = "0[48]|[2468][048]|[13579][26]"  # multiples of four below a hundred, but zero
-_LEAP_YEAR = f"(?:[0-9]{{2}}(?:{_TWENTY_FOURTHS})|(?:{_TWENTY_FOURTHS})00)"
-# Any day of a year that isn't a leap year.
+_MULTIPLES_OF_FOUR = "0[48]|[2468][048]|[13579][26]"  # two digits, without 00
+_LEAP_YEAR = f"(?:[0-9]{{2}}(?:{_MULTIPLES_OF_FOUR})|(?:{_MULTIPLES_OF_FOUR})00)"
+# Every day of a common (non-leap) year.
 _COMMON_DAY = "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 
 ANY_DAY = f"(?:{_ANY_YEAR}-{_COMMON_DAY}|{_LEAP_YEAR}-02-29)"
@@ -44,14 +44,14 @@ def _between(low: str, high: str) -> str:
 
 
 def days_until(last: date) -> str:
-    """The days from 1000-01-01 until ``last``, which is included."""
+    """The days from 1000-01-01 to ``last``, both included."""
     choices = [f"{last.year:04}-{last.month:02}-{numbers(1, last.day, 2)}"]
     if last.month > 1:
         choices.append(f"{last.year:04}-{_months(last.year, 1, last.month - 1)}")
     if last.year > 1000:
         earlier = numbers(1000, last.year - 1, 4)
         choices.append(f"{earlier}-{_COMMON_DAY}")
-        # The leap days of the last hundred years; older ones aren't worth their place in the pattern.
+        # The leap days of the last hundred years only; older ones would make the pattern larger for no benefit.
         leaps = [f"{year:04}" for year in range(max(1000, last.year - 100), last.year) if monthrange(year, 2)[1] == 29]
         choices.append(f"(?:{'|'.join(leaps)})-02-29")
     return f"(?:{'|'.join(choices)})"
@@ -59,8 +59,8 @@ def days_until(last: date) -> str:
 
 @lru_cache(maxsize=4)
 def ordered_days(last: date, months: int, between: str) -> str:
-    """Two days with ``between`` between them: one in the ``months`` that end with the month of ``last``, then one that
-    isn't before it. (Of later years' leap days none.)
+    """Two days separated by ``between``: the first in the ``months`` months that end with the month of ``last``, the second
+    not before the first. (Doesn't match leap days of later years.)
     """
     first = last.year * 12 + last.month - months
     by_year: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Validates an upload as it streams by: the contract's loop, with the function's fast path."""
+"""Validates an upload as a stream: the contract's loop with the function's fast path."""
 
 from __future__ import annotations
 

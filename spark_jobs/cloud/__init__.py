@@ -1,1 +1,1 @@
-"""Storage and Pub/Sub as the function and the job both use them: ports in domain words, one adapter per SDK."""
+"""Storage, Pub/Sub and the Jobs API for the function and the job: ports in domain terms, one adapter per SDK."""

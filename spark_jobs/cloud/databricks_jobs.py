@@ -1,4 +1,4 @@
-"""The job on Databricks, the one place where its SDK is used. The function's login: `functions.databricks_login`."""
+"""Adapter for the Databricks Jobs API, the only user of its SDK besides the login (`functions.databricks_login`)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LATEST_RUNS = 24
-"""Among which failed runs are looked for: the largest page that the API promises, so that it is one call."""
+"""How many runs are searched for failed ones: the largest page size of the API, so that one call is enough."""
 
 
 class DatabricksJob:
-    """Job over databricks-sdk. ``connect`` is called at the first call: most events don't need it."""
+    """Implements Job with databricks-sdk. Connects at the first call, because most events don't need it."""
 
     def __init__(self, connect: Callable[[], WorkspaceClient], job_id: int) -> None:
         self._connect = connect
@@ -29,8 +29,8 @@ class DatabricksJob:
         self._client: WorkspaceClient | None = None
 
     def launch(self, token: str, parameters: RunParameters) -> int:
-        # The SDK sends a POST again after a lost answer: without the token that would be a second run.
-        waiter = self._ask(
+        # The SDK retries a POST after a lost response: without the token, that would start a second run.
+        waiter = self._call(
             lambda client: client.jobs.run_now(
                 job_id=self._job_id, idempotency_token=token, job_parameters=parameters.as_job_parameters()
             )
@@ -38,12 +38,12 @@ class DatabricksJob:
         return int(waiter.run_id)
 
     def has_active_run(self) -> bool:
-        return self._ask(lambda client: any(True for _ in client.jobs.list_runs(job_id=self._job_id, active_only=True)))
+        return self._call(lambda client: any(True for _ in client.jobs.list_runs(job_id=self._job_id, active_only=True)))
 
     def failed_runs(self, since: datetime) -> list[FailedRun]:
-        def ask(client: WorkspaceClient) -> list[FailedRun]:
-            # Not by start_time_from: a run that ended just now may have begun hours ago. The API's order is the latest
-            # start first, and runs go one at a time, so the latest to start are the latest to end.
+        def find(client: WorkspaceClient) -> list[FailedRun]:
+            # Not filtered by start_time_from: a run that just ended may have started hours ago. The API lists the latest
+            # start first, and runs don't overlap, so the latest to start are the latest to end.
             runs = client.jobs.list_runs(job_id=self._job_id, completed_only=True, expand_tasks=True, limit=LATEST_RUNS)
             return [
                 FailedRun(run.run_id or 0, _ended(run), _reason(client, run))
@@ -51,10 +51,10 @@ class DatabricksJob:
                 if _failed(run) and _ended(run) >= since
             ]
 
-        return self._ask(ask)
+        return self._call(find)
 
     def recent_runs(self, limit: int) -> list[JobRun]:
-        found = self._ask(lambda client: list(islice(client.jobs.list_runs(job_id=self._job_id), limit)))
+        found = self._call(lambda client: list(islice(client.jobs.list_runs(job_id=self._job_id), limit)))
         runs = []
         for run in found:
             state = run.state and (run.state.result_state or run.state.life_cycle_state)
@@ -62,7 +62,7 @@ class DatabricksJob:
             runs.append(JobRun(run.run_id or 0, state.value if state else "UNKNOWN", started, run.run_page_url or ""))
         return runs
 
-    def _ask(self, call: Callable[[WorkspaceClient], T]) -> T:
+    def _call(self, call: Callable[[WorkspaceClient], T]) -> T:
         from databricks.sdk.errors.base import DatabricksError
         from requests.exceptions import RequestException
 
@@ -71,12 +71,12 @@ class DatabricksJob:
                 self._client = self._connect()
             return call(self._client)
         except (DatabricksError, RequestException, TimeoutError, ValueError, OSError) as error:
-            # ValueError is how the SDK reports a login that is not configured or not granted.
+            # The SDK raises ValueError for a login that isn't configured or is refused.
             raise TransientError(f"Databricks job {self._job_id}: {type(error).__name__}: {error}") from error
 
 
 def _failed(run: BaseRun) -> bool:
-    """By the run itself, its time limit or the platform. Cancelled is somebody's wish, skipped is no run at all."""
+    """Failed on its own, by its time limit or by the platform. A canceled or skipped run didn't fail."""
     state = run.state
     outcomes = {one.value for one in (state.result_state, state.life_cycle_state) if one} if state else set()
     return bool(outcomes & {"FAILED", "TIMEDOUT", "INTERNAL_ERROR"})
@@ -87,16 +87,16 @@ def _ended(run: BaseRun) -> datetime:
 
 
 def _reason(client: WorkspaceClient, run: BaseRun) -> str:
-    """What the task raised. The run's own message only says "Workload failed, see run output for details"."""
+    """The error that the task raised. The run's own message is only "Workload failed, see run output for details"."""
     from databricks.sdk.errors.base import DatabricksError
 
-    told = run.state.state_message if run.state else None
+    state_message = run.state.state_message if run.state else None
     error = None
-    # Output is a task's: the API refuses it for the job's run, even where that has one task only.
+    # Only tasks have an output: the API refuses the request for the job's run, even if it has a single task.
     if run.tasks and run.tasks[-1].run_id:
         try:
             error = client.jobs.get_run_output(run.tasks[-1].run_id).error
         except DatabricksError:
-            # A run that never came to its code may have none. Nobody answering (TimeoutError) is the caller's trouble.
+            # A run that failed before its code started may have no output. The caller handles a TimeoutError.
             error = None
-    return error or told or ""
+    return error or state_message or ""

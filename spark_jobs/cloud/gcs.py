@@ -1,4 +1,4 @@
-"""Cloud Storage, the one place where its SDK is used. Function and job share it."""
+"""Adapter for Cloud Storage, the only user of its SDK. Function and job share it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from google.api_core.exceptions import (
     GoogleAPICallError,
     NotFound,
     PreconditionFailed,
+    RequestRangeNotSatisfiable,
     RetryError,
 )
 from google.auth.exceptions import GoogleAuthError
@@ -25,25 +26,25 @@ from spark_jobs.contract.file_ids import FileId
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
-PATIENCE_SECONDS = 45.0
-"""How long one call is retried: well inside the function's timeout even where several calls follow each other."""
+RETRY_SECONDS = 45.0
+"""How long one call is retried: well inside the function's timeout, even for several calls in sequence."""
 TIMEOUT = (5.0, 30.0)  # connect, read; seconds
 READ_CHUNK_BYTES = 8 * 1024 * 1024
-_RETRY = DEFAULT_RETRY.with_timeout(PATIENCE_SECONDS)
+_RETRY = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
 _CALL: dict[str, Any] = {"retry": _RETRY, "timeout": TIMEOUT}
 
 T = TypeVar("T")
 
 
 class GcsFileStore:
-    """FileStore over google-cloud-storage. ``STORAGE_EMULATOR_HOST`` is honoured by the client itself."""
+    """Implements FileStore with google-cloud-storage. The client itself reads ``STORAGE_EMULATOR_HOST``."""
 
     def __init__(self, client: storage.Client) -> None:
         self._client = client
 
     @classmethod
     def connect(cls, credentials: Credentials | None = None, connections: int = 10) -> GcsFileStore:
-        """``connections``: how many threads will call at the same time (urllib3 drops what exceeds its pool)."""
+        """``connections``: how many threads call at the same time (urllib3 closes connections beyond its pool size)."""
         client = storage.Client(credentials=credentials) if credentials else storage.Client()
         if connections > 10:
             from requests.adapters import HTTPAdapter
@@ -54,51 +55,65 @@ class GcsFileStore:
         return cls(client)
 
     def stat(self, bucket: str, name: str) -> StoredFile | None:
-        blob = self._ask(lambda: self._client.bucket(bucket).get_blob(name, **_CALL))
+        blob = self._call(lambda: self._client.bucket(bucket).get_blob(name, **_CALL))
         return _stored(bucket, blob) if blob else None
 
     def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
-        fields = "items(name,generation,metageneration,size,timeCreated,metadata),nextPageToken"
-        blobs = self._ask(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **_CALL)))
-        while (blob := self._ask(lambda: next(blobs, None))) is not None:
+        fields = "items(name,generation,metageneration,size,timeCreated,metadata,contentEncoding),nextPageToken"
+        blobs = self._call(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **_CALL)))
+        while (blob := self._call(lambda: next(blobs, None))) is not None:
             yield _stored(bucket, blob)
 
     @contextmanager
     def open_file(self, file: FileId) -> Iterator[BinaryIO | None]:
         blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
-        # Without the size the reader could not stop at the end; it also tells whether the generation is still there.
+        # The reader needs the size to find the end; the call also shows whether the generation is still live.
         if self._change(lambda: blob.reload(**_CALL)) is None:
             yield None
             return
+        # Raw, so that the client doesn't decompress: ranges and the object's size count stored bytes.
         with (
-            blob.open("rb", chunk_size=READ_CHUNK_BYTES, **_CALL) as stream,
+            blob.open("rb", chunk_size=READ_CHUNK_BYTES, raw_download=True, **_CALL) as stream,
             ThreadPoolExecutor(1) as pool,
         ):
-            yield cast("BinaryIO", _ReaderAhead(stream, pool, self._ask))
+            yield cast("BinaryIO", _ReadAhead(stream, int(blob.size), pool, self._call))
+
+    def read_range(self, file: FileId, start: int, size: int) -> bytes | None:
+        blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
+
+        def read() -> bytes:
+            try:
+                end = start + size - 1 if start >= 0 else None
+                return blob.download_as_bytes(start=start, end=end, raw_download=True, **_CALL)
+            except RequestRangeNotSatisfiable:  # an empty object has no byte
+                return b""
+
+        found = self._change(read)
+        return found if isinstance(found, bytes) else None
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         blob = self._blob(stored.file)
-        blob.metadata = dict(metadata)  # a patch: keys that aren't named stay as they are
+        blob.metadata = dict(metadata)  # a patch: other keys keep their values
         conditions = {
             "if_generation_match": stored.file.generation,
             "if_metageneration_match": stored.metageneration,
         }
         if self._change(lambda: blob.patch(**conditions, **_CALL)) is not None:
             return True
-        # The answer of a patch that worked may have been lost, and the client's retry of it was then refused.
+        # The patch may have succeeded although its response was lost; the client's retry then failed the precondition.
         now = self.stat(stored.file.bucket, stored.file.name)
         return bool(now and now.file == stored.file and dict(metadata).items() <= now.metadata.items())
 
     def write(self, bucket: str, name: str, content: bytes, content_type: str) -> None:
         blob = self._client.bucket(bucket).blob(name)
-        self._ask(lambda: blob.upload_from_string(content, content_type=content_type, **_CALL))
+        self._call(lambda: blob.upload_from_string(content, content_type=content_type, **_CALL))
 
     def move(self, file: FileId, to: str) -> bool:
         bucket = self._client.bucket(file.bucket)
         moved = self._change(
             lambda: bucket.move_blob(self._blob(file), to, if_source_generation_match=file.generation, **_CALL)
         )
-        # Gone: by an earlier attempt of ours (then it lies at ``to``), or overwritten or deleted by somebody else.
+        # Gone: moved by an earlier attempt (then it is at ``to``), or overwritten or deleted by someone else.
         return moved is not None or self.stat(file.bucket, to) is not None
 
     def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
@@ -114,15 +129,15 @@ class GcsFileStore:
         return self._client.bucket(file.bucket).blob(file.name)
 
     def _change(self, call: Callable[[], T]) -> T | bool | None:
-        """Run a conditional call: its answer (True where it has none), or None where the generation is gone or changed."""
+        """The result of a conditional call (True if it returns nothing); None if the generation is gone or changed."""
         try:
-            answer = self._ask(call)
+            result = self._call(call)
         except _Gone:
             return None
-        return True if answer is None else answer
+        return True if result is None else result
 
-    def _ask(self, call: Callable[[], T]) -> T:
-        """Run a call, its failures put in the words of the ports."""
+    def _call(self, call: Callable[[], T]) -> T:
+        """The result of a call, with the SDK's exceptions translated to those of the ports."""
         try:
             return call()
         except (NotFound, PreconditionFailed) as error:
@@ -134,16 +149,20 @@ class GcsFileStore:
 
 
 class _Gone(TransientError):
-    """404 or 412. Outside a conditional call it is trouble with the world: a bucket that isn't there, say."""
+    """404 or 412. Outside a conditional call it is a transient error, for example a missing bucket."""
 
 
-class _ReaderAhead:
-    """A stream that fetches its next chunk while the caller works on this one, and whose errors are the ports' own."""
+class _ReadAhead:
+    """A stream that fetches the next chunk while the caller processes this one, and that raises the ports' exceptions."""
 
-    def __init__(self, stream: BinaryIO, pool: ThreadPoolExecutor, ask: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(
+        self, stream: BinaryIO, size: int, pool: ThreadPoolExecutor, call: Callable[[Callable[[], Any]], Any]
+    ) -> None:
         self._stream = stream
+        self._size = size
+        self._received = 0
         self._pool = pool
-        self._ask = ask
+        self._call = call
         self._chunk = b""
         self._at = 0
         self._following = self._fetch()
@@ -153,7 +172,7 @@ class _ReaderAhead:
             return b"".join(iter(lambda: self.read(READ_CHUNK_BYTES), b""))
         if size and self._at == len(self._chunk):
             self._chunk, self._at = self._fetched(), 0
-            if self._chunk:
+            if self._received < self._size:
                 self._following = self._fetch()
         piece = self._chunk[self._at : self._at + size]
         self._at += len(piece)
@@ -163,10 +182,19 @@ class _ReaderAhead:
         return self._pool.submit(self._stream.read, READ_CHUNK_BYTES)
 
     def _fetched(self) -> bytes:
+        """The next chunk; empty only at the end of the object. Too few or too many bytes are an error: a stream that
+        simply ends early would be a shorter, valid file.
+        """
+        if self._received == self._size:
+            return b""
         try:
-            return cast("bytes", self._ask(self._following.result))
+            chunk = cast("bytes", self._call(self._following.result))
         except _Gone as gone:
             raise FileGone(str(gone)) from gone
+        self._received += len(chunk)
+        if not chunk or self._received > self._size:
+            raise TransientError(f"Cloud Storage: {self._received:,} bytes were read of an object of {self._size:,} bytes")
+        return chunk
 
 
 def _rewrite(source: storage.Blob, target: storage.Blob) -> None:
@@ -181,4 +209,5 @@ def _rewrite(source: storage.Blob, target: storage.Blob) -> None:
 
 def _stored(bucket: str, blob: storage.Blob) -> StoredFile:
     file = FileId(bucket, blob.name, int(blob.generation))
-    return StoredFile(file, int(blob.metageneration), int(blob.size), blob.time_created, blob.metadata or {})
+    metadata, encoding = blob.metadata or {}, blob.content_encoding or ""
+    return StoredFile(file, int(blob.metageneration), int(blob.size), blob.time_created, metadata, encoding)

@@ -1,4 +1,7 @@
-"""What the function and the job ask of the world, in domain words. Fakes: tests/fakes; adapters: gcs.py, pubsub.py."""
+"""Ports to the external dependencies of function and job, in domain terms.
+
+Adapters: gcs.py, pubsub.py, databricks_jobs.py. Fakes: tests/fakes.
+"""
 
 from __future__ import annotations
 
@@ -13,76 +16,83 @@ from spark_jobs.contract.outcomes import Outcome
 from spark_jobs.contract.parameters import RunParameters
 
 STORAGE_CALLS_AT_ONCE = 16
-"""Threads that call Cloud Storage at the same time, where there are many objects to ask about."""
+"""How many threads call Cloud Storage at the same time when there are many objects to look up."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One live object as last seen. ``created`` is aware; ``size`` in bytes."""
+    """A snapshot of one live object. ``created`` is aware; ``size`` is in bytes, as stored."""
 
     file: FileId
     metageneration: int
     size: int
     created: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    content_encoding: str = ""
 
 
 class FileRefused(Exception):
-    """The service refuses this very file or name for good (a 400): handle it, don't retry."""
+    """The service permanently refuses a request for this file or name (a 400): don't retry."""
 
 
 class TransientError(Exception):
-    """Storage, Databricks or Pub/Sub is down, slow or refuses us for now: retry later; the file isn't to blame."""
+    """Storage, Databricks or Pub/Sub is down, slow or refuses the request for now: retry later. Not the file's fault."""
 
 
 class FileGone(Exception):
-    """The generation disappeared while it was read."""
+    """The generation was overwritten or deleted while it was read."""
 
 
 class FileStore(Protocol):
-    """Objects of a bucket. Every change names the generation it is meant for; False or None says that it is gone.
+    """The objects of a bucket. Every change names the generation it applies to; False or None means that it is gone.
 
-    All methods raise FileUnacceptable or WorldTrouble, nothing else.
+    All methods raise FileRefused or TransientError, nothing else.
     """
 
     def stat(self, bucket: str, name: str) -> StoredFile | None:
-        """The live generation; None where there is none."""
+        """The live generation; None if there is none."""
 
     def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
-        """Live objects whose name begins with ``prefix``, in the order of their names, a page at a time."""
+        """The live objects whose names start with ``prefix``, in the order of their names, one page at a time."""
 
     def open_file(self, file: FileId) -> AbstractContextManager[BinaryIO | None]:
-        """The bytes of exactly this generation as a stream; None where it isn't live any more.
-        ``read`` raises FileGone where the generation disappears on the way.
+        """The bytes of exactly this generation, as stored, as a stream; None if it is no longer live. ``read`` raises
+        FileGone if the generation disappears in the meantime, and TransientError if the stream doesn't have exactly the
+        object's size: the end of the stream is always the end of the file.
+        """
+
+    def read_range(self, file: FileId, start: int, size: int) -> bytes | None:
+        """At most ``size`` bytes of exactly this generation; a negative ``start`` counts from the end, and all bytes from
+        there are read. None if the generation isn't live any more.
         """
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         """Add custom metadata if generation and metageneration are still as in ``stored``."""
 
     def write(self, bucket: str, name: str, content: bytes, content_type: str) -> None:
-        """Create or replace a small object of ours."""
+        """Create or replace a small object, such as a report."""
 
     def move(self, file: FileId, to: str) -> bool:
-        """Move this generation within its bucket, atomically; ``to`` is derived from the file id, so that a move that
-        was done already counts as done. False where the generation is gone and was not moved to ``to``.
+        """Move this generation within its bucket, atomically and idempotently: ``to`` is derived from the file id, so a
+        move that is already done counts as done. False if the generation is gone and was not moved to ``to``.
         """
 
     def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
-        """Copy this generation to a name at which nothing is, with ``metadata`` as its only custom metadata; the copy's id.
-        None where the generation is gone or something is at ``to`` already.
+        """Copy this generation to a new name, with ``metadata`` as its only custom metadata. Returns the id of the copy,
+        or None if the generation is gone or ``to`` already exists.
         """
 
 
 class Announcer(Protocol):
-    """Tells others about outcomes, at least once each."""
+    """Publishes outcomes, at least once each."""
 
     def announce(self, outcomes: list[Outcome]) -> None:
-        """Returns when every outcome is with the broker. Raises WorldTrouble."""
+        """Returns when the broker has confirmed every outcome. Raises TransientError."""
 
 
 @dataclass(frozen=True)
 class JobRun:
-    """One run of the job. ``state`` is its result where there is one, its life cycle state otherwise; times are aware."""
+    """One run of the job. ``state`` is its result if it has one, otherwise its life cycle state; times are aware."""
 
     run_id: int
     state: str
@@ -92,7 +102,7 @@ class JobRun:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """``ended`` is aware. ``reason`` is what the run raised, at any length and with any character in it."""
+    """``ended`` is aware. ``reason`` is the error that the run raised; its length and characters are arbitrary."""
 
     run_id: int
     ended: datetime
@@ -100,16 +110,16 @@ class FailedRun:
 
 
 class Job(Protocol):
-    """The one job. Methods raise TransientError, nothing else."""
+    """The job that loads files. Methods raise TransientError, nothing else."""
 
     def launch(self, token: str, parameters: RunParameters) -> int:
-        """Start a run, or find the one that this token started before; its run id."""
+        """Start a run, or return the one that this token started before. Returns its run id."""
 
     def has_active_run(self) -> bool:
         """Whether a run of the job is queued, waiting or running."""
 
     def failed_runs(self, since: datetime) -> list[FailedRun]:
-        """Of the latest runs, those that failed at ``since`` (aware) or later. A canceled run didn't fail."""
+        """Those of the latest runs that failed at ``since`` (aware) or later. A canceled run doesn't count as failed."""
 
     def recent_runs(self, limit: int) -> list[JobRun]:
-        """The latest runs, the newest first."""
+        """The latest runs, newest first."""

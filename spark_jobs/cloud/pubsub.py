@@ -1,4 +1,4 @@
-"""Pub/Sub, the one place where its SDK is used; and the announcer for those who have no topic."""
+"""Adapter for Pub/Sub, the only user of its SDK, and the announcer that is used without a topic."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud import pubsub_v1
 
-PATIENCE_SECONDS = 30.0
+RETRY_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
 class PubSubAnnouncer:
-    """Announcer over google-cloud-pubsub. ``PUBSUB_EMULATOR_HOST`` is honoured by the client itself.
+    """Implements Announcer with google-cloud-pubsub. The client itself reads ``PUBSUB_EMULATOR_HOST``.
 
-    Connects at the first outcome: most events and many runs have none.
+    Connects at the first outcome, because most events and many runs have none.
     """
 
     def __init__(self, topic: str, credentials: Credentials | None = None) -> None:
@@ -41,7 +41,7 @@ class PubSubAnnouncer:
         from google.api_core.retry import Retry
         from google.auth.exceptions import GoogleAuthError
 
-        retry = Retry(timeout=PATIENCE_SECONDS)
+        retry = Retry(timeout=RETRY_SECONDS)
         try:
             publisher = self._connected()
             futures = [
@@ -49,13 +49,13 @@ class PubSubAnnouncer:
                 for o in outcomes
             ]
             for future in futures:
-                future.result(timeout=PATIENCE_SECONDS + 5)
+                future.result(timeout=RETRY_SECONDS + 5)
         except (GoogleAPICallError, GoogleAuthError, RetryError, FutureTimeout) as error:
             raise TransientError(f"Pub/Sub topic {self._topic}: {type(error).__name__}: {error}") from error
 
 
 class LogAnnouncer:
-    """Outcomes go to the log only: no topic is configured."""
+    """Writes outcomes to the log only, if no topic is configured."""
 
     def announce(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:

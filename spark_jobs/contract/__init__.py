@@ -1,4 +1,4 @@
-"""The language that the function and the job share: declared once, standard library only, importing nothing of ours."""
+"""The vocabulary that the function and the job share. Standard library only; imports nothing else of this project."""
 
-# Marks name this version; the job refuses to take files marked under another, and the sweep marks those anew.
-CONTRACT_VERSION = 1
+# Marks name this version. The job doesn't take files marked under another version; the sweep validates those again.
+CONTRACT_VERSION = 2

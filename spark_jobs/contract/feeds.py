@@ -1,4 +1,4 @@
-"""What a feed is, and the one feed there is: order tracking. Everything here is data; `rows` and `records` read it."""
+"""What a feed is, and the declaration of the order-tracking feed. Everything here is data; `rows` and `records` use it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Column:
 class Feed:
     """A declared kind of file.
 
-    ``newest_by`` lists the columns whose values, compared in this order with missing lowest, decide which of two rows
-    of one key is newer. It must cover every column but the key, so that the order is total on content.
+    ``newest_by`` lists the columns that decide which of two rows with the same key is newer: values are compared in this
+    order, missing lowest. It must cover every column except the key, so that the order is total on content.
     """
 
     name: str
@@ -38,9 +38,9 @@ class Feed:
     statuses: tuple[str, ...]
     status_synonyms: Mapping[str, str] = field(default_factory=dict)
     not_before: tuple[tuple[str, str], ...] = ()
-    """(later, earlier) pairs of date columns: where both are there, the first may not precede the second."""
+    """(later, earlier) pairs of date columns: if both have a value, the first must not be before the second."""
     future_allowance: timedelta = timedelta(hours=24)
-    """How far a timestamp may lie after the file's arrival: a far-future stamp would pin its row for ever."""
+    """How far a timestamp may be after the file's arrival: a far-future timestamp would pin its row forever."""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Feed:
         return {name: index for index, name in enumerate(self.column_names)}
 
     def file_date(self, base_name: str) -> date | None:
-        """The date in a file's base name, or None where the name isn't this feed's or the date isn't in the calendar."""
+        """The date in a file's base name; None if the name doesn't match this feed or the date doesn't exist."""
         found = re.fullmatch(re.escape(self.file_prefix) + r"_(\d{4})_(\d{2})_(\d{2})\.csv", base_name, re.ASCII)
         if not found:
             return None
@@ -92,20 +92,22 @@ ORDER_TRACKING = Feed(
 )
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""Longest record, without its line end: a quote that is never closed must not take all memory."""
+"""Longest record, without its line ending: a quote that is never closed must not use up all memory."""
 
-# Folders below source/ are welcome as long as every reader (Hadoop paths and their globs among them) agrees on the name.
+# Folders below source/ are allowed if every reader (Hadoop paths and their globs included) reads the name the same way.
 _FOLDERS = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9 ._=+@-]*/)*")
 
 
 def name_problem(feed: Feed, relative_name: str) -> str | None:
-    """Why an object name (relative to the source prefix) can't be accepted; None where it can."""
+    """Why an object name (relative to the source prefix) isn't valid; None if it is."""
     folders, slash, base = relative_name.rpartition("/")
     if feed.file_date(base) is None:
         return (
-            f"the file must be named {feed.file_prefix}_YYYY_MM_DD.csv with a date of the calendar, "
-            f"for instance {feed.file_prefix}_2026_01_31.csv"
+            f"the file must be named {feed.file_prefix}_YYYY_MM_DD.csv with a real calendar date, "
+            f"for example {feed.file_prefix}_2026_01_31.csv"
         )
     if not _FOLDERS.fullmatch(folders + slash):
-        return "folder names may have only letters, digits, spaces and . _ = + @ -, and must begin with a letter or digit"
+        return (
+            "folder names may contain only letters, digits, spaces and . _ = + @ -, and must start with a letter or digit"
+        )
     return None

@@ -1,4 +1,4 @@
-"""Which file: an object name alone is not enough, since an overwrite is another file."""
+"""Identifies a file. An object name alone is not enough, because an overwrite is a different file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class FileId:
 
     @classmethod
     def parse(cls, text: str) -> FileId:
-        """The inverse of ``str``. A bucket has no ``/`` and a generation no ``#``, so any object name survives.
+        """The inverse of ``str``. Works for any object name, because a bucket has no ``/`` and a generation no ``#``.
 
-        Raises ValueError when the text is not a file id.
+        Raises ValueError if the text is not a file id.
         """
         path, hash_sign, generation = text.rpartition("#")
         bucket, slash, name = path.partition("/")

@@ -1,7 +1,7 @@
-"""The one loop that validates a whole file: bytes in, validated rows and violations out, whoever asks.
+"""The loop that validates a whole file: bytes in, validated rows and violations out. Function and job share it.
 
-The function validates each upload with `validate`; the job reads files with quoted line breaks, and an operator's
-questions about a row are answered, with `FileValidation`. Memory does not grow with the file.
+The function validates each upload with `validate`. With `FileValidation`, the job reads files with quoted line breaks
+and the operator commands look up rows. Memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from spark_jobs.contract.violation_counter import ViolationCounter
 from spark_jobs.contract.violations import Violation, shorten
 
 FIRST_BLOCK_BYTES = 128 * 1024
-"""Validated row by row: building a fast path takes longer than validating a small file without it."""
+"""Validated without a fast path: building one takes longer than validating a small file without it."""
 BLOCK_BYTES = 1024 * 1024
-"""Read at a time; the time limit is checked in between (0.1 to 0.2 s where no row takes the fast path)."""
-MAX_SKIPPED_ATTEMPTS = 16
+"""Read at a time. The time limit is checked after each block (0.1 to 0.2 s if no row takes the fast path)."""
+MAX_ROWS_BETWEEN_ATTEMPTS = 16
+"""At most so many rows are validated one by one before the fast path is tried again."""
 
 
 class Stretch(NamedTuple):
-    """``rows`` certainly clean rows, on so many physical ``lines``, that end before ``end``."""
+    """``rows`` certainly clean rows on ``lines`` physical lines; ``end`` is the index after them."""
 
     end: int
     rows: int
@@ -39,18 +40,18 @@ class FastPath(Protocol):
     """Finds rows that are certainly clean. It may only err toward "not clean"."""
 
     line_breaks: bool
-    """Whether to look for rows with line breaks in quotes, too."""
+    """Whether to match rows with line breaks in quotes, too."""
 
     def clear(self, data: bytes, at: int) -> Stretch | None:
-        """The clean rows that begin at ``at``, with their line ends; None where the first row isn't certainly clean."""
+        """The clean rows that begin at ``at``, with their line endings; None if the first row isn't certainly clean."""
 
 
 FastPathFactory = Callable[[Feed, Sequence[int], datetime, date], FastPath]
-"""Called with the feed, its columns' positions in the file, the greatest timestamp allowed, the day in the file's name."""
+"""Takes the feed, its columns' positions in the file, the latest timestamp allowed, and the day in the file's name."""
 
 
 class CheckedRow(NamedTuple):
-    """A row that was validated one by one: ``values`` in the feed's column order where there is no fault."""
+    """A row that was validated individually. ``values`` are in the feed's column order if there are no ``faults``."""
 
     number: int
     record: Record
@@ -59,9 +60,9 @@ class CheckedRow(NamedTuple):
 
 
 class FileValidation:
-    """One file, from its first block to its last or to the first violation of the file as a whole.
+    """Validates one file from its first block to its last, or up to the first whole-file violation.
 
-    ``rows`` counts all rows so far, those that the fast path skipped included. ``violations`` reject the whole file.
+    ``rows`` counts all rows so far, including those that the fast path skipped. ``violations`` reject the whole file.
     """
 
     def __init__(self, feed: Feed, latest: datetime) -> None:
@@ -71,20 +72,20 @@ class FileValidation:
         self.fast_path: FastPath | None = None
         self._feed, self._latest = feed, latest
         self._cutter = RecordCutter()
-        self._skip_attempts = self._misses_in_a_row = 0
+        self._rows_until_attempt = self._consecutive_misses = 0
 
     @property
     def splittable(self) -> bool:
-        """So far every record is one line ended by LF or CRLF."""
+        """Whether every record so far is one line."""
         return self._cutter.splittable
 
     @property
     def pending_bytes(self) -> int:
-        """How much was given but not validated yet."""
+        """The number of bytes that were passed in but not validated yet."""
         return len(self._cutter.data) - self._cutter.at
 
     def take(self, block: bytes, *, last: bool = False) -> Iterator[CheckedRow]:
-        """The rows that ``block`` completes, but those that the fast path clears. Blocks come without the file's BOM."""
+        """The rows that ``block`` completes, without those that the fast path skips. Blocks must not include the BOM."""
         self._cutter.feed(block)
         if last:
             self._cutter.end()
@@ -93,10 +94,10 @@ class FileValidation:
         except RecordError as error:
             self.violations.append(_record_violation(error))
         if last and self.positions is None and not self.violations:
-            self.violations.append(Violation("no_header", "the file has no row at all, so no header either"))
+            self.violations.append(Violation("no_header", "the file has no rows, so it has no header"))
 
     def describe(self, row: CheckedRow) -> Iterator[Violation]:
-        """The faults of a row, in words."""
+        """The faults of a row as violations with messages."""
         if self.positions is not None:
             for fault in row.faults:
                 yield describe(self._feed, self.positions, fault, row.record, row.number, self._latest)
@@ -123,16 +124,16 @@ class FileValidation:
             yield CheckedRow(self.rows, record, values, faults)
 
     def _skip_clean_rows(self, fast_path: FastPath) -> None:
-        """Where one odd row follows another, most of them are validated without trying the fast path."""
-        if self._skip_attempts:
-            self._skip_attempts -= 1
+        """If several rows in a row aren't plainly clean, try the fast path less often: a failed attempt costs time, too."""
+        if self._rows_until_attempt:
+            self._rows_until_attempt -= 1
             return
         stretch = fast_path.clear(self._cutter.data, self._cutter.at)
         if stretch is None:
-            self._misses_in_a_row = min(self._misses_in_a_row + 1, MAX_SKIPPED_ATTEMPTS)
-            self._skip_attempts = self._misses_in_a_row
+            self._consecutive_misses = min(self._consecutive_misses + 1, MAX_ROWS_BETWEEN_ATTEMPTS)
+            self._rows_until_attempt = self._consecutive_misses
             return
-        self._misses_in_a_row = 0
+        self._consecutive_misses = 0
         self._cutter.skip(stretch.end, stretch.rows, stretch.lines)
         self.rows += stretch.rows
 
@@ -154,9 +155,9 @@ def validate(
 ) -> ValidationResult:
     """Validate a whole file against its feed.
 
-    ``name`` is the object's name relative to the source prefix; ``arrival`` (aware) bounds the timestamps. When
-    ``out_of_time`` turns true, validation stops: the result is partial, and the share of bad rows is left to the job.
-    With ``size``, the file's length in bytes, validation also stops once that share can't become acceptable any more.
+    ``name`` is the object's name relative to the source prefix; ``arrival`` (aware) limits the timestamps. When
+    ``out_of_time`` returns true, validation stops: the result is partial, and the job checks the share of bad rows. With
+    ``size``, the file's length in bytes, validation also stops as soon as that share can no longer become acceptable.
     Raises only what ``stream.read`` raises.
     """
     counter = ViolationCounter()
@@ -166,7 +167,7 @@ def validate(
     day = feed.file_date(name.rpartition("/")[2]) or arrival.date()
     file = FileValidation(feed, latest)
     seen, shortest = 0, shortest_row(feed)
-    with closing(blocks_of(stream)) as blocks:  # closed even where validation ends early, so that no thread reads on
+    with closing(blocks_of(stream)) as blocks:  # closed even if validation ends early, so that no thread keeps reading
         for block, last in blocks:
             seen += len(block)
             for row in file.take(block, last=last):
@@ -175,11 +176,11 @@ def validate(
             if file.violations or last:
                 break
             if size is not None and counter.full:
-                # Even if everything still to come is good rows, the shortest there are. Never before the list of
-                # violations is full: the sender wants to see them.
+                # The number of rows if the rest of the file were good rows of minimal length. Only once the list of
+                # violations is full, because the sender needs it.
                 most_rows = file.rows + (size - seen + file.pending_bytes + 1) // shortest
                 if counter.bad_rows > max_bad_row_ratio * most_rows:
-                    return counter.result(_too_many_already(counter, max_bad_row_ratio), partial=True)
+                    return counter.result(_certainly_too_many(counter, max_bad_row_ratio), partial=True)
             if out_of_time():
                 return counter.result(partial=True, splittable=file.splittable)
             if fast_path and file.fast_path is None and file.positions is not None:
@@ -190,16 +191,17 @@ def validate(
 
 
 def shortest_row(feed: Feed) -> int:
-    """Bytes of the shortest good row, with its line end."""
+    """The length in bytes of the shortest good row, with its line ending."""
     shortest = {"text": 1, "date": 10, "status": min(map(len, feed.statuses)), "timestamp": len("YYYY-MM-DD HH:MM:SS")}
     return sum(shortest[column.kind] for column in feed.columns if column.required) + len(feed.columns)
 
 
 def blocks_of(stream: BinaryIO) -> Generator[tuple[bytes, bool], None, None]:
-    """The stream in full blocks, without its BOM, and whether each is the last. A short one is the last.
+    """The stream in full blocks, without its BOM, each with whether it is the last. A short block is the last one.
 
-    While a block is validated, a thread reads the next: the fast path releases the interpreter lock, and a download waits
-    for the network most of the time.
+    Exactly one BOM is removed: a second one is part of the first column's name, so the header is invalid.
+    A thread reads the next block while this one is validated: the fast path releases the interpreter lock, and a download
+    mostly waits for the network.
     """
     block = _read(stream, FIRST_BLOCK_BYTES)
     last = len(block) < FIRST_BLOCK_BYTES
@@ -217,34 +219,40 @@ def blocks_of(stream: BinaryIO) -> Generator[tuple[bytes, bool], None, None]:
 
 
 def lines_as_blocks(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """A file's lines without their LF as blocks for `FileValidation.take`. Some readers have removed the BOM already."""
-    for number, line in enumerate(lines):
-        yield (line if number else line.removeprefix(BOM)) + b"\n", False
+    """The lines of a file, without their LF, as blocks for `FileValidation.take`.
+
+    The reader must have removed the file's BOM, as Hadoop's line reader does. A BOM that is still there is a second one
+    and part of the first column's name, so it is not removed: `blocks_of` and this must reject the same files.
+    """
+    for line in lines:
+        yield line + b"\n", False
     yield b"", True
 
 
 def _read(stream: BinaryIO, wanted: int) -> bytes:
-    """So many bytes, fewer only at the end of the stream."""
+    """``wanted`` bytes, or fewer at the end of the stream."""
     block = stream.read(wanted)
     while len(block) < wanted and (more := stream.read(wanted - len(block))):
         block += more
     return block
 
 
-def _too_many_already(counter: ViolationCounter, max_ratio: float) -> Violation:
+def _certainly_too_many(counter: ViolationCounter, max_ratio: float) -> Violation:
     return Violation(
         "too_many_bad_rows",
-        f"{counter.bad_rows:,} of the first {counter.rows:,} rows break a rule; the rest of the file is too short to bring "
-        f"their share down to the {max_ratio:.0%} that may be quarantined",
+        f"{counter.bad_rows:,} of the first {counter.rows:,} rows violate a rule; the rest of the file is too short to "
+        f"bring the share of bad rows down to the allowed {max_ratio:.0%}",
     )
 
 
 def _record_violation(error: RecordError) -> Violation:
-    problem = {
-        "record_too_long": f"is longer than {MAX_RECORD_BYTES:,} bytes; is a quote not closed there?",
-        "unclosed_quote": "has a quote that is never closed",
-    }
-    return Violation(error.code, f"the row that begins on line {error.line:,} {problem[error.code]}", line=error.line)
+    start = f"the row that starts on line {error.line:,}"
+    message = {
+        "line_ends": f"line {error.line:,} ends with a carriage return (CR) alone, not with LF or CRLF",
+        "record_too_long": f"{start} is longer than {MAX_RECORD_BYTES:,} bytes; check for a quote that is never closed",
+        "unclosed_quote": f"{start} has a quote that is never closed",
+    }[error.code]
+    return Violation(error.code, message, line=error.line)
 
 
 def _encoding_violation(record: Record) -> Violation:
@@ -255,4 +263,4 @@ def _encoding_violation(record: Record) -> Violation:
         byte = record.raw[error.start]
         value = shorten(record.raw[max(0, error.start - 20) :][:40].decode("utf-8", "backslashreplace"))
         return Violation("encoding", f"line {line:,} isn't UTF-8: invalid byte 0x{byte:02X}", value=value, line=line)
-    raise AssertionError("a record whose fields aren't UTF-8 isn't either")
+    raise AssertionError("a record is valid UTF-8 only if all of its fields are")

@@ -1,4 +1,4 @@
-"""Where a file goes when it leaves ``source/``: keys that can't collide, derived from the file id alone."""
+"""Object names of archived and rejected files: derived from the file id alone, so that they can't collide."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def _fit(part: str, rest: str) -> str:
 
 
 def report_name(rejected: str) -> str:
-    """The report lies beside the rejected file."""
+    """The name of the report, which is stored next to the rejected file."""
     return rejected + _REPORT_SUFFIX

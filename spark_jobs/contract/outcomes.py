@@ -1,4 +1,4 @@
-"""What became of a file that was judged, and the message that tells others."""
+"""The outcome of a validated file, and the message that announces it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ATTRIBUTE_BYTES = 1024
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line about one file. Counts are None where they don't apply or weren't taken."""
+    """The result for one file. Counts that don't apply or are unknown are None."""
 
     file: FileId
     kind: OutcomeKind
@@ -33,7 +33,7 @@ class Outcome:
     batch_id: str | None = None
 
     def as_message(self) -> bytes:
-        """Body of the Pub/Sub message: JSON, the schema is in infra/gcp. Consumers tell repeats apart by ``file``."""
+        """The body of the Pub/Sub message: JSON, with its schema in infra/gcp. Consumers recognize repeats by ``file``."""
         body = {
             "schema_version": MESSAGE_VERSION,
             "file": str(self.file),
@@ -55,5 +55,5 @@ class Outcome:
         return json.dumps(body, ensure_ascii=False).encode()
 
     def attributes(self) -> dict[str, str]:
-        """For subscription filters. The name isn't among them: attributes hold 1,024 bytes."""
+        """For subscription filters. They don't include the object name, because an attribute is limited to 1,024 bytes."""
         return {"outcome": self.kind, "feed": self.feed}

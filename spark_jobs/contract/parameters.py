@@ -1,4 +1,4 @@
-"""What the function tells a run. Names and defaults are declared once more in the bundle; a test holds them together."""
+"""The parameters that the function passes to a run. The bundle declares them, too; a test compares the two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spark_jobs.contract import CONTRACT_VERSION
 
 @dataclass(frozen=True)
 class RunParameters:
-    """Sent with every launch. ``not_before`` (aware) is the end of the launch window plus a margin; None: at once."""
+    """Sent with every launch. ``not_before`` (aware) is the end of the launch window plus a margin; None: start at once."""
 
     bucket: str
     source_prefix: str
@@ -21,7 +21,7 @@ class RunParameters:
     not_before: datetime | None
 
     def as_job_parameters(self) -> dict[str, str]:
-        """Databricks job parameters are strings; empty means not set."""
+        """As Databricks job parameters, which are strings; empty means not set."""
         return {
             "bucket": self.bucket,
             "source_prefix": self.source_prefix,

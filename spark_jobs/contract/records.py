@@ -1,7 +1,7 @@
-"""RFC 4180 as the contract reads it: bytes in, records out. The one statement of quoting, line ends and row numbers.
+"""RFC 4180 as the contract defines it: bytes in, records out. The reference for quoting, line endings and row numbers.
 
-Plain Python, one record at a time. The function skips clean rows faster (`functions.validation.clean_rows`), and the job
-validates lines column by column (`spark_jobs.reading.columns`). Both use this for anything that isn't plainly clean.
+Plain Python, one record at a time. The function has a fast path for clean rows (`functions.validation.clean_rows`), and
+the job validates lines column by column (`spark_jobs.reading.columns`). Both use this module for everything else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ BOM = b"\xef\xbb\xbf"
 
 _QUOTE_OR_END = re.compile(rb'["\r\n]')
 _UNQUOTED_END = re.compile(rb"[,\r\n]")
-# A CR that ends the data is left alone: it may be half of a line end.
-_EMPTY_LINES = re.compile(rb"(?:\n|\r\n|\r(?=[^\n]))++")
+_EMPTY_LINES = re.compile(rb"(?:\n|\r\n)++")
 _QUOTE = ord('"')
 _COMMA = ord(",")
 _CR = ord("\r")
@@ -26,9 +25,9 @@ _CR = ord("\r")
 class Record(NamedTuple):
     """One record that isn't an empty line.
 
-    ``raw`` is the record as it stood, without its line end. ``line`` is the physical line it begins on, from 1.
-    ``fields`` are undecoded, unquoted and untrimmed. ``stray_quote`` is the first field (0-based) in which a quote
-    stood where none may, None where quoting is right.
+    ``raw`` is the record as in the file, without its line ending. ``line`` is the physical line where it starts, from 1.
+    ``fields`` are bytes, without their quotes but not trimmed. ``stray_quote`` is the first field (0-based) with a
+    misplaced quote, None if the quoting is correct.
     """
 
     raw: bytes
@@ -38,7 +37,7 @@ class Record(NamedTuple):
 
 
 def place_of_field(record: Record, field: int) -> tuple[int, int]:
-    """The physical line, and the character in it, both from 1, at which a field (0-based) of a record of UTF-8 begins."""
+    """The physical line, and the character in it (both from 1), where a field (0-based) of a UTF-8 record begins."""
     at = 0
     for _ in range(field):
         if record.raw.startswith(b'"', at):
@@ -50,7 +49,7 @@ def place_of_field(record: Record, field: int) -> tuple[int, int]:
 
 
 class RecordError(Exception):
-    """The bytes can't be cut into records: nothing after this point has a meaning. ``code`` is a violation's code."""
+    """The bytes can't be split into records, so the rest of the file is meaningless. ``code`` is a violation code."""
 
     def __init__(self, code: str, line: int) -> None:
         super().__init__(f"{code} at line {line}")
@@ -59,15 +58,15 @@ class RecordError(Exception):
 
 
 def line_ends(data: bytes) -> int:
-    """How many physical lines end in ``data``: LF, CRLF and a lone CR each end one, in quotes or not."""
+    """The number of physical lines that end in ``data``: LF, CRLF and a lone CR each end one, in quotes or not."""
     ends = data.count(b"\n")
     return ends + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else ends
 
 
 def split_records(chunks: Iterable[bytes]) -> Iterator[Record]:
-    """Cut a file, given as any sequence of byte chunks and without its BOM, into records.
+    """Split a file into records. ``chunks`` are its bytes without the BOM, split anywhere.
 
-    Raises RecordError with code ``record_too_long`` or ``unclosed_quote``. Memory: one record and one chunk.
+    Raises RecordError with code ``line_ends``, ``record_too_long`` or ``unclosed_quote``. Memory: one record and one chunk.
     """
     cutter = RecordCutter()
     for chunk in chunks:
@@ -80,9 +79,9 @@ def split_records(chunks: Iterable[bytes]) -> Iterator[Record]:
 
 
 class RecordCutter:
-    """Cuts what it is fed, one record at a time. ``data[at:]`` is not cut yet and begins on physical line ``line``.
+    """Splits its input into records, one at a time. ``data[at:]`` is the rest; it begins on physical line ``line``.
 
-    Feed it in large chunks: a record that isn't whole yet is looked at again after every chunk.
+    Feed it large chunks: an incomplete record is scanned again after every chunk.
     """
 
     def __init__(self) -> None:
@@ -90,7 +89,7 @@ class RecordCutter:
         self.at = 0
         self.line = 1
         self.splittable = True
-        """So far every record and every empty line is one line ended by LF or CRLF."""
+        """Whether every record so far is one line, so that the file can be split at every LF."""
         self._ended = False
 
     def feed(self, chunk: bytes) -> None:
@@ -98,22 +97,23 @@ class RecordCutter:
         self.at = 0
 
     def end(self) -> None:
-        """Nothing follows: what is left is the last record, with or without a line end."""
+        """Mark the end of the input: the rest is the last record, with or without a line ending."""
         self._ended = True
 
     def next(self) -> Record | None:
-        """The next record; None where more must be fed first, or at the end. Raises RecordError."""
+        """The next record; None if it needs more input, or at the end. Raises RecordError."""
         data = self.data
         while (begin := self.at) < len(data):
             cut = _cut(data, begin, final=self._ended)
             if cut is None:
-                self._complain()
+                self._check_rest()
                 return None
             fields, stray, end, self.at = cut
             line, raw = self.line, data[begin:end]
             self.line += 1
             if data[self.at - 1] == _CR:
-                self.splittable = False
+                # Spark's readers split lines at LF only, so a file with such line endings would be one line to them.
+                raise RecordError("line_ends", line + line_ends(raw))
             if len(raw) > MAX_RECORD_BYTES:
                 raise RecordError("record_too_long", line)
             if raw:
@@ -125,23 +125,22 @@ class RecordCutter:
         return None
 
     def skip(self, end: int, records: int, lines: int) -> None:
-        """Leave out ``data[at:end]``: so many whole records, ended by LF or CRLF, which somebody else has judged."""
+        """Skip ``data[at:end]``: that many complete records with LF or CRLF, which the caller has validated."""
         self.at = end
         self.line += lines
         if lines > records:
             self.splittable = False
 
     def _skip_empty_lines(self) -> None:
-        """All of them at once: a file may have millions."""
+        """Skip a whole sequence at once: a file may have millions of empty lines."""
         if found := _EMPTY_LINES.match(self.data, self.at):
             self.at = found.end()
-            self.line += line_ends(found.group())
-            if found.group().count(b"\r") > found.group().count(b"\r\n"):
-                self.splittable = False
+            self.line += found.group().count(b"\n")
 
-    def _complain(self) -> None:
+    def _check_rest(self) -> None:
+        """Raise RecordError if the incomplete record is too long already, or can't be completed."""
         rest = len(self.data) - self.at
-        # One byte of grace: a CR at the end may be half of a line end, which is not part of the record.
+        # One extra byte: a CR at the end may belong to the line ending, which is not part of the record.
         if rest > MAX_RECORD_BYTES + 1:
             raise RecordError("record_too_long", self.line)
         if self._ended:
@@ -152,7 +151,7 @@ _Cut = tuple[tuple[bytes, ...], int | None, int, int]
 
 
 def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
-    """Cut one record at ``start``: (fields, stray quote, its end, next start), or None for want of bytes."""
+    """Split off the record at ``start``: (fields, stray quote, its end, the next start). None if bytes are missing."""
     fields: list[bytes] = []
     stray: int | None = None
     at = start
@@ -164,7 +163,7 @@ def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
         if found is None or data[end] != _QUOTE:
             fields += data[at:end].split(b",")
             break
-        # Fields without a quote are cut all at once, together with what follows them.
+        # Fields without quotes are split all at once.
         quoted = end == at or data[end - 1] == _COMMA
         if quoted:
             if end > at:
@@ -174,7 +173,7 @@ def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
                 return None
             fields.append(data[end + 1 : closing].replace(b'""', b'"'))
             at = end = closing + 1
-            if data[at : at + 1] == b",":  # as behind nearly every closing quote
+            if data[at : at + 1] == b",":  # the usual case after a closing quote
                 at += 1
                 continue
         found = _UNQUOTED_END.search(data, end)
@@ -196,10 +195,10 @@ def _cut(data: bytes, start: int, *, final: bool) -> _Cut | None:
 
 
 def _closing_quote(data: bytes, at: int, *, final: bool) -> int | None:
-    """Index of the quote that ends a quoted field; None where it isn't there (yet)."""
+    """The index of the quote that ends a quoted field; None if it isn't there (yet)."""
     while (at := data.find(b'"', at)) >= 0:
         if at + 1 == len(data) and not final:
-            return None  # the next chunk may double it
+            return None  # it is a doubled quote if the next chunk starts with another one
         if data[at + 1 : at + 2] != b'"':
             return at
         at += 2
@@ -207,7 +206,7 @@ def _closing_quote(data: bytes, at: int, *, final: bool) -> int | None:
 
 
 def _after_line_end(data: bytes, at: int, *, final: bool) -> int | None:
-    """Index behind the line end at ``at``; None where a CR may still turn out to be half of a CRLF."""
+    """The index after the LF, CRLF or lone CR at ``at``; None if a CR may still turn out to be half of a CRLF."""
     if data[at : at + 1] != b"\r":
         return min(at + 1, len(data))
     if at + 1 == len(data) and not final:

@@ -1,4 +1,4 @@
-"""What a rejected file leaves behind, whether the function or the job rejects it: its new name, its report, the reason."""
+"""The rejection of a file by the function or the job: its new name, its report and the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spark_jobs.contract.validation_results import ValidationResult
 
 @dataclass(frozen=True)
 class Rejection:
-    """``name`` and ``report_name`` are object names. ``report`` is UTF-8 JSON. ``code``: of the violation that rejects."""
+    """``name`` and ``report_name`` are object names. ``report`` is UTF-8 JSON. ``code``: of the rejecting violation."""
 
     name: str
     report_name: str
@@ -32,10 +32,10 @@ def rejection(
     source_prefix: str,
     rejected_prefix: str,
 ) -> Rejection:
-    """Names and texts for a file whose result rejects it. A replay takes the ``arrival`` (aware) from the report."""
+    """Build the rejection of a file whose result rejects it. A replay reads the ``arrival`` (aware) from the report."""
     violation = result.rejecting
     if violation is None:
-        raise ValueError(f"{file} has no violation of the whole file")
+        raise ValueError(f"{file} has no whole-file violation")
     name = rejected_name(file, source_prefix, rejected_prefix)
     report = build_report(str(file), result, seconds=seconds, arrival=arrival)
     body = json.dumps(report, ensure_ascii=False, indent=2).encode()

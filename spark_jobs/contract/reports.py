@@ -1,6 +1,6 @@
-"""The report on a judged file: JSON for machines, with a summary for the sender. Its schema: docs/report.schema.json.
+"""The validation report of a file: JSON, with a summary for the sender. Its schema: docs/report.schema.json.
 
-The same report lies beside a rejected file and comes out of ``python -m functions.check --json``.
+It is stored next to a rejected file, and ``python -m functions.check --json`` prints it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MAX_SUMMARY_RULES = 5
 
 
 def build_report(file: str, result: ValidationResult, *, seconds: float, arrival: datetime | None = None) -> dict[str, Any]:
-    """``file`` is a file id or a local path; ``seconds`` is what judging took. ``arrival`` (aware) is when the file came:
-    a replay of a rejected file takes it from here.
+    """``file`` is a file id or a local path; ``seconds`` is how long validation took. ``arrival`` (aware) is when the file
+    arrived: a replay of a rejected file reads it from here.
     """
     return {
         "schema_version": REPORT_VERSION,
@@ -39,20 +39,20 @@ def build_report(file: str, result: ValidationResult, *, seconds: float, arrival
 def _sentences(result: ValidationResult) -> Iterator[str]:
     fault = result.rejecting
     if fault:
-        yield f"The file is rejected as a whole: {fault.message}."
+        yield f"The whole file is rejected: {fault.message}."
         yield RULES[fault.code].remedy
     elif not result.bad_rows:
-        yield f"No violation in {_rows(result.rows)}."
+        yield f"No violations in {_rows(result.rows)}."
     else:
-        yield f"{_rows(result.bad_rows)} of {result.rows:,} would be set aside; the others are good."
+        yield f"{_rows(result.bad_rows)} of {result.rows:,} would be quarantined; the others are good."
     codes = [code for code in result.counts if not RULES[code].whole_file]
     codes.sort(key=lambda code: -sum(result.counts[code].values()))
     for code in codes[:MAX_SUMMARY_RULES]:
         yield _about(code, result)
     if len(codes) > MAX_SUMMARY_RULES:
-        yield f"{len(codes) - MAX_SUMMARY_RULES} more rules are broken; see counts."
+        yield f"{len(codes) - MAX_SUMMARY_RULES} more rules are violated; see counts."
     if result.partial:
-        yield "Judging stopped early, so the counts cover the first part of the file only."
+        yield "Validation stopped early, so the counts cover only the first part of the file."
 
 
 def _about(code: str, result: ValidationResult) -> str:
@@ -66,7 +66,7 @@ def _about(code: str, result: ValidationResult) -> str:
 
 
 def _first(violation: Violation | None) -> str:
-    if violation is None:  # every place in the list was taken before it came
+    if violation is None:  # the list of violations was full before it occurred
         return ""
     where = f"row {violation.row or 0:,}" + (f" on line {violation.line:,}" if violation.line else "")
     return f", first in {where}" + (f": {violation.value!r}" if violation.value is not None else "")

@@ -1,4 +1,4 @@
-"""One record against the feed: typed values, or violations. The only statement of the row rules in plain Python."""
+"""Validates one record against the feed: typed values, or violations. The reference implementation of the row rules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ValidatedRow(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A violation of a row that isn't put in words yet. ``detail`` is what its message names beside ``found``."""
+    """A violation of a row, without its message yet. ``detail`` is what the message needs besides ``found``."""
 
     code: str
     column: str | None = None
@@ -45,12 +45,12 @@ class Fault(NamedTuple):
 
 
 def validate_header(feed: Feed, record: Record) -> tuple[list[int], list[Violation]]:
-    """Where in a record each of the feed's columns stands, or the violations of the file.
+    """The position of each of the feed's columns in a record, or the violations of the file.
 
-    Raises UnicodeDecodeError where the header isn't UTF-8.
+    Raises UnicodeDecodeError if the header isn't UTF-8.
     """
     if record.stray_quote is not None:
-        message = "the header row has a quote in or behind a name"
+        message = "the header row has a misplaced quote"
         return [], [Violation("header_quoting", message, value=shorten(_shown(record.raw)), line=record.line)]
     names = [raw.decode("utf-8").strip(WHITE_SPACE) for raw in record.fields]
     expected = ", ".join(feed.column_names)
@@ -68,10 +68,10 @@ def validate_header(feed: Feed, record: Record) -> tuple[list[int], list[Violati
     seen: set[str] = set()
     for name in names:
         if name not in known:
-            message = f"the header names a column that the feed doesn't have; expected {expected}"
+            message = f"the header has an unknown column; expected {expected}"
             violations.append(Violation("unknown_column", message, value=shorten(name), line=record.line))
         elif name in seen:
-            message = f"the header names the column {name} more than once"
+            message = f"the header has the column {name} more than once"
             violations.append(Violation("duplicate_column", message, column=name, line=record.line))
         seen.add(name)
         if len(violations) >= _MAX_HEADER_VIOLATIONS:
@@ -83,9 +83,9 @@ _MAX_HEADER_VIOLATIONS = 20
 
 
 def validate_row(feed: Feed, positions: Sequence[int], record: Record, row: int, latest: datetime) -> ValidatedRow:
-    """Judge one record. ``latest`` is the greatest timestamp allowed (arrival plus the feed's allowance, aware).
+    """Validate one record. ``latest`` is the latest timestamp allowed (arrival plus the feed's allowance, aware).
 
-    Raises UnicodeDecodeError where the record isn't UTF-8: a fault of the whole file.
+    Raises UnicodeDecodeError if the record isn't UTF-8, which is a violation of the whole file.
     """
     values, faults = validate_fields(feed, positions, record, latest)
     if faults:
@@ -97,7 +97,7 @@ def validate_row(feed: Feed, positions: Sequence[int], record: Record, row: int,
 def validate_fields(
     feed: Feed, positions: Sequence[int], record: Record, latest: datetime
 ) -> tuple[Sequence[Value], Sequence[Fault]]:
-    """As ``judge_row``, for whoever may only count the faults: most of the cost of a bad row lies in the words."""
+    """Like ``validate_row``, but without messages, which are most of the cost of a bad row, for callers that only count."""
     raws = [raw.decode() for raw in record.fields]
     faults = _structure(feed, positions, record, raws)
     if faults:
@@ -113,7 +113,7 @@ def validate_fields(
 
 
 def describe(feed: Feed, positions: Sequence[int], fault: Fault, record: Record, row: int, latest: datetime) -> Violation:
-    """A fault as it is told to people; the rest is what its row was judged with, and the row's number."""
+    """A fault as a violation with a message. The other arguments are the inputs of its row's validation, and its number."""
     found = None if fault.found is None else shorten(fault.found)
     field = record.stray_quote if fault.code == "stray_quote" else None
     if fault.column is not None:
@@ -126,7 +126,7 @@ def _message(feed: Feed, fault: Fault, latest: datetime) -> str:
     code, column, found, detail = fault
     match code:
         case "stray_quote":
-            return "a quote stands in or behind a field; quote the whole field and double the quotes in it"
+            return "a field has a misplaced quote; quote the whole field and double the quotes inside it"
         case "field_count":
             return f"the row has {detail} fields, expected {len(feed.columns)}"
         case "control_character":
@@ -134,31 +134,31 @@ def _message(feed: Feed, fault: Fault, latest: datetime) -> str:
         case "required":
             return f"{column} is empty"
         case "too_long":
-            return f"{column} has {len(found or '')} characters, at most {detail} are allowed"
+            return f"{column} has {len(found or '')} characters; at most {detail} are allowed"
         case "unknown_status":
             return f"status must be one of {', '.join(feed.statuses)}"
         case "bad_date":
-            return f"{column} must be a date of the calendar written YYYY-MM-DD"
+            return f"{column} must be a real calendar date in the form YYYY-MM-DD"
         case "bad_timestamp":
-            return f"{column} must be written YYYY-MM-DD HH:MM:SS, optionally with Z or +hh:mm"
+            return f"{column} must have the form YYYY-MM-DD HH:MM:SS, optionally followed by Z or +hh:mm"
         case "timestamp_in_future":
-            return f"{column} lies after {latest:%Y-%m-%d %H:%M:%S} UTC, 24 h after the file's arrival"
+            return f"{column} is after {latest:%Y-%m-%d %H:%M:%S} UTC, 24 h after the file's arrival"
         case "date_order":
-            return f"{column} {found} lies before {detail}"
-    raise AssertionError(f"no words for {code}")
+            return f"{column} {found} is before {detail}"
+    raise AssertionError(f"no message for {code}")
 
 
 def latest_allowed(feed: Feed, arrival: datetime) -> datetime:
-    """The greatest timestamp that a row of a file with this arrival (aware) may carry."""
+    """The latest timestamp allowed in a file with this arrival (aware)."""
     return arrival.astimezone(UTC) + feed.future_allowance
 
 
 def parse_date(text: str) -> date | None:
-    """``YYYY-MM-DD`` of the calendar, years 0001-9999; None for anything else."""
+    """A real calendar date in the form ``YYYY-MM-DD``, years 0001-9999; None for anything else."""
     return _day(text) if len(text) == len("YYYY-MM-DD") else None
 
 
-@lru_cache(maxsize=4096)  # days repeat; only texts of ten characters come here, so it stays small
+@lru_cache(maxsize=4096)  # days repeat; the keys have ten characters, so the cache stays small
 def _day(text: str) -> date | None:
     found = _DATE.fullmatch(text)
     try:
@@ -188,16 +188,16 @@ def parse_timestamp(text: str) -> datetime | None:
 
 
 def parse_status(feed: Feed, text: str) -> str | None:
-    """The status as the lifecycle spells it; None where it isn't one."""
+    """The status in its canonical spelling; None if it isn't one."""
     if text in feed.statuses:
         return text
-    spelled = _STATUS_GAP.sub(" ", text.encode().lower().decode())  # of bytes, only ASCII letters have a lower case
+    spelled = _STATUS_GAP.sub(" ", text.encode().lower().decode())  # bytes.lower() changes ASCII letters only
     spelled = feed.status_synonyms.get(spelled, spelled)
     return spelled if spelled in feed.statuses else None
 
 
 def precedence(feed: Feed, values: Sequence[Value]) -> tuple[tuple[bool, str | int | datetime], ...]:
-    """What newest-wins compares: of two rows of one key, the one with the larger precedence wins."""
+    """The sort key of "newest wins": of two rows with the same key, the one with the larger precedence wins."""
     return tuple(_comparable(feed, name, values[feed.position(name)]) for name in feed.newest_by)
 
 
@@ -210,7 +210,7 @@ def _comparable(feed: Feed, name: str, value: Value) -> tuple[bool, str | int | 
 
 
 def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Sequence[str]) -> list[Fault]:
-    """Faults that make the fields themselves doubtful; where there is one, no field is judged."""
+    """Faults that make all fields unreliable: a row with such a fault is not validated any further."""
     faults: list[Fault] = []
     if record.stray_quote is not None:
         faults.append(Fault("stray_quote", found=raws[record.stray_quote]))
@@ -224,7 +224,7 @@ def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Seque
 
 
 def validate_value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
-    """What a field says, or what is wrong with it. ``text`` is trimmed; empty: missing."""
+    """The typed value of a field, or its fault. ``text`` is trimmed; an empty text means missing."""
     kind = column.kind
     if not text:
         return Fault("required", column.name) if column.required else None

@@ -1,21 +1,22 @@
-"""What was found in one whole file, by whichever side judged it."""
+"""The result of validating one whole file, in the function or in the job."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spark_jobs.contract.violations import RULES, Violation
 
 MAX_VIOLATIONS = 1000
-"""Violations kept in full; beyond them only the counts go on."""
+"""How many violations are listed in full; the rest are only counted."""
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """``counts`` is code -> column (or "" for the row or file as a whole) -> number, complete even where ``violations``
-    is cut. ``partial``: judging stopped early (time budget); ``rows`` and ``counts`` then cover only what was seen.
-    ``splittable``: as far as seen, every record is one line ended by LF or CRLF, so lines may be parsed in parallel.
+    """``counts`` is code -> column (or "" for the whole row or file) -> number, complete even if ``violations`` is
+    truncated. ``partial``: validation stopped early (time limit); ``rows`` and ``counts`` then cover only the first part.
+    ``splittable``: in the part that was read, every record is one line that ends with LF or CRLF, so lines can be parsed
+    in parallel.
     """
 
     rows: int = 0
@@ -31,15 +32,22 @@ class ValidationResult:
 
     @property
     def rejecting(self) -> Violation | None:
-        """The violation that condemns the whole file, if there is one."""
+        """The violation that rejects the whole file, if any."""
         return next((v for v in self.violations if v.row is None and RULES[v.code].whole_file), None)
+
+    def rejected_by(self, violation: Violation) -> ValidationResult:
+        """This result with a whole-file violation added, which rejects the file."""
+        column = violation.column or ""
+        columns = self.counts.get(violation.code, {})
+        counts = {**self.counts, violation.code: {**columns, column: columns.get(column, 0) + 1}}
+        return replace(self, counts=counts, violations=(violation, *self.violations)[:MAX_VIOLATIONS])
 
 
 def too_many_bad_rows(rows: int, bad_rows: int, max_ratio: float) -> Violation | None:
-    """The whole-file violation for a share of bad rows above ``max_ratio``; None where the share is tolerable."""
+    """The whole-file violation for a share of bad rows above ``max_ratio``; None if the share is acceptable."""
     if not rows or bad_rows / rows <= max_ratio:
         return None
     return Violation(
         "too_many_bad_rows",
-        f"{bad_rows:,} of {rows:,} rows break a rule, more than the {max_ratio:.0%} that may be set aside",
+        f"{bad_rows:,} of {rows:,} rows violate a rule, more than the allowed {max_ratio:.0%}",
     )

@@ -1,4 +1,4 @@
-"""What validation has found in a file so far."""
+"""Counts the violations of a file during validation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spark_jobs.contract.violations import Violation
 
 
 class ViolationCounter:
-    """Counts violations; keeps the first in full. ``rows`` is set by the caller, who knows of skipped rows, too."""
+    """Counts violations and keeps the first ones in full. The caller sets ``rows``, because it also counts skipped rows."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -21,7 +21,7 @@ class ViolationCounter:
         self._violations: list[Violation] = []
 
     def add(self, faults: Sequence[Fault], describe: Callable[[], Iterable[Violation]]) -> None:
-        """Count one row's faults. ``describe`` is called for listed rows only: words are most of a bad row's cost."""
+        """Count one row's faults. ``describe`` is called only for listed rows: messages are most of a bad row's cost."""
         if not faults:
             return
         self.bad_rows += 1
@@ -32,11 +32,11 @@ class ViolationCounter:
 
     @property
     def full(self) -> bool:
-        """No further violation would be listed."""
+        """Whether the list of violations is full."""
         return len(self._violations) >= MAX_VIOLATIONS
 
     def result(self, *whole_file: Violation, partial: bool = False, splittable: bool = False) -> ValidationResult:
-        """``whole_file``: violations that reject the file; those of its rows come after them."""
+        """``whole_file``: violations that reject the file, listed before those of its rows."""
         for violation in whole_file:
             self._counts[violation.code][violation.column or ""] += 1
         return ValidationResult(

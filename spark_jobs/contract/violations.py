@@ -64,11 +64,32 @@ _RULES = (
         "Name the file order_tracking_YYYY_MM_DD.csv, with a real calendar date, and upload it again.",
     ),
     Rule(
+        "content_encoding",
+        True,
+        "The object has a Content-Encoding",
+        "a file uploaded with gcloud storage cp -Z (Content-Encoding: gzip)",
+        "Upload the uncompressed file without a Content-Encoding (with gcloud storage cp: without -z, -Z, -j and -J).",
+    ),
+    Rule(
+        "metadata",
+        True,
+        "The object has too much custom metadata",
+        "8 KiB of custom metadata set by the sender",
+        "Upload the file again with less custom metadata (at most 4 KiB); the pipeline stores its own next to it.",
+    ),
+    Rule(
         "encoding",
         True,
         "The file is not valid UTF-8",
         "a file saved as Windows-1252 or UTF-16",
         "Export the file as UTF-8 (in Excel: 'CSV UTF-8') and upload it again.",
+    ),
+    Rule(
+        "line_ends",
+        True,
+        "A line ends with a carriage return (CR) alone",
+        "a file saved as 'CSV (Macintosh)'",
+        "Save the file with LF or CRLF line endings (in Excel: 'CSV UTF-8', not 'CSV (Macintosh)') and upload it again.",
     ),
     Rule(
         "no_header",
@@ -127,11 +148,11 @@ _RULES = (
         "Fix the listed rows and upload the whole file again.",
     ),
     Rule(
-        "run_failure",
+        "rejected_by_operator",
         True,
-        "The job failed repeatedly on this file alone",
-        "a poison file that makes every run fail",
-        "Send the report to the team that operates the pipeline. Its message contains the cause.",
+        "An operator rejected the file",
+        "a file that makes every run fail",
+        "See the operator's reason in the message, or ask the team that operates the pipeline.",
     ),
     Rule(
         "field_count",

@@ -1,4 +1,4 @@
-"""What lies in the bucket, for an operator: what waits and since when, what was rejected and why. Storage calls only."""
+"""The backlog and the rejected files, read from the bucket alone: what waits and since when, what was rejected and why."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import BucketLayout
 
-State = Literal["accepted", "not judged yet", "marked under another contract", "empty"]
+State = Literal["accepted", "not validated yet", "accepted under another contract version", "empty"]
 
 POLL_SECONDS = 3.0
 SHOWN_FILES = 3
-_ADVICE: dict[State, str] = {
-    "accepted": "accepted files wait for a run (status --job-id shows the latest)",
-    "not judged yet": "files not judged yet wait for the function (its log says why; the sweep makes up for lost events)",
-    "marked under another contract": "files marked under another contract wait for the sweep",
-    "empty": "nothing takes an empty file",
+_HINTS: dict[State, str] = {
+    "accepted": "accepted files wait for a run (status --job-id shows the latest runs)",
+    "not validated yet": "files not validated yet wait for the function (see its log; the sweep recovers lost events)",
+    "accepted under another contract version": "files accepted under another contract version wait for the sweep",
+    "empty": "empty files are never processed",
 }
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """One object in the source folder. ``since`` (aware) is its creation."""
+class BacklogFile:
+    """One object in the source folder. ``since`` (aware) is its creation time."""
 
     name: str
     generation: int
@@ -41,91 +41,96 @@ class Waiting:
     state: State
 
 
-class StillWaiting(Exception):
-    """Patience ran out; the message is one sentence that says what waits and what to do."""
+class WaitTimeout(Exception):
+    """Files were still waiting when the time was up. The message is one sentence that names them and says what to do."""
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """One file in the rejected folder. ``at`` (aware) is when it came there; ``reason`` its report's first violation."""
+class RejectedFile:
+    """One file in the rejected folder. ``at`` (aware): when it was moved; ``reason``: its report's first violation."""
 
     name: str
     at: datetime
     reason: str
 
 
-def waiting(store: FileStore, layout: BucketLayout) -> list[Waiting]:
-    """Whatever is in the source folder, the oldest first."""
+def backlog(store: FileStore, layout: BucketLayout) -> list[BacklogFile]:
+    """All objects in the source folder, oldest first."""
     return _listed(store, layout.bucket, layout.source_prefix)
 
 
-def _listed(store: FileStore, bucket: str, prefix: str) -> list[Waiting]:
+def _listed(store: FileStore, bucket: str, prefix: str) -> list[BacklogFile]:
     found = (s for s in store.list_files(bucket, prefix) if not s.file.name.endswith("/"))
-    lines = [Waiting(s.file.name, s.file.generation, s.created, state_of(s)) for s in found]
-    return sorted(lines, key=lambda line: line.since)
+    files = [BacklogFile(s.file.name, s.file.generation, s.created, state_of(s)) for s in found]
+    return sorted(files, key=lambda file: file.since)
 
 
 def wait_for(
     files: Collection[FileId],
     deps: Dependencies,
     layout: BucketLayout,
-    patience: float,
-    tell: Callable[[list[Waiting]], None],
+    timeout: float,
+    on_look: Callable[[list[BacklogFile]], None],
 ) -> None:
-    """Until none of these files is in the source folder any more, whatever became of it. ``tell`` hears at each look which
-    are. Raises StillWaiting after ``patience`` seconds.
+    """Return when none of these files is in the source folder, whatever their outcome. ``on_look`` receives those that
+    are left each time the folder is listed. Raises WaitTimeout after ``timeout`` seconds.
     """
     if not files:
         return
     wanted = {(file.name, file.generation) for file in files}
-    # One file, or the copies of a replay, are found without paging through everything that waits.
-    prefix = os.path.commonprefix([file.name for file in files])  # noqa: RUF071 - a bucket knows no folders
-    deadline = deps.elapsed() + patience
+    # The longest common prefix keeps the listing short: one file, or the copies of one replay.
+    prefix = os.path.commonprefix([file.name for file in files])  # noqa: RUF071 - object names aren't paths
+    deadline = deps.elapsed() + timeout
     while True:
-        left = [w for w in _listed(deps.store, layout.bucket, prefix) if (w.name, w.generation) in wanted]
-        tell(left)
+        left = [file for file in _listed(deps.store, layout.bucket, prefix) if (file.name, file.generation) in wanted]
+        on_look(left)
         if not left:
             return
         remaining = deadline - deps.elapsed()
         if remaining <= 0:
-            raise StillWaiting(_still_waiting(left, len(files), patience))
+            raise WaitTimeout(_timeout_message(left, len(files), timeout))
         deps.sleep(min(POLL_SECONDS, remaining))
 
 
-def _still_waiting(left: list[Waiting], of: int, patience: float) -> str:
-    named = ", ".join(f"{shorten(w.name)} ({w.state})" for w in left[:SHOWN_FILES])
+def _timeout_message(left: list[BacklogFile], total: int, timeout: float) -> str:
+    named = ", ".join(f"{shorten(file.name)} ({file.state})" for file in left[:SHOWN_FILES])
     more = f" and {len(left) - SHOWN_FILES} more" if len(left) > SHOWN_FILES else ""
-    advice = "; ".join(_ADVICE[state] for state in Counter(w.state for w in left))
-    return f"after {patience:g} s {len(left)} of {of} files still wait: {named}{more}; {advice}"
+    hints = "; ".join(_HINTS[state] for state in Counter(file.state for file in left))
+    return f"{len(left)} of {total} files are still waiting after {timeout:g} s: {named}{more}; {hints}"
 
 
 def state_of(stored: StoredFile) -> State:
     """How far an object in the source folder has come."""
     if not stored.size:
         return "empty"
-    mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+    mark = mark_of(stored)
     if mark is None:
-        return "not judged yet"
-    return "accepted" if mark.contract_version == CONTRACT_VERSION else "marked under another contract"
+        return "not validated yet"
+    return "accepted" if mark.contract_version == CONTRACT_VERSION else "accepted under another contract version"
 
 
-def rejected_since(store: FileStore, layout: BucketLayout, since: datetime) -> list[Rejected]:
-    """Files that came to the rejected folder after ``since`` (aware), the latest first."""
+def mark_of(stored: StoredFile) -> AcceptedMark | None:
+    """The valid mark of an object in the source folder."""
+    return AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
+
+
+def rejected_since(store: FileStore, layout: BucketLayout, since: datetime) -> list[RejectedFile]:
+    """Files moved to the rejected folder after ``since`` (aware), latest first."""
     found = [s for s in store.list_files(layout.bucket, layout.rejected_prefix) if s.created >= since and not _is_report(s)]
-    lines = [Rejected(s.file.name, s.created, reason_of(store, s)) for s in found]
-    return sorted(lines, key=lambda line: line.at, reverse=True)
+    files = [RejectedFile(s.file.name, s.created, reason_of(store, s)) for s in found]
+    return sorted(files, key=lambda file: file.at, reverse=True)
 
 
 def reason_of(store: FileStore, rejected: StoredFile) -> str:
-    """The first violation of the report beside a rejected file; says so where there is none."""
+    """The first violation in a rejected file's report, or a note that the report is missing."""
     report = read_report(store, rejected)
     violations = report.get("violations")
     first = violations[0] if isinstance(violations, list) and violations and isinstance(violations[0], dict) else {}
-    return str(first.get("message") or "no report lies beside it")
+    return str(first.get("message") or "its report is missing or unreadable")
 
 
 def read_report(store: FileStore, rejected: StoredFile) -> dict[str, Any]:
-    """The report beside a rejected file; empty where there is none that can be read."""
+    """The report of a rejected file; empty if it is missing or unreadable."""
     stored = store.stat(rejected.file.bucket, report_name(rejected.file.name))
     if stored is None:
         return {}
@@ -137,9 +142,9 @@ def read_report(store: FileStore, rejected: StoredFile) -> dict[str, Any]:
     return report if isinstance(report, dict) else {}
 
 
-def oldest_age(lines: list[Waiting], now: datetime) -> timedelta | None:
-    """How long the oldest has been waiting; None where nothing waits."""
-    return now - lines[0].since if lines else None
+def oldest_age(files: list[BacklogFile], now: datetime) -> timedelta | None:
+    """The age of the oldest file; None if the backlog is empty."""
+    return now - files[0].since if files else None
 
 
 def _is_report(stored: StoredFile) -> bool:

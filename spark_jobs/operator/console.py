@@ -1,11 +1,11 @@
-"""What an operator sees: tables on stdout, JSON for machines. No name, however odd, may play with the terminal."""
+"""Console output: tables and JSON on stdout, progress on stderr. Control characters in names never reach the terminal."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,69 +15,73 @@ from spark_jobs.contract.file_ids import FileId
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """On a terminal as wide as it is; elsewhere as wide as the text, so that nothing is folded or cut."""
+    """Print a table, or nothing without rows. Off a terminal it is as wide as its text, so nothing is wrapped or cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     if not rows:
         return
-    table = Table(*header)
+    table = Table()
+    for cell in header:
+        table.add_column(Text(printable(cell)))
     for row in rows:
-        table.add_row(*(Text(_printable(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
         console.width = 10_000
     console.print(table)
 
 
-def _printable(text: str) -> str:
-    """Names are hostile: nothing may move the cursor or change a terminal's mind."""
+def printable(text: str) -> str:
+    """The text with escape sequences instead of control characters: names come from senders and may be hostile."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager
-def waiting_bar(total: int) -> Iterator[Callable[[int, str], None]]:
-    """Tell it how many are done, and what the others wait for: a bar on a terminal, elsewhere a line where that changed.
-    On stderr: stdout is for the answer.
+def wait_progress(total: int) -> Iterator[Callable[[int, str], None]]:
+    """Yields a function that shows how many files are done and the states of the others, on stderr: a progress bar on a
+    terminal, otherwise one line per change.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        said = ""
+        last_line = ""
 
-        def say(done: int, text: str) -> None:
-            nonlocal said
-            line = _printable(f"{done}/{total} {text}")
-            if line != said:
+        def show(done: int, text: str) -> None:
+            nonlocal last_line
+            line = printable(f"{done}/{total} {text}")
+            if line != last_line:
                 click.echo(line, err=True)
-            said = line
+            last_line = line
 
-        yield say
+        yield show
         return
     text_column = TextColumn("{task.description}", markup=False)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), text_column)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=total)
-        yield lambda done, text: progress.update(task, completed=done, description=_printable(text))
+        yield lambda done, text: progress.update(task, completed=done, description=printable(text))
 
 
 def print_json(answer: Any) -> None:
-    click.echo(json.dumps(answer, default=_plain, ensure_ascii=False, indent=2))
+    """Print dataclasses, times and file ids as indented JSON."""
+    click.echo(json.dumps(answer, default=_as_json, ensure_ascii=False, indent=2))
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, FileId):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        # Not asdict as a whole: a file id is one text.
-        return {name: getattr(value, name) for name in asdict(value)}
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+        # One level only, unlike `asdict`, which would take a file id apart.
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
-def moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def format_time(time: datetime) -> str:
+    """An aware time, to the second, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

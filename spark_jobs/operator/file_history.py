@@ -1,8 +1,8 @@
-"""Where is my file, and why didn't my row change: one file's way, read from bucket, log and target."""
+"""Where is my file, and why didn't my row change: the history of one file, read from the bucket, the log and the target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,12 @@ from spark_jobs.contract.file_validation import CheckedRow, FileValidation, bloc
 from spark_jobs.contract.marks import arrival_of
 from spark_jobs.contract.rows import latest_allowed, precedence
 from spark_jobs.operator.backlog import reason_of, state_of
-from spark_jobs.operator.replay import Replay, Wanted, plan
+from spark_jobs.operator.parked import FailedRuns, ParkedFile, parked_file
+from spark_jobs.operator.replay import Replay, moved_files, relative_name
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
+from spark_jobs.steps.archive import destination
+from spark_jobs.steps.parking import ANNOUNCED, EXCUSED, RETRY, AttemptRow, attempts_of
+from spark_jobs.steps.take import attempt_row
 from spark_jobs.store.ingest_log import LogEntry, of_generations
 from spark_jobs.store.tables import Tables, of_files
 
@@ -25,7 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileHistory:
-    """One generation's way. Moments are aware; None: not got that far. ``place`` is the object's name now."""
+    """The history of one generation. Times are aware. ``place`` is the object's current name, ``taken`` when batches took
+    it; ``entry`` is None until it is logged, ``parked`` unless runs failed on it.
+    """
 
     file: str
     place: str
@@ -33,11 +39,12 @@ class FileHistory:
     state: str
     taken: tuple[datetime, ...] = ()
     entry: LogEntry | None = None
+    parked: ParkedFile | None = None
 
 
 @dataclass(frozen=True)
 class KeyHistory:
-    """What became of a file's row for one key: ``sentence`` says it; the row numbers are None where there is no row."""
+    """What happened to a file's row for one key: ``sentence`` explains it; row numbers are None if there is no such row."""
 
     sentence: str
     row: int | None = None
@@ -45,116 +52,150 @@ class KeyHistory:
     outranking_row: int | None = None
 
 
-def find(store: FileStore, settings: IngestSettings, name: str) -> list[tuple[FileId, StoredFile, datetime]]:
-    """Every generation of a file that the bucket holds: file id at upload, object now, arrival. Raises SettingsError."""
-    layout = settings.layout
-    try:
-        moved: list[Replay] = plan(store, settings.feed, layout, Wanted((name,)))
-    except SettingsError:
-        moved = []
-    relative = _relative(layout, name)
-    found = [(_uploaded_as(layout, relative, r), r.stored, r.arrival) for r in moved]
-    live = store.stat(layout.bucket, layout.source_prefix + relative)
-    if live:
-        arrival = arrival_of(live.file.name, layout.source_prefix, live.created, live.metadata)
-        found.append((live.file, live, arrival))
-    if not found:
-        raise _nowhere(name, layout)
-    return found
-
-
-def _nowhere(name: str, layout: BucketLayout) -> SettingsError:
-    return SettingsError(f"{name!r} is not in {layout.bucket}: neither waiting, nor archived, nor rejected")
-
-
-def _uploaded_as(layout: BucketLayout, relative: str, moved: Replay) -> FileId:
-    """As far as the bucket knows: an archived object's name leaves out the folder that it was uploaded to."""
-    now = moved.stored.file.name
-    if now.startswith(layout.rejected_prefix):
-        relative = now.removeprefix(layout.rejected_prefix).removesuffix(f".{moved.original}")
-    elif relative.startswith(layout.archive_prefix):
-        relative = moved.to.rpartition("/")[2]
-    return FileId(layout.bucket, layout.source_prefix + relative, moved.original)
-
-
 @dataclass(frozen=True)
 class Found:
-    """A generation under the id that the log has it by, if the log has it."""
+    """One generation of a file: its id at upload, the object as it is now, and its log line if it has one."""
 
     file: FileId
     stored: StoredFile
     arrival: datetime
-    entry: LogEntry | None
+    entry: LogEntry | None = None
+
+
+def find(store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
+    """Every generation of a file in the bucket, without log lines. Raises SettingsError if there is none."""
+    layout = settings.layout
+    relative = relative_name(layout, name)
+    moved = sorted(moved_files(store, settings.feed, layout, name), key=lambda one: one.original)
+    found = [Found(_uploaded_as(layout, relative, one), one.stored, one.arrival) for one in moved]
+    live = store.stat(layout.bucket, layout.source_prefix + relative)
+    if live:
+        arrival = arrival_of(live.file.name, layout.source_prefix, live.created, live.metadata)
+        found.append(Found(live.file, live, arrival))
+    if not found:
+        raise _not_found(name, layout)
+    return found
+
+
+def _not_found(name: str, layout: BucketLayout) -> SettingsError:
+    return SettingsError(f"{name!r} is not in bucket {layout.bucket}: not waiting, not archived and not rejected")
+
+
+def _uploaded_as(layout: BucketLayout, relative: str, moved: Replay) -> FileId:
+    """The file id at upload. If the archived object's name lost the folder, assume the one that was asked for."""
+    lost_folder = moved.stored.file.name.startswith(layout.archive_prefix) and "/" not in moved.uploaded
+    by_name = relative.rpartition("/")[2] == moved.uploaded
+    uploaded = relative if lost_folder and by_name else moved.uploaded
+    return FileId(layout.bucket, layout.source_prefix + uploaded, moved.original)
 
 
 def identify(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
-    """What ``find`` finds, each under its true name: a replayed copy is archived beside the original, and only its
-    generation tells them apart. Whoever names a folder gets no file of another. Raises SettingsError.
+    """What ``find`` finds, with log lines and the file ids from the log. If ``name`` includes a folder, files of other
+    folders are left out. Raises SettingsError.
     """
     found = find(store, settings, name)
-    generations = [file.generation for file, _, _ in found]
-    entries = {_archive_keeps(entry.file): entry for entry in of_generations(spark, Tables.of(settings), generations)}
+    entries = of_generations(spark, Tables.of(settings), [one.file.generation for one in found])
     layout = settings.layout
-    relative = _relative(layout, name)
-    anywhere = "/" not in relative or relative.startswith((layout.archive_prefix, layout.rejected_prefix))
-    identified = [
-        Found(entry.file if entry else file, stored, arrival, entry)
-        for file, stored, arrival in found
-        for entry in [entries.get(_archive_keeps(file))]
-    ]
-    asked = [one for one in identified if anywhere or one.file.name == layout.source_prefix + relative]
-    if not asked:
-        raise _nowhere(name, layout)
-    return asked
+    relative = relative_name(layout, name)
+    any_folder = "/" not in relative or relative.startswith((layout.archive_prefix, layout.rejected_prefix))
+    identified = [with_entry(one, entries, settings) for one in found]
+    matching = [one for one in identified if any_folder or one.file.name == layout.source_prefix + relative]
+    if not matching:
+        raise _not_found(name, layout)
+    return matching
 
 
-def _archive_keeps(file: FileId) -> tuple[str, int]:
-    """Of a file id, what its archived object's name still says."""
+def with_entry(one: Found, entries: Sequence[LogEntry], settings: IngestSettings) -> Found:
+    """A generation with its log line and the file id from there. A line belongs to it if it has the same id, or sends the
+    file to where the object is, or, for an archived object whose name lost the folder, has the same base name.
+    """
+    same = [entry for entry in entries if _base(entry.file) == _base(one.file)]
+    exact = [entry for entry in same if one.stored.file.name in (entry.file.name, destination(entry, settings))]
+    lost_folder = one.stored.file.name == _without_folder(one.file, settings)
+    matching = exact or [entry for entry in same if entry.file == one.file or lost_folder]
+    if not matching:
+        return one
+    return Found(matching[0].file, one.stored, one.arrival, matching[0])
+
+
+def _base(file: FileId) -> tuple[str, int]:
     return file.name.rpartition("/")[2], file.generation
 
 
-def _relative(layout: BucketLayout, name: str) -> str:
-    return name.partition("#")[0].removeprefix(f"{layout.bucket}/").removeprefix(layout.source_prefix)
+def _without_folder(file: FileId, settings: IngestSettings) -> str | None:
+    """The name of an archived object without the folder of its upload, as all had until 2026-12."""
+    base = file.name.rpartition("/")[2]
+    day = settings.feed.file_date(base)
+    prefix = settings.layout.archive_prefix
+    return f"{prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}.{file.generation}.csv" if day else None
 
 
 def file_history(
-    spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found]
+    spark: SparkSession,
+    store: FileStore,
+    settings: IngestSettings,
+    found: Sequence[Found],
+    failed_runs: FailedRuns | None = None,
 ) -> list[FileHistory]:
-    """The way of each of these generations."""
+    """The history of each of these generations. ``failed_runs`` is asked for the last error of parked files."""
+    recorded = of_files(spark.table(Tables.of(settings).attempts), [one.file for one in found])
+    rows = [attempt_row(row) for row in recorded.select(*AttemptRow._fields).collect()]
+    attempts = attempts_of(rows)
     taken: dict[str, list[datetime]] = {}
-    noted = of_files(spark.table(Tables.of(settings).attempts), [one.file for one in found])
-    for row in noted.select("file_id", "attempted_at").collect():
-        taken.setdefault(row["file_id"], []).append(row["attempted_at"].astimezone(UTC))
+    for row in rows:
+        if not row.batch_id.startswith((RETRY, EXCUSED, ANNOUNCED)):
+            taken.setdefault(row.file_id, []).append(row.attempted_at)
     return [
         FileHistory(
             str(one.file),
             one.stored.file.name,
             one.arrival,
-            _state(store, settings, one.stored, one.entry),
+            describe_state(store, settings.layout, one),
             tuple(sorted(taken.get(str(one.file), []))),
             one.entry,
+            parked_file(one.file, attempts[one.file], failed_runs) if _may_be_parked(one, settings, attempts) else None,
         )
         for one in found
     ]
 
 
-def _state(store: FileStore, settings: IngestSettings, stored: StoredFile, entry: LogEntry | None) -> str:
-    if stored.file.name.startswith(settings.layout.rejected_prefix):
-        return f"rejected: {reason_of(store, stored)}"
-    if stored.file.name.startswith(settings.layout.archive_prefix):
+def _may_be_parked(one: Found, settings: IngestSettings, attempts: Container[FileId]) -> bool:
+    waiting = one.stored.file.name.startswith(settings.layout.source_prefix)
+    return waiting and one.entry is None and one.file in attempts
+
+
+def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
+    """Where a generation is in the pipeline, in a few words."""
+    if found.stored.file.name.startswith(layout.rejected_prefix):
+        return f"rejected: {reason_of(store, found.stored)}"
+    if found.stored.file.name.startswith(layout.archive_prefix):
         return "merged and archived"
-    return f"{entry.outcome}, to be archived" if entry else f"waiting: {state_of(stored)}"
+    return f"{found.entry.outcome}, not moved yet" if found.entry else f"waiting: {state_of(found.stored)}"
 
 
 def explain_key(
     spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found], key: str
 ) -> list[KeyHistory]:
-    """For each of these generations: which of its rows has the key, and what the target has instead, if it does."""
+    """For each of these generations: which of its rows has the key, and what the target has instead."""
     target = _target_row(spark, settings, key)
-    return [_explain(good_rows(store, settings.feed, one), target, settings.feed, one.file, key) for one in found]
+    return [explain(good_rows(store, settings.feed, one), target, settings.feed, one.file, key) for one in found]
 
 
-def _explain(rows: Iterable[CheckedRow], target: dict[str, Any] | None, feed: Feed, file: FileId, key: str) -> KeyHistory:
+@dataclass(frozen=True)
+class TargetRow:
+    """One row of the target: where it came from, its values in the feed's order, and its timestamp (aware)."""
+
+    file_id: str
+    row_number: int
+    values: tuple[Any, ...]
+    stamp: datetime
+
+    def __str__(self) -> str:
+        return f"row {self.row_number} of {self.file_id} ({self.stamp:%Y-%m-%d %H:%M:%S})"
+
+
+def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, file: FileId, key: str) -> KeyHistory:
+    """Compare a file's newest row for a key with the target's row."""
     best: CheckedRow | None = None
     for row in rows:
         if row.values[feed.position(feed.key)] != key:
@@ -162,36 +203,31 @@ def _explain(rows: Iterable[CheckedRow], target: dict[str, Any] | None, feed: Fe
         if best is None or precedence(feed, row.values) > precedence(feed, best.values):
             best = row
     if best is None:
-        return KeyHistory(f"{file} has no good row for {feed.key} {key!r}; bad ones are in orders_rejected_rows")
+        return KeyHistory(f"{file} has no valid row for {feed.key} {key!r}; see orders_rejected_rows for its invalid rows")
     stamp = best.values[feed.position(feed.newest_by[0])]
-    mine = f"row {best.number} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
+    ours = f"row {best.number} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
     if target is None:
-        return KeyHistory(f"{mine} has not reached the target yet", best.number)
-    theirs = f"row {target['row_number']} of {target['file_id']} ({target['stamp']:%Y-%m-%d %H:%M:%S})"
-    if target["file_id"] == str(file):
-        return KeyHistory(
-            f"the target has {mine}" if target["row_number"] == best.number else f"the target has {theirs}", best.number
-        )
-    if precedence(feed, target["values"]) == precedence(feed, best.values):
-        return KeyHistory(f"the target has the same content as {mine}, brought by {theirs}", best.number)
-    return KeyHistory(f"{mine} was outranked by {theirs}", best.number, target["file_id"], target["row_number"])
+        return KeyHistory(f"{ours} has not reached the target yet", best.number)
+    if target.file_id == str(file):
+        return KeyHistory(f"the target has {target}", best.number)
+    if precedence(feed, target.values) == precedence(feed, best.values):
+        return KeyHistory(f"the target has the same content as {ours}, from {target}", best.number)
+    return KeyHistory(f"{ours} was outranked by {target}", best.number, target.file_id, target.row_number)
 
 
-def _target_row(spark: SparkSession, settings: IngestSettings, key: str) -> dict[str, Any] | None:
+def _target_row(spark: SparkSession, settings: IngestSettings, key: str) -> TargetRow | None:
     from pyspark.sql import functions as F
 
     feed = settings.feed
-    target = spark.table(Tables.of(settings).target).where(F.col(feed.key) == F.lit(key))
-    row = target.head()
+    row = spark.table(Tables.of(settings).target).where(F.col(feed.key) == F.lit(key)).head()
     if row is None:
         return None
     values = tuple(v.astimezone(UTC) if isinstance(v, datetime) else v for v in (row[c] for c in feed.column_names))
-    stamp = values[feed.position(feed.newest_by[0])]
-    return {"file_id": row["file_id"], "row_number": row["row_number"], "values": values, "stamp": stamp}
+    return TargetRow(row["file_id"], row["row_number"], values, values[feed.position(feed.newest_by[0])])
 
 
 def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[CheckedRow]:
-    """The rows of a generation that break no rule, as far as the file can be read: a rejected file may end anywhere."""
+    """The valid rows of a generation, up to the first violation of the whole file, where a rejected file stops."""
     file = FileValidation(feed, latest_allowed(feed, found.arrival))
     with store.open_file(found.stored.file) as stream:
         for block, last in blocks_of(stream) if stream else ():

@@ -1,4 +1,4 @@
-"""Bringing an archived or rejected file back on purpose: a copy in a folder of its own below source/ goes the usual way."""
+"""Replay: copy archived or rejected files into the replay folder below source/, where they are ingested like uploads."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feeds import Feed, name_problem
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, AcceptedMark, carried_arrival
+from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, carried_arrival, noted_arrival
 from spark_jobs.operator.backlog import read_report
 from spark_jobs.settings import BucketLayout, SettingsError
 
-_ARCHIVED = re.compile(r"(?P<stem>.+)\.(?P<generation>\d+)\.csv")
-_REJECTED = re.compile(r"(?P<name>.+)\.(?P<generation>\d+)")
+# Below their prefixes. Objects archived before 2026-12 lost the folder that they were uploaded to.
+_ARCHIVED = re.compile(r"\d{4}/\d{2}/\d{2}/(?P<folder>(?:.+/)?)(?P<stem>[^/]+)\.(?P<generation>\d+)\.csv")
+_REJECTED = re.compile(r"(?P<folder>(?:.+/)?)(?P<base>[^/]+)\.(?P<generation>\d+)")
+_REPLAYED = re.compile(re.escape(REPLAY_FOLDER) + r"\d+/")
 
-Answer = Literal["copied", "waiting already", "gone meanwhile"]
+Answer = Literal["copied", "already waiting", "gone"]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to bring back: files by name or id, or all whose name's date lies between two days (both included)."""
+class Selection:
+    """Which files to replay: by name or id, or all with a date between two days (inclusive) in their name."""
 
     files: tuple[str, ...] = ()
     first: date | None = None
@@ -31,16 +33,19 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if bool(self.files) == bool(self.first or self.last):
-            raise SettingsError("name the files to replay, or give --from and --to; one or the other")
+            raise SettingsError("select files either by name or with --from and --to")
         if not self.files and not (self.first and self.last and self.first <= self.last):
-            raise SettingsError("--from and --to go together, and --from must not lie after --to")
+            raise SettingsError("--from and --to must be given together, and --from must not be later than --to")
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One copy to make. ``original`` is the generation under which the file arrived first (at ``arrival``, aware)."""
+    """One planned copy. ``uploaded`` is the name below source/ at upload, without a folder if the object's name lost it;
+    ``original`` is the generation then, and ``arrival`` (aware) the time.
+    """
 
     stored: StoredFile
+    uploaded: str
     original: int
     arrival: datetime
     to: str
@@ -48,38 +53,41 @@ class Replay:
 
 @dataclass(frozen=True)
 class Copy:
-    """``file``: the copy that waits now, which the log will know by its own id; None where there is none."""
+    """``file`` is the copy that is now waiting; the log will contain its own id. None if there is no copy."""
 
     answer: Answer
     file: FileId | None = None
 
 
-def plan(store: FileStore, feed: Feed, layout: BucketLayout, wanted: Wanted) -> list[Replay]:
-    """What would be copied, older generations first. Raises SettingsError for a file that is nowhere."""
-    found = {replay.stored.file: replay for replay in _found(store, feed, layout, wanted)}
+def plan(store: FileStore, feed: Feed, layout: BucketLayout, selection: Selection) -> list[Replay]:
+    """The copies to make, older generations first. Raises SettingsError for a file that doesn't exist."""
+    found = {replay.stored.file: replay for replay in _found(store, feed, layout, selection)}
     return sorted(found.values(), key=lambda replay: replay.original)
 
 
 def carry_out(store: FileStore, replay: Replay) -> Copy:
-    """Copy one file back. Doing it again changes nothing: the place is derived from the generation."""
+    """Copy one file back. Idempotent: the copy's name is derived from the generation."""
     copied = store.copy(replay.stored.file, replay.to, {ARRIVAL_KEY: replay.arrival.isoformat()})
     if copied:
         return Copy("copied", copied)
-    there = store.stat(replay.stored.file.bucket, replay.to)
-    return Copy("waiting already", there.file) if there else Copy("gone meanwhile")
+    existing = store.stat(replay.stored.file.bucket, replay.to)
+    return Copy("already waiting", existing.file) if existing else Copy("gone")
 
 
-def _found(store: FileStore, feed: Feed, layout: BucketLayout, wanted: Wanted) -> Iterator[Replay]:
-    if wanted.first and wanted.last:
-        yield from _between(store, feed, layout, wanted.first, wanted.last)
-    for file in wanted.files:
-        replays = list(_named(store, feed, layout, file))
+def _found(store: FileStore, feed: Feed, layout: BucketLayout, selection: Selection) -> Iterator[Replay]:
+    if selection.first and selection.last:
+        yield from _between(store, feed, layout, selection.first, selection.last)
+    for file in selection.files:
+        replays = list(moved_files(store, feed, layout, file))
         if not replays:
             raise SettingsError(
-                f"{file!r} is neither under {layout.archive_prefix} nor under {layout.rejected_prefix} of {layout.bucket}, "
-                "or its name isn't one that the feed knows"
+                f"{file!r} is not in {layout.archive_prefix} or {layout.rejected_prefix} of bucket {layout.bucket}, "
+                "or the feed doesn't accept its name"
             )
-        yield from replays
+        # If any object is known to come from the named folder, those without a folder belong to other files.
+        relative = relative_name(layout, file)
+        exact = [one for one in replays if one.uploaded == relative]
+        yield from exact if exact and "/" in relative else replays
 
 
 def _between(store: FileStore, feed: Feed, layout: BucketLayout, first: date, last: date) -> Iterator[Replay]:
@@ -90,58 +98,80 @@ def _between(store: FileStore, feed: Feed, layout: BucketLayout, first: date, la
     candidates += store.list_files(layout.bucket, layout.rejected_prefix)
     for stored in candidates:
         replay = _replay_of(store, feed, layout, stored)
-        named = feed.file_date(replay.to.rpartition("/")[2]) if replay else None
+        named = feed.file_date(replay.uploaded.rpartition("/")[2]) if replay else None
         if replay and named and first <= named <= last:
             yield replay
 
 
-def _named(store: FileStore, feed: Feed, layout: BucketLayout, text: str) -> Iterator[Replay]:
-    """A file by its object name, by its file id, or by the name it was uploaded under (then every generation of it)."""
-    generation: int | None = None
-    name = text
-    if text.startswith(f"{layout.bucket}/") and "#" in text:
-        try:
-            parsed = FileId.parse(text)
-        except ValueError as error:
-            raise SettingsError(str(error)) from None
-        name, generation = parsed.name, parsed.generation
-    for prefix in _prefixes(feed, layout, name):
+def moved_files(store: FileStore, feed: Feed, layout: BucketLayout, text: str) -> Iterator[Replay]:
+    """Archived or rejected generations of a file, given its object name, its file id, or the name it was uploaded under.
+
+    A name without a folder means any folder. A name with a folder also finds archived objects whose names lost theirs.
+    """
+    name, generation = split_id(layout, text)
+    if name.startswith((layout.archive_prefix, layout.rejected_prefix)):
+        prefixes: Sequence[str] = [name]
+        folder = base = ""
+    else:
+        folder, _, base = name.removeprefix(layout.source_prefix).rpartition("/")
+        prefixes = _prefixes(feed, layout, folder, base)
+    for prefix in prefixes:
         for stored in store.list_files(layout.bucket, prefix):
             replay = _replay_of(store, feed, layout, stored)
-            if replay and generation in (None, replay.original):
+            if replay is None or generation not in (None, replay.original):
+                continue
+            its_folder, _, its_base = replay.uploaded.rpartition("/")
+            lost_folder = not its_folder and stored.file.name.startswith(layout.archive_prefix)
+            if base in ("", its_base) and (not folder or folder == its_folder or lost_folder):
                 yield replay
 
 
-def _prefixes(feed: Feed, layout: BucketLayout, name: str) -> Sequence[str]:
-    if name.startswith((layout.archive_prefix, layout.rejected_prefix)):
-        return [name]
-    relative = name.removeprefix(layout.source_prefix)
-    base = relative.rpartition("/")[2]
+def split_id(layout: BucketLayout, text: str) -> tuple[str, int | None]:
+    """The object name and, if ``text`` is a file id, the generation. Raises SettingsError."""
+    if not (text.startswith(f"{layout.bucket}/") and "#" in text):
+        return text, None
+    try:
+        parsed = FileId.parse(text)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return parsed.name, parsed.generation
+
+
+def relative_name(layout: BucketLayout, text: str) -> str:
+    """A file's name below the source folder, given its name, object name or file id."""
+    return split_id(layout, text)[0].removeprefix(layout.source_prefix)
+
+
+def _prefixes(feed: Feed, layout: BucketLayout, folder: str, base: str) -> Sequence[str]:
+    """All archived files of one name are below the day in that name."""
     day = feed.file_date(base)
-    archived = [f"{layout.archive_prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}."] if day else []
-    return [*archived, f"{layout.rejected_prefix}{relative}."]
+    rejected = f"{layout.rejected_prefix}{folder}/{base}." if folder else f"{layout.rejected_prefix}{base}."
+    return [*([f"{layout.archive_prefix}{day:%Y/%m/%d}/"] if day else []), rejected]
 
 
 def _replay_of(store: FileStore, feed: Feed, layout: BucketLayout, stored: StoredFile) -> Replay | None:
-    """How to bring an object back; None where it isn't a file of the feed (a report, another name)."""
+    """How to copy an object back; None if it isn't a file of the feed (a report, or another name)."""
     name = stored.file.name
     if name.startswith(layout.archive_prefix):
-        matched = _ARCHIVED.fullmatch(name.rpartition("/")[2])
+        matched = _ARCHIVED.fullmatch(name.removeprefix(layout.archive_prefix))
         base = f"{matched['stem']}.csv" if matched else ""
     else:
-        matched = _REJECTED.fullmatch(name)
-        base = matched["name"].rpartition("/")[2] if matched else ""
+        matched = _REJECTED.fullmatch(name.removeprefix(layout.rejected_prefix))
+        base = matched["base"] if matched else ""
     if not matched or feed.file_date(base) is None:
         return None
-    original = int(matched["generation"])
-    to = f"{layout.source_prefix}{REPLAY_FOLDER}{original}/{base}"
-    return Replay(stored, original, _arrival(store, stored, original), to)
+    folder, original = matched["folder"], int(matched["generation"])
+    # A replay of a replay goes to the same depth. A folder that the function would reject is left out.
+    kept = _REPLAYED.sub("", folder, count=1) if _REPLAYED.match(folder) else folder
+    kept = "" if name_problem(feed, kept + base) else kept
+    to = f"{layout.source_prefix}{REPLAY_FOLDER}{original}/{kept}{base}"
+    return Replay(stored, folder + base, original, _arrival(store, stored, original), to)
 
 
 def _arrival(store: FileStore, stored: StoredFile, original: int) -> datetime:
-    """An accepted file has it in its mark, a rejected one in its report; failing both, when it was moved here."""
-    mark = AcceptedMark.valid_on(original, stored.metadata)
-    if mark:
-        return carried_arrival(mark.arrival, stored.created)
-    noted = read_report(store, stored).get("arrival")
-    return carried_arrival(noted if isinstance(noted, str) else None, stored.created)
+    """From the mark of an accepted file or the report of a rejected one; otherwise the time it was moved."""
+    arrival = noted_arrival(original, stored.created, stored.metadata)
+    if arrival:
+        return arrival
+    reported = read_report(store, stored).get("arrival")
+    return carried_arrival(reported if isinstance(reported, str) else None, stored.created)

@@ -1,4 +1,4 @@
-"""What replayed files changed, once they have gone through: read from the bucket and, for what was merged, the log."""
+"""What replayed files changed, once they have left the source folder: read from the bucket and, if needed, the log."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from spark_jobs.store.ingest_log import LogEntry
 
 
 @dataclass(frozen=True)
-class Change:
-    """What became of one file that left the source folder. ``lost``: neither the log nor the rejected folder knows it.
-    Counts are None where they don't exist or can't be known; ``reason`` says why a file wasn't merged, or isn't counted.
+class ReplayResult:
+    """The result of one file. ``lost``: it is neither in the log nor in the rejected folder. Counts are None if unknown;
+    ``reason`` explains why a file wasn't merged, or why counts are unknown.
     """
 
     file: FileId
@@ -31,38 +31,38 @@ class Change:
     reason: str | None = None
 
 
-def changes_of(
+def replay_results(
     files: Sequence[FileId],
     store: FileStore,
     layout: BucketLayout,
-    logged: Callable[[Sequence[FileId]], list[LogEntry]],
-) -> dict[FileId, Change]:
-    """What these files changed. ``logged`` reads the log: not called where every file was rejected, since the function
-    writes a report and no line, and the job both.
+    read_log: Callable[[Sequence[FileId]], list[LogEntry]],
+) -> dict[FileId, ReplayResult]:
+    """The result of each file. ``read_log`` is not called if all files were rejected: their reports are enough, and the
+    function writes no log lines.
     """
-    found = {change.file: change for file in files if (change := _rejected(file, store, layout))}
+    found = {result.file: result for file in files if (result := _rejected(file, store, layout))}
     others = [file for file in files if file not in found]
     if others:
-        found |= {entry.file: _of_entry(entry) for entry in logged(others)}
-    lost = "it was deleted or overwritten before it was judged"
-    return {file: found.get(file) or Change(file, "lost", reason=lost) for file in files}
+        found |= {entry.file: _from_entry(entry) for entry in read_log(others)}
+    lost = "it was deleted or overwritten before it was validated"
+    return {file: found.get(file) or ReplayResult(file, "lost", reason=lost) for file in files}
 
 
-def _rejected(file: FileId, store: FileStore, layout: BucketLayout) -> Change | None:
+def _rejected(file: FileId, store: FileStore, layout: BucketLayout) -> ReplayResult | None:
     stored = store.stat(file.bucket, rejected_name(file, layout.source_prefix, layout.rejected_prefix))
     if stored is None:
         return None
     report = read_report(store, stored)
     rows, bad = _count(report.get("rows")), _count(report.get("bad_rows"))
-    return Change(file, "rejected", rows=rows, rejected_rows=bad, reason=reason_of(store, stored))
+    return ReplayResult(file, "rejected", rows=rows, rejected_rows=bad, reason=reason_of(store, stored))
 
 
-def _count(noted: Any) -> int | None:
-    return noted if type(noted) is int else None
+def _count(value: Any) -> int | None:
+    return value if type(value) is int else None
 
 
-def _of_entry(entry: LogEntry) -> Change:
-    return Change(
+def _from_entry(entry: LogEntry) -> ReplayResult:
+    return ReplayResult(
         entry.file,
         entry.outcome,
         entry.rows,
@@ -74,32 +74,33 @@ def _of_entry(entry: LogEntry) -> Change:
     )
 
 
-def in_a_sentence(changes: Sequence[Change]) -> str:
-    """The answer to "what changed": never "nothing" where that isn't known."""
-    merged = [change for change in changes if change.outcome == "merged"]
-    unknown = [change for change in merged if change.inserted is None or change.updated is None]
-    inserted, updated = (sum(getattr(change, name) or 0 for change in merged) for name in ("inserted", "updated"))
-    set_aside = sum(change.rejected_rows or 0 for change in merged)
+def summary(results: Sequence[ReplayResult]) -> str:
+    """What changed, in one sentence; never "nothing" if that is unknown."""
+    merged = [result for result in results if result.outcome == "merged"]
+    unknown = [result for result in merged if result.inserted is None or result.updated is None]
+    inserted, updated = (sum(getattr(result, name) or 0 for result in merged) for name in ("inserted", "updated"))
+    quarantined = sum(result.rejected_rows or 0 for result in merged)
     parts = []
     if inserted or updated:
-        changing = sum(bool(change.inserted or change.updated) for change in merged)
-        rows = f"{_many(inserted + updated, 'row')} ({inserted:,} inserted, {updated:,} updated)"
-        parts.append(f"{_many(changing, 'file')} changed {rows}")
-    elif not changes:
+        changing = sum(bool(result.inserted or result.updated) for result in merged)
+        rows = f"{_count_of(inserted + updated, 'row')} ({inserted:,} inserted, {updated:,} updated)"
+        parts.append(f"{_count_of(changing, 'file')} changed {rows}")
+    elif not results:
         parts.append("nothing changed: no file was copied")
     elif not merged:
         parts.append("nothing changed: no file was merged")
     elif not unknown:
-        parts.append(f"nothing changed: every {'good ' if set_aside else ''}row was there already, or a newer one")
+        valid = "valid " if quarantined else ""
+        parts.append(f"nothing changed: the target already had every {valid}row, or a newer one")
     if unknown:
-        parts.append(f"how many rows {_many(len(unknown), 'file')} changed can't be known")
-    if set_aside:
-        parts.append(f"{_many(set_aside, 'row')} set aside")
+        parts.append(f"unknown how many rows {_count_of(len(unknown), 'file')} changed")
+    if quarantined:
+        parts.append(f"{_count_of(quarantined, 'row')} quarantined")
     for outcome in ("rejected", "superseded", "lost"):
-        if count := sum(change.outcome == outcome for change in changes):
-            parts.append(f"{_many(count, 'file')} {outcome}")
+        if count := sum(result.outcome == outcome for result in results):
+            parts.append(f"{_count_of(count, 'file')} {outcome}")
     return "; ".join(parts)
 
 
-def _many(count: int, noun: str) -> str:
+def _count_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -27,7 +27,8 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
     order = [F.expr(sql).desc_nulls_last() for sql in rank_columns(feed)]
     by_age = Window.partitionBy("staged_key").orderBy(*order, F.desc("file_id"), F.desc("row_number"))
     same_moment = Window.partitionBy("staged_key", feed.newest_by[0])
-    content = F.xxhash64(*feed.newest_by)
+    # The hash skips missing values: without saying where they are, (x, missing) and (missing, x) would be the same content.
+    content = F.xxhash64(*feed.newest_by, *(F.isnull(name) for name in feed.newest_by))
     return (
         rows.withColumn("staged_key", group)
         .withColumn("newest", (F.row_number().over(by_age) == 1) & good)

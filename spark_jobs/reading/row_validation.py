@@ -29,15 +29,6 @@ Arrow = Iterable["pyarrow.RecordBatch"]
 Validate = Callable[[Arrow], Iterator["pyarrow.RecordBatch"]]
 
 
-def lines_validator(feed: Feed, positions: Sequence[int], latest: Mapping[str, datetime]) -> Validate:
-    """For doubtful lines (file_id, row_number, value: binary, without LF) of files whose records are said to be lines."""
-
-    def judge(batches: Arrow) -> Iterator[pyarrow.RecordBatch]:
-        return _batches(feed, (validate_line(feed, positions, latest[row[0]], *row) for row in _rows(batches)))
-
-    return judge
-
-
 def validate_line(feed: Feed, positions: Sequence[int], latest: datetime, file_id: str, row: int, line: bytes) -> StagedRow:
     """One line, without its LF, as a record; it speaks of the file as a whole (``NOT_LINES``) where it isn't one."""
     try:

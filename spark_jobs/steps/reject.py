@@ -8,10 +8,12 @@ from datetime import UTC
 
 from spark_jobs.batches import Batch, FileCounts, WaitingFile
 from spark_jobs.cloud.ports import FileGone
+from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import validate
 from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
+from spark_jobs.contract.violation_counter import ViolationCounter
 from spark_jobs.contract.violations import RULES, Violation
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
@@ -20,6 +22,12 @@ from spark_jobs.store.ingest_log import LogEntry
 SUPERSEDED = "a newer generation replaced it, or it was deleted, before it was merged"
 REPORT_SECONDS = 60.0
 """How long a file that must be rejected is validated once more, for the sender's report."""
+
+
+def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult]:
+    """Files whose content encoding was set after the function accepted them: readers would disagree about their bytes."""
+    violations = {w.file: content_encoding_violation(w.stored.content_encoding) for w in files}
+    return {file: ViolationCounter().result(violation) for file, violation in violations.items() if violation}
 
 
 def find_rejected(

@@ -13,12 +13,11 @@ from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFi
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import latest_allowed
-from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.counts import count_staged
 from spark_jobs.reading.row_validation import NOT_LINES
 from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.reject import find_rejected
+from spark_jobs.steps.reject import encoded_files, find_rejected
 from spark_jobs.store.commit_retry import commit_with_retry
 from spark_jobs.store.tables import Tables, at_version
 
@@ -26,15 +25,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 MISCOUNTS = 3
-"""How often a stage may hold other rows than the survey counted before the run gives up."""
+"""How often a stage may hold other rows than a first pass counted before the run gives up."""
 _log = logging.getLogger(__name__)
 
 
 def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, deps: Dependencies) -> StageResult:
     """Parse and write until every file that is left was read whole, as the generation that was taken, and may load."""
-    left = {w.file: w for w in batch.files}
+    rejected = encoded_files(batch.files)
+    left = {w.file: w for w in batch.files if w.file not in rejected}
     gone: list[WaitingFile] = []
-    rejected: dict[FileId, ValidationResult] = {}
     not_lines: set[FileId] = set()
     miscounts = 0
     for number in count(1):
@@ -62,8 +61,8 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
         if wrong := {file for file, counted in counts.items() if counted.fault == NOT_LINES}:
             not_lines |= wrong
             continue
-        surveyed = parsed.surveyed.items()
-        if miscounted := [file for file, rows in surveyed if not _complete(counts.get(file, FileCounts()), rows)]:
+        expected = parsed.counted.items()
+        if miscounted := [file for file, rows in expected if not _complete(counts.get(file, FileCounts()), rows)]:
             miscounts += 1
             if miscounts >= MISCOUNTS:
                 raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
@@ -98,11 +97,11 @@ def path_of(settings: IngestSettings, name: str) -> str:
 
 @dataclass(frozen=True)
 class _Parsed:
-    """Rows with their flags. ``surveyed``: rows of the files that were surveyed first, to compare. ``counts``: where they
-    are known before anything is written."""
+    """Rows with their flags. ``counted``: rows of the files whose lines a first pass counted, to compare. ``counts``:
+    where they are known before anything is written."""
 
     rows: DataFrame
-    surveyed: Mapping[FileId, int] = field(default_factory=dict)
+    counted: Mapping[FileId, int] = field(default_factory=dict)
     counts: Counts | None = None
 
 
@@ -114,12 +113,12 @@ def _parsed(
     deps: Dependencies,
 ) -> _Parsed:
     from spark_jobs.reading.deduplication import flag
-    from spark_jobs.reading.large_batches import Source, parse
-    from spark_jobs.reading.small_batches import read_here
+    from spark_jobs.reading.driver_batches import read_on_driver
+    from spark_jobs.reading.spark_batches import Source, parse
 
     feed = settings.feed
     if sum(w.stored.size for w in files) <= settings.small_batch_bytes:
-        rows, counts = read_here(spark, feed, files, deps)
+        rows, counts = read_on_driver(spark, feed, files, deps)
         return _Parsed(rows, counts=counts)
     sources = [
         Source(
@@ -130,7 +129,7 @@ def _parsed(
         )
         for w in files
     ]
-    parsed = parse(spark, feed, sources)
+    parsed = parse(spark, feed, sources, deps.store)
     return _Parsed(flag(parsed.rows, feed), parsed.counted)
 
 

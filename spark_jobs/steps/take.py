@@ -31,7 +31,7 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
     layout = settings.layout
     found = []
     for stored in store.list_files(layout.bucket, layout.source_prefix):
-        mark = AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+        mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
         if mark is None or mark.contract_version != CONTRACT_VERSION:
             continue
         if problem := name_problem(settings.feed, stored.file.name.removeprefix(layout.source_prefix)):

@@ -1,4 +1,4 @@
-"""Commits that another writer got in the way of: tried again, with a limit and jitter."""
+"""Retries commits that conflict with another writer, with backoff, jitter and a limit."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LONGEST_PAUSE_SECONDS = 20.0
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-# The classes differ between Delta, Databricks and Connect, where only the text arrives; the words don't.
+# Exception classes differ between Delta, Databricks and Connect (which passes on only the text); these words don't.
 _CONFLICT = re.compile(
     r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|TRANSACTION_CONFLICT"
     r"|Concurrent(?:Append|Modification|DeleteRead|DeleteDelete|Transaction|Write)Exception"
     r"|(?:MetadataChanged|ProtocolChanged)Exception"
-    # Two first commits of a new table.
+    # Two writers created the same table.
     r"|DELTA_TABLE_ALREADY_EXISTS|TABLE_OR_VIEW_ALREADY_EXISTS"
 )
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether this is another writer's commit, however the platform words it."""
+    """Whether a commit failed because of another writer's commit, on any platform."""
     seen: BaseException | None = error
     while seen is not None:
         if _CONFLICT.search(f"{type(seen).__name__}: {seen}"):
@@ -38,22 +38,22 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def commit_with_retry(what: str, deps: Dependencies, commit: Callable[[], T]) -> T:
-    """Run something that commits to a table. Raises WorldTrouble when others won every time: the files aren't to blame."""
+    """Run something that commits to a table. Raises TransientError if every try conflicts: the files aren't at fault."""
 
-    def tell(state: RetryCallState) -> None:
-        _log.info("step=%s conflict=%d: another commit came first, trying again", what, state.attempt_number)
+    def log_retry(state: RetryCallState) -> None:
+        _log.info("step=%s conflict=%d: another commit came first, retrying", what, state.attempt_number)
 
     retrying = Retrying(
         retry=retry_if_exception(is_conflict),
         stop=stop_after_attempt(TRIES),
         wait=wait_random_exponential(multiplier=0.25, max=LONGEST_PAUSE_SECONDS),
         sleep=deps.sleep,
-        before_sleep=tell,
+        before_sleep=log_retry,
         reraise=True,
     )
     try:
         return retrying(commit)
     except Exception as error:
         if is_conflict(error):
-            raise TransientError(f"{what}: other writers were faster {TRIES} times") from error
+            raise TransientError(f"{what}: all {TRIES} tries conflicted with other writers") from error
         raise

@@ -1,4 +1,4 @@
-"""The ingest log: what became of each file, one line each; its lines as Python, and the ways to look them up."""
+"""The ingest log, one line per file with its outcome: the line as a dataclass, and the look-ups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One line of ``orders_ingest_log``; moments are aware."""
+    """One line of ``orders_ingest_log``. Times are aware."""
 
     file: FileId
     outcome: OutcomeKind
@@ -48,9 +48,9 @@ class LogEntry:
         values = row.asDict()
         values["file"] = FileId.parse(values.pop("file_id"))
         del values["generation"]
-        for moment in ("arrived_at", "logged_at"):
-            # Spark gives naive moments in the driver's own zone.
-            values[moment] = values[moment].astimezone(UTC)
+        for time in ("arrived_at", "logged_at"):
+            # Spark returns naive times in the driver's time zone.
+            values[time] = values[time].astimezone(UTC)
         return cls(**values)
 
     def as_outcome(self, feed: Feed) -> Outcome:
@@ -71,12 +71,12 @@ class LogEntry:
 
 
 def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list[LogEntry]:
-    """The lines of these files."""
+    """The log lines of these files."""
     return _entries(of_files(spark.table(tables.ingest_log), files))
 
 
 def of_generations(spark: SparkSession, tables: Tables, generations: Sequence[int]) -> list[LogEntry]:
-    """The lines with these generations, for whoever doesn't know the rest of a file's id."""
+    """The log lines with these generations, for a caller that doesn't know the rest of the file id."""
     from pyspark.sql import functions as F
 
     near = near_generations(spark.table(tables.ingest_log), generations)
@@ -88,7 +88,7 @@ def _entries(lines: DataFrame) -> list[LogEntry]:
 
 
 def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
-    """The latest lines of the log, the newest first; none where no run has made the table yet."""
+    """The latest log lines, newest first; none if the table doesn't exist yet."""
     from pyspark.errors import AnalysisException
     from pyspark.sql import functions as F
 

@@ -24,7 +24,7 @@ from functions import bootstrap
 from tests.bench.arguments import number
 from tests.bench.figures import ROOT, Goal, keep, show_goals
 from tests.events import binary
-from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeDependencies
 
 BARE = "import functions_framework\n\n\n@functions_framework.cloud_event\ndef handle(event):\n    pass\n"
 BARE_NAME = "bare handler"
@@ -34,7 +34,7 @@ Request = dict[str, Any]
 
 def main() -> int:
     events, rounds = number("EVENTS", 1000), number("ROUNDS", 7)
-    deps = FakeWorld()
+    deps = FakeDependencies()
     kept = deps.deps
     bootstrap.deps = lambda: kept  # type: ignore[assignment]  # one instance, as a warm one has
     kinds: dict[str, Callable[[int], list[Request]]] = {
@@ -80,14 +80,14 @@ def _rate(client: Any, requests: list[Request]) -> float:
     return len(requests) / (time.perf_counter() - started)
 
 
-def _repeated(deps: FakeWorld, count: int) -> list[Request]:
+def _repeated(deps: FakeDependencies, count: int) -> list[Request]:
     """Events of a file whose run was launched in this window; the first of them is sent before, by `_valid` or here."""
     stored = deps.store.upload(NAME, GOOD)
     first = binary(bucket=BUCKET, name=NAME, generation=str(stored.file.generation))
     return [first] * count
 
 
-def _valid(deps: FakeWorld, count: int) -> list[Request]:
+def _valid(deps: FakeDependencies, count: int) -> list[Request]:
     """Each in a new object, as uploads come."""
     names = [f"source/{n}/{NAME.removeprefix('source/')}" for n in range(count)]
     stored = [deps.store.upload(name, GOOD) for name in names]

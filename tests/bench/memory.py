@@ -1,7 +1,8 @@
-"""Peak memory of a piece of work: the JVM's heap, or this process."""
+"""Peak memory: the JVM's heap or this process during a piece of work, and Python processes since they began."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,3 +42,28 @@ def _resident(name: str) -> float:
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found.group(1)) / 1024
+
+
+def python_peaks() -> tuple[float, float]:
+    """Peak resident MiB since they began: of the largest of Spark's Python workers, and of this process (Linux)."""
+    parents: dict[int, int] = {}
+    peaks: dict[int, float] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text()
+            is_worker = b"pyspark" in (folder / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        found = re.search(r"PPid:\s+(\d+)[\s\S]+VmHWM:\s+(\d+) kB", status)
+        if found:
+            parents[int(folder.name)] = int(found.group(1))
+            if is_worker:
+                peaks[int(folder.name)] = int(found.group(2)) / 1024
+    mine = [peak for pid, peak in peaks.items() if _descends(pid, parents)]
+    return max(mine, default=0.0), _resident("VmHWM")
+
+
+def _descends(pid: int, parents: dict[int, int]) -> bool:
+    while pid in parents and pid != os.getpid():
+        pid = parents[pid]
+    return pid == os.getpid()

@@ -20,7 +20,7 @@ def binary(kind: str = "finalized", *, headers: dict[str, str] | None = None, **
     """Keyword arguments for a test client's ``post``: binary mode, with fields of the data (and headers) replaced."""
     event = captured(kind)
     body = {**event["data"], **data}
-    if "name" in data:
+    if "name" in data and "ce-subject" not in (headers or {}):
         event["headers"]["ce-subject"] = "objects/" + quote(str(data["name"]), safe="/")
     return {"headers": {**event["headers"], **(headers or {})}, "data": json.dumps(body).encode()}
 

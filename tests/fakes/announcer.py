@@ -10,13 +10,13 @@ from spark_jobs.contract.outcomes import Outcome
 
 @dataclass
 class FakeAnnouncer:
-    """Keeps what was announced, in order. ``trouble`` is called first and may raise."""
+    """Records the announced outcomes in order. ``before_call`` is called first and may raise."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    trouble: Callable[[], None] = lambda: None
+    before_call: Callable[[], None] = lambda: None
 
     def announce(self, outcomes: list[Outcome]) -> None:
-        self.trouble()
+        self.before_call()
         for outcome in outcomes:
-            outcome.as_message()  # what can't be sent fails here as it would there
+            outcome.as_message()  # an outcome that can't be serialized fails as with the real adapter
         self.outcomes.extend(outcomes)

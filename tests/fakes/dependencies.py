@@ -1,4 +1,4 @@
-"""A World made of fakes, and a few files to put into it."""
+"""The function's dependencies as fakes, and a few files to upload."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BAD_HEADER = b"order_num,tracking_num,status\nA1,T1,shipped\n"
 
 
 @dataclass
-class FakeWorld:
-    """The parts under their own types, so that a test can reach into them; ``world`` puts them together."""
+class FakeDependencies:
+    """The fakes under their own types, so that a test can access them; ``deps`` combines them."""
 
     config: Config = field(default_factory=lambda: Config(job_id=77, source_bucket=BUCKET))
     clock: FakeClock = field(default_factory=FakeClock)
@@ -33,7 +33,7 @@ class FakeWorld:
 
     @property
     def deps(self) -> Dependencies:
-        """A new one each time, as a new instance of the function has."""
+        """New Dependencies each time, as in a new instance of the function."""
         return Dependencies(
             config=self.config,
             store=self.store,

@@ -1,4 +1,4 @@
-"""FileStore in memory: generations, metagenerations, custom metadata and fences as Cloud Storage has them."""
+"""FileStore in memory, with the generations, metagenerations, custom metadata and preconditions of Cloud Storage."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class FakeObject:
 
 @dataclass
 class FakeFileStore:
-    """Put objects in with ``upload``; read ``objects`` or ``names`` to see where they ended.
+    """Add objects with ``upload``; inspect the result with ``objects`` or ``names``.
 
-    ``trouble`` is called with (method, object name) before each call of the port and may raise what the port may raise,
-    or change the store, so that a test can let something happen at exactly that moment.
+    ``before_call`` is called with (method, object name) before each call of the port. It may raise any of the port's
+    exceptions or change the store, so that a test can make something happen at exactly that moment.
     """
 
     now: Callable[[], datetime] = lambda: datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
-    trouble: Callable[[str, str], None] = lambda method, name: None
+    before_call: Callable[[str, str], None] = lambda method, name: None
     objects: dict[tuple[str, str], FakeObject] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     _generation: int = 1_000
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    # What a test does to the bucket.
+    # What a test does with the bucket.
 
     def upload(
         self,
@@ -49,12 +49,14 @@ class FakeFileStore:
         metadata: Mapping[str, str] | None = None,
         created: datetime | None = None,
         content_type: str = "text/csv",
+        content_encoding: str = "",
     ) -> StoredFile:
-        """Create or overwrite: a new generation, first metageneration."""
+        """Create or overwrite an object: a new generation with metageneration 1."""
         with self._lock:
             self._generation += 1
             file = FileId(bucket, name, self._generation)
-            stored = StoredFile(file, 1, len(content), created or self.now(), dict(metadata or {}))
+            when = created or self.now()
+            stored = StoredFile(file, 1, len(content), when, dict(metadata or {}), content_encoding)
             self.objects[bucket, name] = FakeObject(stored, content, content_type)
             return stored
 
@@ -88,7 +90,14 @@ class FakeFileStore:
     def open_file(self, file: FileId) -> Iterator[BinaryIO | None]:
         self._called("open_file", file.name)
         held = self._live(file)
-        yield cast("BinaryIO", _FencedReader(self, held)) if held else None
+        yield cast("BinaryIO", _GenerationReader(self, held)) if held else None
+
+    def read_range(self, file: FileId, start: int, size: int) -> bytes | None:
+        self._called("read_range", file.name)
+        held = self._live(file)
+        if held is None:
+            return None
+        return held.content[start:] if start < 0 else held.content[start : start + size]
 
     def annotate(self, stored: StoredFile, metadata: Mapping[str, str]) -> bool:
         self._called("annotate", stored.file.name)
@@ -114,7 +123,14 @@ class FakeFileStore:
             held = self._live(file)
             if held is None:
                 return (file.bucket, to) in self.objects
-            self.upload(to, held.content, bucket=file.bucket, metadata=held.stored.metadata, content_type=held.content_type)
+            self.upload(
+                to,
+                held.content,
+                bucket=file.bucket,
+                metadata=held.stored.metadata,
+                content_type=held.content_type,
+                content_encoding=held.stored.content_encoding,
+            )
             del self.objects[file.bucket, file.name]
             return True
 
@@ -124,7 +140,14 @@ class FakeFileStore:
             held = self._live(file)
             if held is None or (file.bucket, to) in self.objects:
                 return None
-            copied = self.upload(to, held.content, bucket=file.bucket, metadata=metadata, content_type=held.content_type)
+            copied = self.upload(
+                to,
+                held.content,
+                bucket=file.bucket,
+                metadata=metadata,
+                content_type=held.content_type,
+                content_encoding=held.stored.content_encoding,
+            )
             return copied.file
 
     def _live(self, file: FileId) -> FakeObject | None:
@@ -135,11 +158,11 @@ class FakeFileStore:
     def _called(self, method: str, name: str) -> None:
         with self._lock:
             self.calls.append((method, name))
-        self.trouble(method, name)
+        self.before_call(method, name)
 
 
-class _FencedReader:
-    """Bytes of one generation; raises FileGone once that generation isn't live any more."""
+class _GenerationReader:
+    """The bytes of one generation; raises FileGone when that generation is no longer live."""
 
     def __init__(self, store: FakeFileStore, held: FakeObject) -> None:
         self._store = store
@@ -155,7 +178,7 @@ class _FencedReader:
 
 @dataclass
 class FakeClock:
-    """A clock that a test moves. Call it for the time (aware, UTC)."""
+    """A clock that a test advances. Calling it returns the time (aware, UTC)."""
 
     at: datetime = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""A job that keeps to the rules of idempotency tokens, in memory."""
+"""Job in memory, with the rules of idempotency tokens."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from spark_jobs.contract.parameters import RunParameters
 
 @dataclass
 class FakeJob:
-    """``runs`` maps tokens to what their run was told, in order of launch; ``trouble`` makes every call fail.
-
-    ``failed`` are the runs that ended in failure, whenever that was.
+    """``runs`` maps tokens to the parameters of their run, in the order of launches. With ``error``, every call fails with
+    that message. ``failed``: the runs that failed, at any time.
     """
 
     runs: dict[str, RunParameters] = field(default_factory=dict)
     active: bool = False
-    trouble: str | None = None
+    error: str | None = None
     failed: list[FailedRun] = field(default_factory=list)
 
     def launch(self, token: str, parameters: RunParameters) -> int:
@@ -40,5 +39,5 @@ class FakeJob:
         return [JobRun(number, "SUCCESS", started, "") for number in range(len(self.runs), 0, -1)][:limit]
 
     def _check(self) -> None:
-        if self.trouble:
-            raise TransientError(self.trouble)
+        if self.error:
+            raise TransientError(self.error)

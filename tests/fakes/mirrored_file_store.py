@@ -1,4 +1,4 @@
-"""The fake bucket, its live objects also in a folder: what Spark reads as ``files_root``."""
+"""A fake bucket that mirrors its live objects to a folder, which Spark reads as ``files_root``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes.file_store import FakeFileStore
 
 @dataclass
 class MirroredFileStore(FakeFileStore):
-    """One bucket only."""
+    """Supports a single bucket."""
 
     root: Path = field(default_factory=Path)
 
@@ -27,10 +27,17 @@ class MirroredFileStore(FakeFileStore):
         metadata: Mapping[str, str] | None = None,
         created: datetime | None = None,
         content_type: str = "text/csv",
+        content_encoding: str = "",
     ) -> StoredFile:
         with self._lock:
             stored = super().upload(
-                name, content, bucket=bucket, metadata=metadata, created=created, content_type=content_type
+                name,
+                content,
+                bucket=bucket,
+                metadata=metadata,
+                created=created,
+                content_type=content_type,
+                content_encoding=content_encoding,
             )
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The checker: what a sender sees, and what his scripts can rely on."""
+"""The checker: its output for senders, and what scripts can rely on."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def flawed(tmp_path: Path) -> Path:
 def test_a_clean_file_is_one_line_and_status_0(clean: Path) -> None:
     result = run(clean)
     assert result.exit_code == 0
-    assert result.stdout == f"{clean}: no violation in 20 rows; would be accepted\n"
+    assert result.stdout == f"{clean}: no violations in 20 rows; would be accepted\n"
 
 
-def test_violations_are_listed_as_linters_do_with_help_once_a_code(flawed: Path) -> None:
+def test_violations_are_listed_like_a_linter_does_with_one_help_line_per_code(flawed: Path) -> None:
     result = run(flawed)
     first, help_line, second, footer = result.stdout.splitlines()
     assert result.exit_code == 1
@@ -53,17 +53,17 @@ def test_violations_are_listed_as_linters_do_with_help_once_a_code(flawed: Path)
     assert first.endswith("(found 'shippd')")
     assert help_line == f"  help: {RULES['unknown_status'].remedy}"
     assert second.startswith(f"{flawed}:23:29: unknown_status")
-    assert footer == f"{flawed}: found 2 violations in 2 of 22 rows; would be accepted, 2 set aside"
+    assert footer == f"{flawed}: found 2 violations in 2 of 22 rows; would be accepted with 2 rows quarantined"
 
 
-def test_the_ratio_decides_the_verdict(flawed: Path) -> None:
+def test_the_ratio_decides_whether_the_file_is_rejected(flawed: Path) -> None:
     result = run(flawed, "--max-bad-row-ratio", "0.01")
     assert result.exit_code == 1
-    assert f"{flawed}: too_many_bad_rows 2 of 22 rows break a rule" in result.stdout
+    assert f"{flawed}: too_many_bad_rows 2 of 22 rows violate a rule" in result.stdout
     assert "would be rejected" in result.stdout
 
 
-def test_json_is_one_report_a_line_and_nothing_else(clean: Path, flawed: Path) -> None:
+def test_json_prints_one_report_per_line_and_nothing_else(clean: Path, flawed: Path) -> None:
     result = run(clean, flawed, "--json")
     reports = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == 1
@@ -72,12 +72,12 @@ def test_json_is_one_report_a_line_and_nothing_else(clean: Path, flawed: Path) -
     assert {violation["line"] for violation in reports[1]["violations"]} == {22, 23}
 
 
-def test_a_file_that_cannot_be_read_is_status_2_and_the_others_are_judged(clean: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_status_2_and_the_others_are_still_validated(clean: Path, tmp_path: Path) -> None:
     missing = tmp_path / "order_tracking_2026_01_01.csv"
     result = run(missing, clean)
     assert result.exit_code == 2
-    assert result.stderr == f"{missing}: can't be read: No such file or directory\n"
-    assert result.stdout.startswith(f"{clean}: no violation")
+    assert result.stderr == f"{missing}: can't read the file: No such file or directory\n"
+    assert result.stdout.startswith(f"{clean}: no violations")
 
 
 def test_a_wrong_name_is_a_violation(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_progress_goes_to_a_terminal_on_stderr_only(tmp_path: Path) -> None:
+def test_progress_is_shown_only_if_stderr_is_a_terminal(tmp_path: Path) -> None:
     path = tmp_path / "order_tracking_2026_01_31.csv"
     path.write_text(HEADER + GOOD * (check.PROGRESS_FROM_BYTES // len(GOOD) + 1))
     command = [sys.executable, "-m", "functions.check", str(path)]
@@ -112,7 +112,7 @@ def test_progress_goes_to_a_terminal_on_stderr_only(tmp_path: Path) -> None:
     os.close(screen)
     assert path.name in shown
     assert watched.returncode == 0
-    assert watched.stdout.decode().startswith(f"{path}: no violation")
+    assert watched.stdout.decode().startswith(f"{path}: no violations")
     assert "\x1b" not in watched.stdout.decode()
     unwatched = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert unwatched.stderr == b""

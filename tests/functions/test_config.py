@@ -1,4 +1,4 @@
-"""Settings: read once, checked whole, and named when they are wrong."""
+"""Settings: an error names the missing or invalid one."""
 
 import pytest
 
@@ -52,6 +52,6 @@ def test_a_missing_or_wrong_setting_is_one_sentence_that_names_it(name: str, val
 
 
 @pytest.mark.parametrize("archive", ["source/", "source/archive/"])
-def test_places_inside_each_other_are_refused_since_moved_files_would_come_back_as_uploads(archive: str) -> None:
-    with pytest.raises(ConfigError, match=r"ARCHIVE_PREFIX.*lies inside SOURCE_PREFIX|SOURCE_PREFIX.*inside ARCHIVE"):
+def test_a_prefix_inside_another_is_refused_because_moved_files_would_be_validated_again(archive: str) -> None:
+    with pytest.raises(ConfigError, match=r"ARCHIVE_PREFIX.*is inside SOURCE_PREFIX|SOURCE_PREFIX.*inside ARCHIVE"):
         Config.read({**GOOD, "ARCHIVE_PREFIX": archive})

@@ -36,7 +36,7 @@ def google_jwt(audience: str, subject: str) -> str:
 
 
 class Answers:
-    """A server whose answers are a function of the path; remembers what it was asked."""
+    """A server whose responses are a function of the path; records the requested paths."""
 
     def __init__(self, answer: Callable[[str], tuple[str, str]]) -> None:
         self.asked: list[str] = []
@@ -113,7 +113,7 @@ def test_one_token_exchange_serves_many_calls(
 
 
 @pytest.mark.servers
-def test_google_is_asked_for_an_identity_only_and_never_for_access(
+def test_only_an_identity_token_is_requested_from_google_never_an_access_token(
     start_jobs_server: StartJobsServer, metadata_server: Answers, tmp_path: Path
 ) -> None:
     """The SDK's google-id login would send a cloud-platform token along with every request; this one has none to send."""
@@ -125,7 +125,7 @@ def test_google_is_asked_for_an_identity_only_and_never_for_access(
 
 
 @pytest.mark.servers
-def test_an_expired_token_is_exchanged_anew_for_a_fresh_identity(
+def test_an_expired_token_is_exchanged_again_with_a_fresh_identity(
     start_jobs_server: StartJobsServer, metadata_server: Answers, tmp_path: Path
 ) -> None:
     server = start_jobs_server(tmp_path, *POLICY, "--token-lifetime", "1")
@@ -142,7 +142,7 @@ def test_an_expired_token_is_exchanged_anew_for_a_fresh_identity(
         (AUDIENCE, "another-principal", "invalid_client"),
     ],
 )
-def test_a_login_that_no_policy_grants_says_what_was_refused(
+def test_a_refused_login_names_the_reason(
     start_jobs_server: StartJobsServer,
     metadata_server: Answers,
     monkeypatch: pytest.MonkeyPatch,
@@ -204,15 +204,15 @@ def test_a_missing_client_id_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(f"http://{workspace.address}", AUDIENCE)
 
 
-def test_a_machine_without_a_service_account_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_service_account_gets_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that is not the metadata server's; one that is not there at all takes google-auth half a minute."""
 
     def answer(path: str) -> tuple[str, str]:
         return "text/html", "<html>not a token</html>"
 
-    with serving(lambda path: workspace_answer(path, where)) as workspace, serving(answer) as nobody:
+    with serving(lambda path: workspace_answer(path, where)) as workspace, serving(answer) as metadata:
         where = workspace.address
-        monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", nobody.address)
+        monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", metadata.address)
         client = connect(f"http://{workspace.address}", AUDIENCE)
         with pytest.raises(ValueError, match="no identity token for the audience"):
             client.jobs.run_now(job_id=1, idempotency_token="t")
@@ -230,8 +230,8 @@ def workspace_answer(path: str, address: str) -> tuple[str, str]:
     return "application/json", json.dumps({"run_id": 7})
 
 
-def test_a_token_endpoint_that_hangs_costs_one_call_its_time_and_the_next_ones_nothing(metadata_server: Answers) -> None:
-    """The SDK posts there without a timeout; its lock must not be held by a call that never comes back."""
+def test_a_token_endpoint_that_hangs_fails_one_call_and_not_the_next_ones(metadata_server: Answers) -> None:
+    """The SDK posts there without a timeout; a call that never returns must not hold its lock."""
     release = threading.Event()
     hangs = iter([True])
 
@@ -243,13 +243,13 @@ def test_a_token_endpoint_that_hangs_costs_one_call_its_time_and_the_next_ones_n
     with serving(answer) as workspace:
         where = workspace.address
         client = connect(f"http://{where}", AUDIENCE, http_timeout_seconds=1)
-        with pytest.raises(TimeoutError, match=r"token exchange at .* no answer within 1 s"):
+        with pytest.raises(TimeoutError, match=r"token exchange at .* no response within 1 s"):
             client.jobs.run_now(job_id=1, idempotency_token="t")
         assert client.jobs.run_now(job_id=1, idempotency_token="t").run_id == 7
         release.set()
 
 
-def test_a_workspace_that_hangs_at_the_login_is_given_up_in_time() -> None:
+def test_a_login_at_a_workspace_that_hangs_times_out() -> None:
     release = threading.Event()
 
     def answer(path: str) -> tuple[str, str]:
@@ -258,7 +258,7 @@ def test_a_workspace_that_hangs_at_the_login_is_given_up_in_time() -> None:
 
     with serving(answer) as workspace:
         started = time.monotonic()
-        with pytest.raises(TimeoutError, match=r"login at .* no answer within 1 s"):
-            connect(f"http://{workspace.address}", AUDIENCE, patience_seconds=1)
+        with pytest.raises(TimeoutError, match=r"login at .* no response within 1 s"):
+            connect(f"http://{workspace.address}", AUDIENCE, retry_seconds=1)
         assert time.monotonic() - started < 5
         release.set()

@@ -1,11 +1,20 @@
-"""The table "what the function does with an event", line by line, without a world."""
+"""The decision table of the function, row by row, as pure functions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.decision import Accept, Ignore, Launch, Reject, Validate, first_look, ignore_by_name, verdict
+from functions.decision import (
+    Accept,
+    Ignore,
+    Launch,
+    Reject,
+    Validate,
+    decide_before_reading,
+    decide_by_result,
+    ignore_by_name,
+)
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.file_ids import FileId
@@ -20,36 +29,47 @@ MARK = AcceptedMark(17, CONTRACT_VERSION, rows=3, bad_rows=0, partial=False, spl
 
 
 @pytest.mark.parametrize("name", ["archive/order_tracking_2026_01_31.csv", "sourcefile.csv", "x/source/a.csv"])
-def test_an_object_outside_source_is_foreign(name: str) -> None:
-    assert ignore_by_name(replace(FILE, name=name), "source/") == Ignore("foreign")
+def test_an_object_outside_the_source_prefix_is_ignored(name: str) -> None:
+    assert ignore_by_name(replace(FILE, name=name), "", "source/") == Ignore("outside_source")
+
+
+def test_an_object_in_another_bucket_than_the_configured_one_is_ignored() -> None:
+    assert ignore_by_name(FILE, "another-bucket", "source/") == Ignore("other_bucket")
+    assert ignore_by_name(FILE, FILE.bucket, "source/") is None
 
 
 @pytest.mark.parametrize("name", ["source/", "source/2026/"])
-def test_a_folder_placeholder_is_left_alone(name: str) -> None:
-    assert ignore_by_name(replace(FILE, name=name), "source/") == Ignore("placeholder")
+def test_a_folder_placeholder_is_ignored(name: str) -> None:
+    assert ignore_by_name(replace(FILE, name=name), "", "source/") == Ignore("placeholder")
 
 
-def test_a_file_below_source_is_ours() -> None:
-    assert ignore_by_name(FILE, "source/") is None
+def test_a_file_under_the_source_prefix_is_processed() -> None:
+    assert ignore_by_name(FILE, "", "source/") is None
 
 
-def test_an_object_that_is_gone_needs_nothing() -> None:
-    assert first_look(FILE, None, NOW) == Ignore("gone")
+def test_an_object_that_is_gone_is_ignored() -> None:
+    assert decide_before_reading(FILE, None, NOW) == Ignore("gone")
 
 
 @pytest.mark.parametrize("live", [18, 16])
-def test_another_generation_has_an_event_of_its_own(live: int) -> None:
-    assert first_look(FILE, replace(STORED, file=replace(FILE, generation=live)), NOW) == Ignore("overwritten")
+def test_an_overwritten_generation_is_ignored_because_the_newer_one_has_its_own_event(live: int) -> None:
+    assert decide_before_reading(FILE, replace(STORED, file=replace(FILE, generation=live)), NOW) == Ignore("overwritten")
 
 
-def test_an_empty_object_is_left_to_its_writer_and_shown_as_stale_after_a_day() -> None:
+def test_an_empty_object_is_ignored_and_reported_as_stale_after_a_day() -> None:
     empty = replace(STORED, size=0)
-    assert first_look(FILE, empty, NOW + timedelta(hours=23)) == Ignore("empty")
-    assert first_look(FILE, empty, NOW + timedelta(hours=25)) == Ignore("stale_empty")
+    assert decide_before_reading(FILE, empty, NOW + timedelta(hours=23)) == Ignore("empty")
+    assert decide_before_reading(FILE, empty, NOW + timedelta(hours=25)) == Ignore("stale_empty")
 
 
-def test_a_valid_mark_means_that_only_a_run_is_wanted() -> None:
-    assert first_look(FILE, replace(STORED, metadata=MARK.as_metadata()), NOW) == Launch(MARK)
+def test_a_file_with_a_valid_mark_only_needs_a_run() -> None:
+    assert decide_before_reading(FILE, replace(STORED, metageneration=2, metadata=MARK.as_metadata()), NOW) == Launch(MARK)
+
+
+def test_a_mark_that_came_with_the_upload_is_void() -> None:
+    """Metageneration 1: the sender set it."""
+    forged = replace(STORED, metadata=MARK.as_metadata())
+    assert decide_before_reading(FILE, forged, NOW) == Validate(forged)
 
 
 @pytest.mark.parametrize(
@@ -60,20 +80,32 @@ def test_a_valid_mark_means_that_only_a_run_is_wanted() -> None:
         {"order-tracking-accepted": "yes"},
         {"order-tracking-accepted": '{"generation":17}'},
         replace(MARK, rows=-1).as_metadata(),
+        replace(MARK, rows=10**30).as_metadata(),
         {},
     ],
-    ids=["another generation's", "another contract's", "not JSON", "cut", "nonsense", "none"],
+    ids=["another generation's", "another contract's", "not JSON", "cut", "negative", "huge", "none"],
 )
-def test_a_mark_that_is_not_valid_here_means_that_the_file_is_judged(mark: dict[str, str]) -> None:
-    stored = replace(STORED, metadata=mark)
-    assert first_look(FILE, stored, NOW) == Validate(stored)
+def test_a_file_with_an_invalid_mark_is_validated(mark: dict[str, str]) -> None:
+    stored = replace(STORED, metageneration=2, metadata=mark)
+    assert decide_before_reading(FILE, stored, NOW) == Validate(stored)
 
 
-def test_a_violation_of_the_file_rejects_it_and_bad_rows_alone_do_not() -> None:
+def test_a_content_encoding_rejects_the_file_before_it_is_read() -> None:
+    decision = decide_before_reading(FILE, replace(STORED, content_encoding="gzip"), NOW)
+    assert isinstance(decision, Reject)
+    assert decision.result.rejecting is not None
+    assert decision.result.rejecting.code == "content_encoding"
+    assert decide_before_reading(FILE, replace(STORED, content_encoding="identity"), NOW) == Validate(
+        replace(STORED, content_encoding="identity")
+    )
+
+
+def test_a_whole_file_violation_rejects_the_file_and_bad_rows_alone_do_not() -> None:
     header = Violation("missing_column", "the header has no column status", column="status")
     row = Violation("unknown_status", "status must be …", row=2, column="status")
-    assert verdict(ValidationResult(violations=(header, row)), 17, NOW) == Reject(header)
-    judged = ValidationResult(rows=30, bad_rows=1, violations=(row,), splittable=True)
-    assert verdict(judged, 17, NOW) == Accept(
+    rejected = ValidationResult(violations=(header, row))
+    assert decide_by_result(STORED, rejected, NOW) == Reject(STORED, rejected)
+    accepted = ValidationResult(rows=30, bad_rows=1, violations=(row,), splittable=True)
+    assert decide_by_result(STORED, accepted, NOW) == Accept(
         AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True, arrival=NOW.isoformat())
     )

@@ -1,29 +1,38 @@
-"""What becomes of one upload: which object lies where, what was told to whom, which runs were launched."""
+"""The result of one upload: the objects in the bucket, the announced outcomes and the launched runs."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from google.cloud import storage
 
+from functions.config import Config
 from functions.handler import handle_upload
+from spark_jobs.cloud.gcs import GcsFileStore
 from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
-from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
+from tests.storage_fixtures import client_for, storage_process
 
 
 @pytest.fixture
-def fake() -> FakeWorld:
-    return FakeWorld()
+def fake() -> FakeDependencies:
+    return FakeDependencies()
 
 
-def mark_of(fake: FakeWorld, name: str = NAME) -> AcceptedMark | None:
+def mark_of(fake: FakeDependencies, name: str = NAME) -> AcceptedMark | None:
     stored = fake.store.objects[BUCKET, name].stored
-    return AcceptedMark.valid_on(stored.file.generation, stored.metadata)
+    return AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
 
 
-def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake: FakeWorld) -> None:
+def test_a_valid_file_is_marked_in_place_and_a_run_is_launched(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, GOOD)
     handle_upload(upload.file, fake.deps)
     mark = mark_of(fake)
@@ -33,7 +42,7 @@ def test_a_valid_file_stays_where_it_is_with_its_mark_and_a_run_is_launched(fake
     assert fake.announcer.outcomes == []
 
 
-def test_the_same_event_again_launches_without_reading_the_file_again(fake: FakeWorld) -> None:
+def test_a_repeated_event_launches_without_reading_the_file_again(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, GOOD)
     handle_upload(upload.file, fake.deps)
     fake.store.calls.clear()
@@ -42,7 +51,7 @@ def test_the_same_event_again_launches_without_reading_the_file_again(fake: Fake
     assert len(fake.job.runs) == 1, "the same window, the same run"
 
 
-def test_within_a_window_one_instance_asks_the_world_only_once_about_a_file(fake: FakeWorld) -> None:
+def test_within_a_window_one_instance_makes_no_calls_for_a_repeated_event(fake: FakeDependencies) -> None:
     upload, instance = fake.store.upload(NAME, GOOD), fake.deps
     handle_upload(upload.file, instance)
     fake.store.calls.clear()
@@ -54,17 +63,17 @@ def test_within_a_window_one_instance_asks_the_world_only_once_about_a_file(fake
     assert len(fake.job.runs) == 2
 
 
-def test_an_event_whose_launch_failed_is_not_taken_for_a_repeated_one(fake: FakeWorld) -> None:
+def test_an_event_whose_launch_failed_is_not_treated_as_repeated(fake: FakeDependencies) -> None:
     upload, instance = fake.store.upload(NAME, GOOD), fake.deps
-    fake.job.trouble = "503"
+    fake.job.error = "503"
     with pytest.raises(TransientError):
         handle_upload(upload.file, instance)
-    fake.job.trouble = None
+    fake.job.error = None
     handle_upload(upload.file, instance)
     assert len(fake.job.runs) == 1
 
 
-def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_name(fake: FakeWorld) -> None:
+def test_a_rejected_file_is_reported_announced_and_moved_with_its_generation_in_the_name(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     handle_upload(upload.file, fake.deps)
     moved = f"rejected/order_tracking_2026_01_31.csv.{upload.file.generation}"
@@ -79,13 +88,53 @@ def test_a_bad_file_is_reported_announced_and_moved_with_its_generation_in_the_n
     assert fake.job.runs == {}
 
 
+def test_an_object_with_a_content_encoding_is_rejected_unread(fake: FakeDependencies) -> None:
+    upload = fake.store.upload(NAME, GOOD, content_encoding="gzip")
+    handle_upload(upload.file, fake.deps)
+    moved = f"rejected/order_tracking_2026_01_31.csv.{upload.file.generation}"
+    report = json.loads(fake.store.content(moved + ".report.json"))
+    assert [violation["code"] for violation in report["violations"]] == ["content_encoding"]
+    assert report["counts"] == {"content_encoding": {"": 1}}
+    assert not {"open_file", "read"} & {method for method, _ in fake.store.calls}
+    assert fake.job.runs == {}
+
+
+@pytest.mark.servers
+def test_a_file_whose_metadata_leaves_no_room_for_the_mark_is_rejected(bucket: storage.Bucket) -> None:
+    fake = FakeDependencies(Config(job_id=77, source_bucket=str(bucket.name)))
+    fake.store = GcsFileStore(bucket.client)  # type: ignore[assignment]
+    blob = bucket.blob(NAME)
+    blob.metadata = {"note": "x" * 8100}
+    blob.upload_from_string(GOOD, content_type="text/csv")
+    handle_upload(FileId(str(bucket.name), NAME, int(blob.generation)), fake.deps)
+    report = json.loads(
+        bucket.blob(f"rejected/order_tracking_2026_01_31.csv.{blob.generation}.report.json").download_as_text()
+    )
+    assert [violation["code"] for violation in report["violations"]] == ["metadata"]
+    assert report["rows"] == 1
+    assert bucket.get_blob(NAME) is None
+    assert fake.job.runs == {}
+
+
+def test_a_mark_that_is_refused_for_another_reason_rejects_nothing(fake: FakeDependencies) -> None:
+    upload = fake.store.upload(NAME, GOOD, metadata={"carrier": "dhl"})
+
+    def refuse(method: str, _name: str) -> None:
+        if method == "annotate":
+            raise FileRefused("Invalid argument.")
+
+    fake.store.before_call = refuse
+    handle_upload(upload.file, fake.deps)
+    assert fake.store.names() == [NAME]
+
+
 @pytest.mark.parametrize("broken", ["write", "announce", "move"])
-def test_a_rejection_that_breaks_off_anywhere_is_completed_by_the_next_delivery(fake: FakeWorld, broken: str) -> None:
+def test_a_rejection_that_fails_at_any_step_is_completed_by_the_retry(fake: FakeDependencies, broken: str) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     fail_once(fake, broken)
     with pytest.raises(TransientError):
         handle_upload(upload.file, fake.deps)
-    assert NAME in fake.store.names(), "it leaves source/ in the very last step"
+    assert NAME in fake.store.names(), "the file must leave source/ in the last step"
     handle_upload(upload.file, fake.deps)
     assert [name for name in fake.store.names() if name.startswith("source/")] == []
     assert len(fake.store.names("rejected/")) == 2
@@ -93,9 +142,7 @@ def test_a_rejection_that_breaks_off_anywhere_is_completed_by_the_next_delivery(
 
 
 @pytest.mark.parametrize("broken", ["stat", "open_file", "read", "annotate", "launch"])
-def test_trouble_with_the_world_raises_so_that_the_event_comes_again_and_the_file_waits(
-    fake: FakeWorld, broken: str
-) -> None:
+def test_a_transient_error_raises_so_that_the_event_is_retried(fake: FakeDependencies, broken: str) -> None:
     upload = fake.store.upload(NAME, GOOD)
     fail_once(fake, broken)
     with pytest.raises(TransientError):
@@ -106,43 +153,43 @@ def test_trouble_with_the_world_raises_so_that_the_event_comes_again_and_the_fil
     assert len(fake.job.runs) == 1
 
 
-def test_an_object_that_the_service_refuses_for_good_is_acknowledged_and_left(fake: FakeWorld) -> None:
+def test_an_object_that_the_service_refuses_permanently_is_acknowledged_and_stays(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, GOOD)
 
     def refuse(method: str, _name: str) -> None:
         if method == "stat":
             raise FileRefused("Invalid argument.")
 
-    fake.store.trouble = refuse
+    fake.store.before_call = refuse
     handle_upload(upload.file, fake.deps)
     assert fake.job.runs == {}
 
 
 @pytest.mark.parametrize("moment", ["stat", "open_file", "read", "annotate"])
 @pytest.mark.parametrize("content", [GOOD, BAD_HEADER], ids=["good", "bad"])
-def test_an_overwrite_at_any_moment_leaves_the_newer_generation_unmarked_and_in_place(
-    fake: FakeWorld, moment: str, content: bytes
+def test_after_an_overwrite_at_any_moment_the_newer_generation_is_unmarked_and_in_place(
+    fake: FakeDependencies, moment: str, content: bytes
 ) -> None:
-    """Each generation is judged on its own: the older event must neither mark nor move what came after it."""
+    """Each generation is validated separately: the older event must neither mark nor move the newer generation."""
     upload = fake.store.upload(NAME, content)
     happen_once(fake, moment, lambda: fake.store.upload(NAME, GOOD + GOOD.splitlines()[1]))
     handle_upload(upload.file, fake.deps)
     if moment == "annotate" and content is BAD_HEADER:
-        assert NAME not in fake.store.names(), "the rejected one was never annotated, so nothing happened meanwhile"
+        assert NAME not in fake.store.names(), "a rejected file is never annotated, so the overwrite didn't happen"
         return
     assert mark_of(fake) is None
     assert NAME in fake.store.names()
     assert fake.job.runs == {}
 
 
-def test_an_overwrite_just_before_the_move_leaves_the_newer_generation_where_it_is(fake: FakeWorld) -> None:
+def test_after_an_overwrite_just_before_the_move_the_newer_generation_stays(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, BAD_HEADER)
     happen_once(fake, "move", lambda: fake.store.upload(NAME, GOOD))
     handle_upload(upload.file, fake.deps)
     assert fake.store.content(NAME) == GOOD
 
 
-def test_a_mark_carried_along_by_an_overwrite_is_void(fake: FakeWorld) -> None:
+def test_a_mark_copied_by_an_overwrite_is_void(fake: FakeDependencies) -> None:
     first = fake.store.upload(NAME, GOOD)
     handle_upload(first.file, fake.deps)
     carried = fake.store.objects[BUCKET, NAME].stored.metadata
@@ -152,7 +199,7 @@ def test_a_mark_carried_along_by_an_overwrite_is_void(fake: FakeWorld) -> None:
     assert fake.store.content(f"rejected/order_tracking_2026_01_31.csv.{second.file.generation}") == BAD_HEADER
 
 
-def test_somebody_patching_metadata_meanwhile_costs_another_look_and_no_more(fake: FakeWorld) -> None:
+def test_a_concurrent_metadata_patch_only_causes_another_attempt(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, GOOD)
 
     def patch() -> None:
@@ -165,7 +212,7 @@ def test_somebody_patching_metadata_meanwhile_costs_another_look_and_no_more(fak
     assert fake.store.objects[BUCKET, NAME].stored.metadata["carrier"] == "dhl"
 
 
-def test_an_empty_object_and_objects_that_are_not_ours_are_left_alone(fake: FakeWorld) -> None:
+def test_empty_objects_and_objects_outside_source_are_left_alone(fake: FakeDependencies) -> None:
     for name in (NAME, "archive/x.csv", "source/folder/"):
         handle_upload(fake.store.upload(name, b"").file, fake.deps)
     assert fake.store.names() == sorted([NAME, "archive/x.csv", "source/folder/"])
@@ -183,20 +230,22 @@ def test_an_empty_object_and_objects_that_are_not_ours_are_left_alone(fake: Fake
         "../order_tracking_2026_01_31.csv",
     ],
 )
-def test_any_other_name_is_rejected_unread_under_a_name_that_fits(fake: FakeWorld, relative: str) -> None:
+def test_a_file_with_an_invalid_name_is_rejected_unread_under_a_name_that_fits(
+    fake: FakeDependencies, relative: str
+) -> None:
     upload = fake.store.upload("source/" + relative, GOOD)
     handle_upload(upload.file, fake.deps)
     assert fake.store.names("source/") == []
     assert all(len(name.encode()) <= 1024 for name in fake.store.names("rejected/"))
     (report,) = (json.loads(fake.store.content(n)) for n in fake.store.names("rejected/") if n.endswith(".report.json"))
-    assert report["file"] == str(upload.file), "the report has the full name"
-    assert ("read", upload.file.name) not in fake.store.calls, "not a byte was read"
+    assert report["file"] == str(upload.file), "the report must have the full name"
+    assert ("read", upload.file.name) not in fake.store.calls, "the file must not be read"
 
 
-def test_a_file_that_takes_too_long_is_accepted_on_what_was_seen(fake: FakeWorld) -> None:
+def test_a_file_that_takes_too_long_is_accepted_on_the_validated_part(fake: FakeDependencies) -> None:
     rows = b"".join(b"A1,T%d,,,shipped,,2026-01-31 10:00:00\n" % n for n in range(20_000))
     upload = fake.store.upload(NAME, GOOD + rows)
-    fake.store.trouble = lambda method, _name: fake.age(seconds=301) if method == "read" else None
+    fake.store.before_call = lambda method, _name: fake.age(seconds=301) if method == "read" else None
     handle_upload(upload.file, fake.deps)
     mark = mark_of(fake)
     assert mark is not None
@@ -204,19 +253,43 @@ def test_a_file_that_takes_too_long_is_accepted_on_what_was_seen(fake: FakeWorld
     assert len(fake.job.runs) == 1
 
 
-def happen_once(fake: FakeWorld, moment: str, what: Callable[[], object]) -> None:
-    """Let something happen just before the store's method of that name is carried out."""
+@pytest.mark.servers
+def test_a_perfectly_forged_mark_does_not_bypass_validation(tmp_path: Path) -> None:
+    """It even names the right generation, which a real sender would have to guess."""
+    with storage_process(tmp_path) as server:
+        client_for(server.url).create_bucket(BUCKET)
+    generation = time.time_ns() // 1000 + 3_600_000_000
+    with sqlite3.connect(tmp_path / "storage.db") as connection:
+        connection.execute("INSERT OR REPLACE INTO counters VALUES ('generation', ?)", (generation - 1,))
+    with storage_process(tmp_path) as server:
+        bucket = client_for(server.url).bucket(BUCKET)
+        blob = bucket.blob(NAME)
+        forged = AcceptedMark(generation, CONTRACT_VERSION, rows=1, bad_rows=0, partial=False, splittable=True)
+        blob.metadata = forged.as_metadata()
+        blob.upload_from_string(BAD_HEADER, content_type="text/csv")
+        assert (blob.generation, blob.metageneration) == (generation, 1)
+        assert AcceptedMark.valid_on(generation, 2, len(BAD_HEADER), blob.metadata) == forged
+        fake = FakeDependencies()
+        fake.store = GcsFileStore(bucket.client)  # type: ignore[assignment]
+        handle_upload(FileId(BUCKET, NAME, generation), fake.deps)
+        assert fake.job.runs == {}
+        assert [outcome.kind for outcome in fake.announcer.outcomes] == ["rejected"]
+        assert bucket.get_blob(NAME) is None
 
-    def trouble(method: str, _name: str) -> None:
+
+def happen_once(fake: FakeDependencies, moment: str, what: Callable[[], object]) -> None:
+    """Make something happen just before the store's method of that name runs."""
+
+    def before_call(method: str, _name: str) -> None:
         if method == moment:
-            fake.store.trouble = lambda *_: None
+            fake.store.before_call = lambda *_: None
             what()
 
-    fake.store.trouble = trouble
+    fake.store.before_call = before_call
 
 
-def fail_once(fake: FakeWorld, where: str) -> None:
-    """Let one call fail as the world does."""
+def fail_once(fake: FakeDependencies, where: str) -> None:
+    """Make one call fail with a transient error."""
 
     def fail() -> None:
         raise TransientError("503")
@@ -232,9 +305,9 @@ def fail_once(fake: FakeWorld, where: str) -> None:
     elif where == "announce":
 
         def once() -> None:
-            fake.announcer.trouble = lambda: None
+            fake.announcer.before_call = lambda: None
             fail()
 
-        fake.announcer.trouble = once
+        fake.announcer.before_call = once
     else:
         happen_once(fake, where, fail)

@@ -1,4 +1,4 @@
-"""One run per window, and every marked file is seen by some run."""
+"""One run per window, and every marked file is seen by a run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.
 
 
 @given(MOMENTS, st.integers(1, 55), st.floats(0, 200))
-def test_two_moments_share_a_run_exactly_if_they_share_a_window(moment: datetime, window: int, later: float) -> None:
+def test_two_launches_share_a_run_if_and_only_if_they_share_a_window(moment: datetime, window: int, later: float) -> None:
     launcher, config = FakeJob(), Config(job_id=1, launch_window_seconds=window)
     other = moment + timedelta(seconds=later)
     launch_for_window(launcher, config, "orders-data", moment)
@@ -24,7 +24,7 @@ def test_two_moments_share_a_run_exactly_if_they_share_a_window(moment: datetime
 
 
 @given(MOMENTS, st.integers(1, 55))
-def test_the_run_waits_until_after_every_mark_of_its_window_but_never_over_a_minute(moment: datetime, window: int) -> None:
+def test_a_run_waits_until_after_its_window_but_never_more_than_a_minute(moment: datetime, window: int) -> None:
     launcher = FakeJob()
     launch_for_window(launcher, Config(job_id=1, launch_window_seconds=window), "orders-data", moment)
     (parameters,) = launcher.runs.values()
@@ -33,7 +33,7 @@ def test_the_run_waits_until_after_every_mark_of_its_window_but_never_over_a_min
 
 
 @given(st.text(max_size=500), st.text(max_size=500))
-def test_tokens_fit_whatever_the_names_and_differ_between_buckets(bucket: str, tick: str) -> None:
+def test_tokens_have_a_valid_length_for_any_name_and_differ_between_buckets(bucket: str, tick: str) -> None:
     launcher = FakeJob()
     now = datetime(2026, 1, 1, tzinfo=UTC)
     launch_for_window(launcher, CONFIG, bucket, now)
@@ -43,7 +43,7 @@ def test_tokens_fit_whatever_the_names_and_differ_between_buckets(bucket: str, t
     assert all(len(token) <= 64 and token.isascii() for token in launcher.runs)
 
 
-def test_a_tick_that_is_delivered_twice_is_one_run_and_waits_for_nothing() -> None:
+def test_a_tick_that_is_delivered_twice_launches_one_run_that_starts_at_once() -> None:
     launcher = FakeJob()
     assert launch_for_tick(launcher, CONFIG, "b", "1") == launch_for_tick(launcher, CONFIG, "b", "1")
     (parameters,) = launcher.runs.values()

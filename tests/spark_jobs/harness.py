@@ -1,4 +1,4 @@
-"""A bucket, tables and a clock of one's own for tests of the job; files are marked as the function would mark them."""
+"""A bucket, tables and a clock for tests of the job. Files get the marks that the function would write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """Simulates the death of the process."""
 
 
 def csv(*rows: str) -> bytes:
@@ -46,7 +46,7 @@ def row(key: str, stamp: str = "2026-01-01 10:00:00", status: str = "pending", a
 
 @dataclass
 class JobHarness:
-    """``merged`` holds the bytes of every file accepted so far, by file id."""
+    """``contents`` holds the bytes and arrival of every accepted file, by file id."""
 
     spark: SparkSession
     folder: Path
@@ -89,7 +89,7 @@ class JobHarness:
         return ingest(replace(self.settings, **settings), self.deps(checkpoint), lambda: self.spark)
 
     def target(self) -> dict[str, dict[str, Any]]:
-        """key -> the seven columns; fails on a key that is there twice."""
+        """The seven columns by key; fails on a duplicate key."""
         from pyspark.sql import functions as F
 
         stamp = "last_update_timestamp"
@@ -105,7 +105,7 @@ class JobHarness:
         return found
 
     def log(self) -> dict[str, dict[str, Any]]:
-        """file id -> its line; fails on a file with two."""
+        """The log lines by file id; fails on a duplicate."""
         found: dict[str, dict[str, Any]] = {}
         for each in self.spark.table(self.tables.ingest_log).collect():
             assert each["file_id"] not in found, f"{each['file_id']} has two lines"
@@ -121,7 +121,7 @@ class JobHarness:
         return found
 
     def expected(self) -> dict[str, dict[str, Any]]:
-        """What the oracle makes of the files that the log calls merged."""
+        """The oracle's target for the files that the log calls merged."""
         merged = [file for file, line in self.log().items() if line["outcome"] == "merged"]
         rows = [
             values for file in merged for _, values in oracle.read_file(*self.contents[file]) or [] if values is not None
@@ -129,7 +129,7 @@ class JobHarness:
         return oracle.newest(rows)
 
     def assert_right(self) -> None:
-        """The target is the oracle's, every line balances, nothing is left in source/."""
+        """The target equals the oracle's, every log line balances, and source/ is empty."""
         assert self.target() == self.expected()
         lines = self.log().values()
         assert all(line["balanced"] for line in lines if line["outcome"] == "merged"), lines
@@ -138,7 +138,7 @@ class JobHarness:
 
 @lru_cache(maxsize=1)
 def empty_tables(spark: SparkSession) -> Path:
-    """The tables as the first run makes them, to be copied: making them takes longer than most tests."""
+    """The tables as the first run creates them. Tests copy them, since creating them takes longer than most tests."""
     folder = Path(tempfile.mkdtemp(prefix="order-tracking-tables-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = IngestSettings(BucketLayout("orders-data"), warehouse=str(folder))

@@ -1,4 +1,4 @@
-"""What the platform sees of a run: it returns, or raises one sentence."""
+"""The wheel's entry point as Databricks sees it: it returns, or raises one sentence."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from tests.fakes.file_store import FakeFileStore
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: Dependencies(FakeFileStore(), FakeAnnouncer()))
-    monkeypatch.setattr("sys.argv", ["order-tracking", "ingest", *words])
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["order-tracking", *arguments])
     cli.run()
 
 
@@ -29,7 +33,53 @@ def test_a_run_with_nothing_to_do_returns_without_starting_spark(monkeypatch: py
         raise AssertionError("Spark was started")
 
     monkeypatch.setattr(cli, "open_session", no_spark)
-    run(monkeypatch, "--bucket=b", "--warehouse=/tmp/w", "--contract-version=1", "--not-before=", "--catalog=", "--schema=")
+    run(monkeypatch, "ingest", "--bucket=b", "--warehouse=/tmp/w", "--not-before=", "--catalog=", "--source-prefix=")
+
+
+def test_an_empty_prefix_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = []
+    monkeypatch.setattr(ingest, "ingest", lambda settings, *_: layouts.append(settings.layout) or [])
+    run(
+        monkeypatch,
+        "ingest",
+        "--bucket=b",
+        "--warehouse=w",
+        "--source-prefix=",
+        "--archive-prefix=a/",
+        "--rejected-prefix=",
+    )
+    (layout,) = layouts
+    assert (layout.source_prefix, layout.archive_prefix, layout.rejected_prefix) == ("source/", "a/", "rejected/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ingest", "--warehouse=w"], "--bucket is missing"),
+        (["ingest", "--bucket=b"], "--catalog and --schema"),
+        (["status", "--bucket=b"], "--catalog and --schema"),
+        (["ingest", "--bucket=b", "--warehouse=w", "--contract-version=99"], "the function sent '99'"),
+        (["ingest", "--bucket=b", "--warehouse=w", "--max-bad-row-ratio=many"], "--max-bad-row-ratio must be a number"),
+        (["ingest", "--bucket=b", "--warehouse=w", "--not-before=soon"], "--not-before must be a time"),
+        (["ingest", "--bucket=b", "--wharehouse=w"], "--wharehouse"),
+    ],
+)
+def test_an_invalid_option_raises_one_sentence_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(RunFailed) as failed:
+        run(monkeypatch, *arguments)
+    assert message in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+def test_an_unexpected_error_is_shortened_to_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("first line " + "x" * 500 + "\nsecond line")
+
+    monkeypatch.setattr(ingest, "ingest", fail)
+    with pytest.raises(RunFailed, match=r"^ValueError: first line x+…$"):
+        run(monkeypatch, "ingest", "--bucket=b", "--warehouse=w")
 
 
 def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,5 +88,13 @@ def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: p
         for n, balanced in enumerate([True, False, None])
     ]
     monkeypatch.setattr(ingest, "ingest", lambda *_: entries)
-    with pytest.raises(RunFailed, match=r"1 files do not balance, among them b/source/1\.csv#1; they are loaded"):
-        run(monkeypatch, "--bucket=b", "--warehouse=/tmp/w")
+    with pytest.raises(RunFailed, match=r"1 files do not balance: b/source/1\.csv#1; they are merged and archived"):
+        run(monkeypatch, "ingest", "--bucket=b", "--warehouse=w")
+
+
+@pytest.mark.parametrize("command", ["ingest", "status", "replay", "reject", "retry"])
+def test_help_returns_instead_of_exiting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    run(monkeypatch, command, "--help")
+    assert "--bucket" in capsys.readouterr().out

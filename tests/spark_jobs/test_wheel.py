@@ -1,4 +1,4 @@
-"""The artifact itself: what is in the wheel, what it asks for, and that its contract needs nothing but Python."""
+"""The built wheel: its modules, its dependencies, and a contract package that needs only the standard library."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_every_module_of_the_tree_is_in_the_wheel_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_exactly_the_modules_of_the_tree(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if not name.split("/")[0].endswith(".dist-info")}
-    kept = (path for path in SOURCES.rglob("*.py") if not {"dist", "build"} & set(path.relative_to(SOURCES).parts))
-    assert packed == {f"spark_jobs/{path.relative_to(SOURCES)}" for path in kept}
+    sources = (path for path in SOURCES.rglob("*.py") if not {"dist", "build"} & set(path.relative_to(SOURCES).parts))
+    assert packed == {f"spark_jobs/{path.relative_to(SOURCES)}" for path in sources}
 
 
-def test_the_wheel_never_asks_for_pyspark_since_installing_it_breaks_serverless(wheel: Path) -> None:
+def test_the_wheel_does_not_depend_on_pyspark_which_would_break_serverless(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith("METADATA"))
         required = HeaderParser().parsestr(archive.read(metadata).decode()).get_all("Requires-Dist") or []
@@ -39,8 +39,8 @@ def test_the_wheel_never_asks_for_pyspark_since_installing_it_breaks_serverless(
     assert not [line for line in always if line.startswith(("pyspark", "delta-spark", "pandas", "pyarrow"))]
 
 
-def test_the_contract_in_the_wheel_imports_with_the_standard_library_alone(wheel: Path) -> None:
-    """-S and -I: no site-packages, no working directory; the wheel is all there is."""
+def test_the_contract_in_the_wheel_needs_only_the_standard_library(wheel: Path) -> None:
+    """-S and -I hide site-packages and the working directory, so only the wheel can be imported."""
     program = """
 import importlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])

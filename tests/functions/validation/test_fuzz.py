@@ -1,6 +1,6 @@
-"""A fuzzer for a bounded time: no crash, no hang, no memory that stays, and never another judgement than the oracle's.
+"""A time-limited fuzzer: no crash, no hang, no memory leak, and always the same result as the oracle.
 
-``FUZZ_SECONDS=600 pytest tests/functions/validation/test_fuzz.py`` for longer; ``FUZZ_SEED`` repeats a run.
+``FUZZ_SECONDS=600 pytest tests/functions/validation/test_fuzz.py`` runs longer; ``FUZZ_SEED`` repeats a run.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def check(content: bytes) -> None:
         assert sorted({violation.row or 0 for violation in found.violations}) == bad
 
 
-def test_fuzzed_files_are_judged_as_the_oracle_judges_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzed_files_get_the_result_of_the_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(SEED)
     monkeypatch.setattr(validation, "FIRST_BLOCK_BYTES", 99)
     check(SEEDS[0])
@@ -84,7 +84,7 @@ def test_fuzzed_files_are_judged_as_the_oracle_judges_them(monkeypatch: pytest.M
     until, runs, settled = time.monotonic() + SECONDS, 0, 0
     while time.monotonic() < until:
         content = mutated(rng)
-        # Small blocks, but not so small that a long record is looked at hundreds of times.
+        # Small blocks, but not so small that a long record is scanned hundreds of times.
         monkeypatch.setattr(validation, "BLOCK_BYTES", max(333, len(content) // 20))
         try:
             check(content)

@@ -18,7 +18,7 @@ from functions.handler import handle_upload
 from functions.sweep import sweep
 from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
-from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeDependencies
 from tests.infra.gcp.provider_schemas import ROOT
 from tests.infra.gcp.terraform_files import load, text
 
@@ -73,7 +73,7 @@ def printed(lines: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_a_rejected_file_is_counted_by_its_violation_code(lines: io.StringIO) -> None:
-    fake = FakeWorld()
+    fake = FakeDependencies()
     handle_upload(fake.store.upload(NAME, BAD_HEADER).file, fake.deps)
     (entry,) = [entry for entry in printed(lines) if matching("rejected_files", entry)]
     assert entry[extracted("rejected_files", "code")] in RULES
@@ -81,14 +81,14 @@ def test_a_rejected_file_is_counted_by_its_violation_code(lines: io.StringIO) ->
 
 
 def test_an_accepted_file_is_in_no_metric(lines: io.StringIO) -> None:
-    fake = FakeWorld()
+    fake = FakeDependencies()
     handle_upload(fake.store.upload(NAME, GOOD).file, fake.deps)
     assert printed(lines)
     assert not [entry for entry in printed(lines) for metric in METRICS if matching(metric, entry)]
 
 
 def test_a_sweep_is_counted_and_logs_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
-    fake = FakeWorld()
+    fake = FakeDependencies()
     fake.store.upload(NAME, GOOD)
     fake.age(hours=2)
     sweep("tick", fake.deps)
@@ -104,7 +104,7 @@ def test_a_sweep_is_counted_and_logs_the_age_of_the_oldest_file(lines: io.String
     [("SessionError: no catalog", "failed_runs"), (f"RunFailed: 2 {UNBALANCED}, among them x", "unbalanced_log")],
 )
 def test_a_failed_run_is_counted_once_and_is_not_a_function_error(lines: io.StringIO, reason: str, metric: str) -> None:
-    fake = FakeWorld()
+    fake = FakeDependencies()
     fake.job.failed.append(FailedRun(7, fake.clock(), reason))
     sweep("tick", fake.deps)
     (entry,) = [entry for entry in printed(lines) if entry["message"] != "swept"]
@@ -125,7 +125,7 @@ def test_a_transient_error_is_counted_as_a_function_error(lines: io.StringIO) ->
         raise TransientError("Cloud Storage: 503")
 
     with pytest.raises(ServiceUnavailable):
-        bootstrap._answer(fail)
+        bootstrap._respond(fail)
     assert [entry["message"] for entry in printed(lines) if matching("function_errors", entry)] == ["Cloud Storage: 503"]
 
 

@@ -1,4 +1,4 @@
-"""One suite for the Job port: the fake, and the real adapter with the real SDK on the local jobs server."""
+"""One suite for the Job port: the fake, and the real adapter with the real SDK against the local jobs server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ resources:
 
 @dataclass
 class JobUnderTest:
-    """A launcher to test, and a way to let its runs end."""
+    """A job to test, and a way to let its runs end."""
 
     launcher: Job
     gate: Path | None = None
@@ -96,14 +96,14 @@ def job(request: pytest.FixtureRequest) -> Iterator[JobUnderTest]:
         real.let_runs_end()
 
 
-def test_one_token_is_one_run_however_often_and_from_however_many_places(job: JobUnderTest) -> None:
+def test_one_token_starts_one_run_even_with_repeated_and_concurrent_launches(job: JobUnderTest) -> None:
     with ThreadPoolExecutor(4) as pool:
         runs = set(pool.map(lambda _: job.begin("window-1"), range(8)))
     assert len(runs) == 1
     assert job.begin("window-2") not in runs
 
 
-def test_a_run_is_active_until_it_ended_and_its_token_still_returns_it(job: JobUnderTest) -> None:
+def test_a_run_is_active_until_it_ends_and_its_token_still_returns_it(job: JobUnderTest) -> None:
     assert not job.launcher.has_active_run()
     run = job.begin("window-1")
     assert job.launcher.has_active_run()
@@ -124,19 +124,19 @@ def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Job, int
     return launcher, run
 
 
-def test_a_failed_run_is_told_with_its_end_and_what_it_raised(failed_run: tuple[Job, int]) -> None:
+def test_a_failed_run_is_listed_with_its_end_and_its_error(failed_run: tuple[Job, int]) -> None:
     launcher, run = failed_run
     now = datetime.now(UTC)
-    (told,) = launcher.failed_runs(now - timedelta(minutes=5))
-    assert told.run_id == run
-    assert now - timedelta(minutes=1) < told.ended <= now
-    assert told.reason.startswith("ValueError: ")
-    assert "2 files do not balance" in told.reason
-    assert launcher.failed_runs(told.ended) == [told]
-    assert launcher.failed_runs(told.ended + timedelta(milliseconds=1)) == []
+    (failed,) = launcher.failed_runs(now - timedelta(minutes=5))
+    assert failed.run_id == run
+    assert now - timedelta(minutes=1) < failed.ended <= now
+    assert failed.reason.startswith("ValueError: ")
+    assert "2 files do not balance" in failed.reason
+    assert launcher.failed_runs(failed.ended) == [failed]
+    assert launcher.failed_runs(failed.ended + timedelta(milliseconds=1)) == []
 
 
-def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: JobUnderTest) -> None:
+def test_an_active_or_successful_run_is_not_listed_as_failed(job: JobUnderTest) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=1)
     job.begin("window-1")
     assert job.launcher.failed_runs(long_ago) == []
@@ -147,7 +147,7 @@ def test_a_run_that_goes_on_or_succeeded_did_not_fail(job: JobUnderTest) -> None
 
 @pytest.mark.servers
 class TestReal:
-    """What only the real one can show."""
+    """Behavior that only the real adapter has."""
 
     def test_the_run_receives_the_parameters(self, real: JobUnderTest) -> None:
         assert real.server is not None
@@ -157,7 +157,7 @@ class TestReal:
         real.let_runs_end()
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_throttling_is_waited_out_and_still_one_run(self, real: JobUnderTest, status: int) -> None:
+    def test_throttling_is_retried_and_starts_one_run(self, real: JobUnderTest, status: int) -> None:
         assert real.server is not None
         real.server.fault(times=2, path_regex=".*run-now.*", action="status", status=status, retry_after=0)
         run = real.begin("window-1")
@@ -167,14 +167,14 @@ class TestReal:
     @pytest.mark.parametrize(
         "order", [{"action": "status", "status": 500}, {"action": "reset"}, {"action": "hang", "seconds": 60}]
     )
-    def test_an_outage_is_trouble_with_the_world(self, real: JobUnderTest, order: Any) -> None:
+    def test_an_outage_is_a_transient_error(self, real: JobUnderTest, order: Any) -> None:
         assert real.server is not None
         real.server.fault(times=1000, path_regex=".*run-now.*", **order)
         launcher = launcher_on(real.server, retry_timeout_seconds=2, http_timeout_seconds=1)
         with pytest.raises(TransientError, match="Databricks job"):
             launcher.launch("window-1", PARAMETERS)
 
-    def test_a_deleted_run_s_token_is_trouble_and_a_later_window_s_works(self, real: JobUnderTest) -> None:
+    def test_the_token_of_a_deleted_run_is_an_error_and_a_later_token_works(self, real: JobUnderTest) -> None:
         assert real.server is not None
         run = real.begin("window-1")
         real.let_runs_end()
@@ -184,15 +184,15 @@ class TestReal:
             real.launcher.launch("window-1", PARAMETERS)
         assert real.launcher.launch("window-2", PARAMETERS) != run
 
-    def test_a_login_that_is_refused_is_trouble_with_one_sentence(self, real: JobUnderTest) -> None:
+    def test_a_refused_login_is_a_transient_error_without_the_token_in_its_message(self, real: JobUnderTest) -> None:
         assert real.server is not None
         config = SdkConfig(host=real.server.url, token="wrong", auth_type="pat", retry_timeout_seconds=2)
         launcher = DatabricksJob(lambda: WorkspaceClient(config=config), real.server.job_ids["ingest"])
-        with pytest.raises(TransientError) as trouble:
+        with pytest.raises(TransientError) as error:
             launcher.launch("window-1", PARAMETERS)
-        assert "wrong" not in json.dumps(str(trouble.value)).replace("wrong value", "")
+        assert "wrong" not in json.dumps(str(error.value)).replace("wrong value", "")
 
-    def test_a_cancelled_run_did_not_fail(self, real: JobUnderTest) -> None:
+    def test_a_canceled_run_is_not_listed_as_failed(self, real: JobUnderTest) -> None:
         assert real.server is not None
         run = real.begin("window-1")
         real.server.wait_state(run, "RUNNING")
@@ -200,15 +200,17 @@ class TestReal:
         real.server.wait_state(run, "CANCELED")
         assert real.launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1)) == []
 
-    def test_a_run_without_output_is_told_by_its_state(self, tmp_path: Path, start_jobs_server: StartJobsServer) -> None:
+    def test_a_failed_run_without_output_has_the_message_of_its_state(
+        self, tmp_path: Path, start_jobs_server: StartJobsServer
+    ) -> None:
         server = start_job(tmp_path, start_jobs_server, "fail", "this time")
         launcher = launcher_on(server)
         server.wait_state(launcher.launch("window-1", PARAMETERS), "FAILED")
         server.fault(times=10, path_regex=".*get-output.*", action="status", status=400)
-        (told,) = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
-        assert told.reason == "Task ingest failed with message: Workload failed, see run output for details."
+        (failed,) = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+        assert failed.reason == "Task ingest failed with message: Workload failed, see run output for details."
 
-    def test_only_the_latest_runs_are_looked_at_and_in_one_call(
+    def test_only_the_latest_runs_are_searched_with_one_call(
         self, tmp_path: Path, start_jobs_server: StartJobsServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = start_job(tmp_path, start_jobs_server, "fail", "again")
@@ -216,5 +218,5 @@ class TestReal:
         runs = [launcher.launch(f"window-{number}", PARAMETERS) for number in range(3)]
         until(lambda: not launcher.has_active_run(), "no run is active")
         monkeypatch.setattr("spark_jobs.cloud.databricks_jobs.LATEST_RUNS", 2)
-        told = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
-        assert [run.run_id for run in told] == [runs[2], runs[1]]
+        failed = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+        assert [run.run_id for run in failed] == [runs[2], runs[1]]

@@ -1,4 +1,4 @@
-"""Cutting files into records: RFC 4180 with any line ends, however the bytes arrive."""
+"""Splitting files into records: RFC 4180 with LF or CRLF, in chunks of any size."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def records(content: bytes, piece: int | None = None) -> list[Record] | str:
 
 @given(texts)
 @settings(deadline=None)
-def test_fields_and_stray_quotes_are_as_the_oracle_cuts_them(content: bytes) -> None:
+def test_fields_and_stray_quotes_are_those_of_the_oracle(content: bytes) -> None:
     content = content.decode("utf-8", "ignore").encode()
     found = records(content)
     try:
         expected = cut(content)
     except Bad:
-        assert found in ("unclosed_quote", "record_too_long")
+        assert found in ("line_ends", "unclosed_quote", "record_too_long")
         return
     assert [([f.decode() for f in r.fields], r.stray_quote is not None) for r in found if isinstance(r, Record)] == expected
 
@@ -44,7 +44,7 @@ def test_chunks_may_end_anywhere(content: bytes, piece: int) -> None:
 
 @given(texts)
 @settings(deadline=None)
-def test_a_record_stands_on_the_line_it_names(content: bytes) -> None:
+def test_the_line_of_a_record_is_correct(content: bytes) -> None:
     found = records(content)
     if isinstance(found, str):
         return
@@ -56,8 +56,8 @@ def test_a_record_stands_on_the_line_it_names(content: bytes) -> None:
 
 @given(texts)
 @settings(deadline=None)
-def test_splittable_files_may_be_cut_at_every_lf(content: bytes) -> None:
-    """What the job relies on when it reads lines in parallel."""
+def test_splittable_files_can_be_split_at_every_lf(content: bytes) -> None:
+    """The job relies on this when it reads lines in parallel."""
     cutter = RecordCutter()
     cutter.feed(content)
     cutter.end()
@@ -92,7 +92,7 @@ def test_quotes(text: bytes, fields: tuple[bytes, ...], stray: int | None) -> No
 
 @given(texts)
 @settings(deadline=None)
-def test_every_field_stands_at_its_place(content: bytes) -> None:
+def test_the_position_of_every_field_is_correct(content: bytes) -> None:
     found = records(content.decode("utf-8", "ignore").encode())
     text = content.decode("utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for record in found:
@@ -108,26 +108,50 @@ def test_every_field_stands_at_its_place(content: bytes) -> None:
                 assert before.endswith(",")
 
 
-def test_a_field_behind_a_line_break_stands_on_its_own_line() -> None:
+def test_a_field_after_a_line_break_has_its_own_line() -> None:
     (record,) = split_records(['é,"a ""b"",\r\nc",d'.encode()])
     assert [place_of_field(record, field) for field in range(3)] == [(1, 1), (1, 3), (2, 4)]
 
 
-def test_every_line_end_ends_a_line_once() -> None:
-    found = list(split_records([b"a\nb\r\nc\rd\n\n\r\n\r\re\r"]))
-    assert [(record.raw, record.line) for record in found] == [(b"a", 1), (b"b", 2), (b"c", 3), (b"d", 4), (b"e", 9)]
+def test_each_line_ending_ends_one_line() -> None:
+    found = list(split_records([b'a\nb\r\n"c\rd\r\n\r"\n\n\r\n\r\ne\r\n']))
+    assert [(record.raw, record.line) for record in found] == [(b"a", 1), (b"b", 2), (b'"c\rd\r\n\r"', 3), (b"e", 10)]
     assert line_ends(b"a\nb\r\nc\rd\n\n\r\n\r\re\r") == 9
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
-def test_a_record_may_have_a_mebibyte_and_no_byte_more(end: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a\rb\n", 1),
+        (b"a\n\rb\n", 2),
+        (b"a\n\n\r\r\n", 3),
+        (b"a\nb\r", 2),
+        (b"a\n\r", 2),
+        (b'a\n"b\r\nc"\rd\n', 3),
+        (b'a\n"b"x\rc\n', 2),
+        (b"a\n" + b"x" * (MAX_RECORD_BYTES + 1) + b"\r", 2),
+    ],
+)
+def test_a_lone_cr_outside_quotes_makes_the_file_invalid_even_as_its_last_byte(content: bytes, line: int) -> None:
+    with pytest.raises(RecordError) as error:
+        list(split_records([content]))
+    assert (error.value.code, error.value.line) in {("line_ends", line), ("record_too_long", line)}
+
+
+def test_inside_quotes_a_lone_cr_is_part_of_the_field() -> None:
+    (record,) = split_records([b'"a\rb",c\r\n'])
+    assert record.fields == (b"a\rb", b"c")
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_record_may_have_a_mebibyte_but_not_a_byte_more(end: bytes) -> None:
     longest = b"x" * MAX_RECORD_BYTES
     assert [len(record.raw) for record in split_records([longest + end])] == [MAX_RECORD_BYTES]
     with pytest.raises(RecordError, match="record_too_long at line 2"):
         list(split_records([b"a\n", longest + b"x" + end]))
 
 
-def test_an_unclosed_quote_is_not_waited_for() -> None:
+def test_an_unclosed_quote_is_detected_without_reading_the_whole_file() -> None:
     fed = 0
 
     def chunks() -> object:
@@ -141,5 +165,5 @@ def test_an_unclosed_quote_is_not_waited_for() -> None:
     assert fed <= MAX_RECORD_BYTES + 3 * 65536
 
 
-def test_the_byte_order_mark_is_left_to_the_caller() -> None:
+def test_the_caller_must_remove_the_byte_order_mark() -> None:
     assert next(iter(split_records([BOM + b"a"]))).fields == (BOM + b"a",)

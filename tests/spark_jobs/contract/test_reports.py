@@ -1,4 +1,4 @@
-"""Reports: valid by the schema in the tree, and a summary that tells a person what to mend."""
+"""Reports: valid by the schema in docs/, with a summary that says what to fix."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def report(content: bytes, **more: Any) -> dict[str, Any]:
 
 @given(files())
 @settings(deadline=None)
-def test_whatever_a_file_holds_its_report_is_valid(content: bytes) -> None:
+def test_the_report_of_any_file_is_valid(content: bytes) -> None:
     VALIDATOR.validate(json.loads(json.dumps(report(content))))
 
 
 @pytest.mark.parametrize(
     "case", sorted((ROOT / "tests" / "data" / "torture").glob("*/report.json")), ids=lambda p: p.parent.name
 )
-def test_the_reports_in_the_tree_are_valid(case: Path) -> None:
+def test_the_reports_in_the_repository_are_valid(case: Path) -> None:
     VALIDATOR.validate(json.loads(case.read_text()))
 
 
-def test_the_schema_knows_every_code_and_no_other() -> None:
+def test_the_schema_lists_exactly_the_codes() -> None:
     assert SCHEMA["$defs"]["code"]["enum"] == list(RULES)
     assert SCHEMA["properties"]["schema_version"]["const"] == REPORT_VERSION
     assert SCHEMA["properties"]["violations"]["maxItems"] == MAX_VIOLATIONS
 
 
-def test_the_schema_refuses_what_is_no_report() -> None:
+def test_the_schema_refuses_invalid_reports() -> None:
     good = report(b"")
     for wrong in (
         good | {"verdict": "fine"},
@@ -58,17 +58,17 @@ def test_the_schema_refuses_what_is_no_report() -> None:
         assert not VALIDATOR.is_valid(wrong)
 
 
-def test_the_summary_names_fault_remedy_place_and_value() -> None:
+def test_the_summary_names_the_violation_its_place_its_value_and_the_remedy() -> None:
     header = (ROOT / "tests/data/torture/header_only" / NAME).read_bytes()
     summary = report(header + b"A1,T1,,,on its way,,2026-01-12 10:00:00\n")["summary"]
-    assert "The file is rejected as a whole: 1 of 1 rows break a rule" in summary
+    assert "The whole file is rejected: 1 of 1 rows violate a rule" in summary
     assert "first in row 1 on line 2: 'on its way'" in summary
     assert RULES["unknown_status"].remedy in summary
     assert RULES["too_many_bad_rows"].remedy in summary
 
 
 @pytest.mark.parametrize("code", RULES)
-def test_every_code_makes_a_sentence(code: str) -> None:
+def test_every_code_has_a_sentence_in_the_summary(code: str) -> None:
     rule = RULES[code]
     violation = Violation(code, "this is wrong", None if rule.whole_file else 3, None, None, 4)
     result = ValidationResult(5, int(not rule.whole_file), {code: {"": 1}}, (violation,))
@@ -81,10 +81,10 @@ def test_every_code_makes_a_sentence(code: str) -> None:
 def test_a_partial_report_says_so() -> None:
     made = build_report("x.csv", ValidationResult(5, partial=True), seconds=0)
     assert made["partial"]
-    assert "Judging stopped early" in made["summary"]
+    assert "Validation stopped early" in made["summary"]
 
 
-def test_a_code_that_came_after_the_list_was_full_is_still_summed_up() -> None:
+def test_a_code_that_occurs_only_after_the_list_is_full_is_in_the_summary() -> None:
     listed = tuple(Violation("required", "m", row, "order_num", None, row + 1) for row in range(1, MAX_VIOLATIONS + 1))
     made = build_report(
         "x.csv", ValidationResult(9999, 1001, {"required": {"order_num": 1000}, "bad_date": {"a": 1}}, listed), seconds=0
@@ -93,6 +93,6 @@ def test_a_code_that_came_after_the_list_was_full_is_still_summed_up() -> None:
     assert RULES["bad_date"].title in made["summary"]
 
 
-def test_arrival_is_told_in_utc() -> None:
+def test_arrival_is_in_utc() -> None:
     tokyo = datetime(2026, 2, 1, 21, tzinfo=timezone(timedelta(hours=9)))
     assert build_report("x", ValidationResult(), seconds=0, arrival=tokyo)["arrival"] == "2026-02-01T12:00:00+00:00"

@@ -1,4 +1,4 @@
-"""One row against the feed: the same values, or the same refusal, as the independent oracle."""
+"""Validating one row: the same values or the same rejection as the independent oracle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.strategies import ARRIVAL, files
 LATEST = latest_allowed(ORDER_TRACKING, ARRIVAL)
 
 
-def judged(content: bytes) -> list[tuple[int, dict[str, Value] | None]] | None:
+def validated(content: bytes) -> list[tuple[int, dict[str, Value] | None]] | None:
     rows: list[tuple[int, dict[str, Value] | None]] = []
     positions: list[int] = []
     try:
@@ -48,8 +48,8 @@ def judged(content: bytes) -> list[tuple[int, dict[str, Value] | None]] | None:
 
 @given(files())
 @settings(deadline=None)
-def test_values_and_refusals_are_the_oracles(content: bytes) -> None:
-    assert judged(content) == read_file(content, ARRIVAL)
+def test_values_and_bad_rows_are_those_of_the_oracle(content: bytes) -> None:
+    assert validated(content) == read_file(content, ARRIVAL)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_timestamps(text: str, stamp: datetime | None) -> None:
 
 
 @given(st.datetimes(), st.integers(-18 * 60, 18 * 60))
-def test_offsets_shift_to_utc(local: datetime, minutes: int) -> None:
+def test_offsets_are_converted_to_utc(local: datetime, minutes: int) -> None:
     sign = "-" if minutes < 0 else "+"
     text = f"{local:%Y-%m-%d %H:%M:%S}.{local:%f}{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}".rjust(32, "0")
     try:
@@ -94,11 +94,11 @@ def test_offsets_shift_to_utc(local: datetime, minutes: int) -> None:
 @pytest.mark.parametrize(
     "text", ["2026-02-29", "1900-02-29", "0000-01-01", "2026-1-2", "20260102", "2026-01-02 ", "２０２６-01-02"]
 )
-def test_days_that_are_not_in_the_calendar(text: str) -> None:
+def test_dates_that_do_not_exist(text: str) -> None:
     assert parse_date(text) is None
 
 
-def test_days_of_the_calendar() -> None:
+def test_dates_that_exist() -> None:
     assert parse_date("2000-02-29") == date(2000, 2, 29)
     assert parse_date("0001-01-01") == date(1, 1, 1)
     assert parse_date("9999-12-31") == date(9999, 12, 31)
@@ -121,14 +121,14 @@ def test_statuses(text: str, status: str | None) -> None:
     assert parse_status(ORDER_TRACKING, text) == status
 
 
-def test_a_fault_of_structure_stands_alone() -> None:
-    """Of a row whose fields are doubtful nothing else is said."""
+def test_a_row_with_a_structural_fault_is_not_validated_further() -> None:
+    """Its fields are unreliable, so other violations would mislead the sender."""
     (record,) = split_records([b"A1,T1,x"])
     row = validate_row(ORDER_TRACKING, range(7), record, 1, LATEST)
     assert [violation.code for violation in row.violations] == ["field_count"]
 
 
-def test_all_bad_fields_of_a_row_are_named() -> None:
+def test_all_bad_fields_of_a_row_are_reported() -> None:
     (record,) = split_records([b",T1,2026-02-30,,lost,,soon"])
     row = validate_row(ORDER_TRACKING, range(7), record, 1, LATEST)
     assert [(v.code, v.column) for v in row.violations] == [
@@ -139,7 +139,7 @@ def test_all_bad_fields_of_a_row_are_named() -> None:
     ]
 
 
-def test_a_violation_never_carries_a_control_character() -> None:
+def test_a_violation_never_contains_a_control_character() -> None:
     (record,) = split_records([b"A1,T1,,,\x1b[31mlost\n,,2026-01-12 10:00:00".replace(b"\n", b"")])
     (violation,) = validate_row(ORDER_TRACKING, range(7), record, 1, LATEST).violations
     assert violation.value == "\\x1b[31mlost"
@@ -161,7 +161,7 @@ rows_of_one_key = st.fixed_dictionaries(
 
 
 @given(st.lists(rows_of_one_key, min_size=1, max_size=4))
-def test_newest_wins_by_content_alone(rows: list[dict[str, Any]]) -> None:
+def test_the_winner_depends_only_on_content(rows: list[dict[str, Any]]) -> None:
     def age(row: dict[str, Any]) -> Any:
         return precedence(ORDER_TRACKING, [row[column] for column in COLUMNS])
 

@@ -35,7 +35,7 @@ def test_a_file_that_can_not_be_moved_does_not_stop_the_others() -> None:
         if method == "move" and "01_02" in name:
             raise TransientError("403: the object is under a retention policy")
 
-    store = FakeFileStore(trouble=held)
+    store = FakeFileStore(before_call=held)
     entries = uploaded(store, *(f"order_tracking_2026_01_0{day}.csv" for day in (1, 2, 3)))
     problems = archive(entries, SETTINGS, deps(store))
     assert list(problems) == [entries[1].file] and "retention" in problems[entries[1].file]
@@ -57,7 +57,7 @@ def test_an_outage_is_not_waited_out_file_by_file() -> None:
 
     store = FakeFileStore()
     entries = uploaded(store, *(f"{n}/order_tracking_2026_01_01.csv" for n in range(200)))
-    store.trouble = down
+    store.before_call = down
     assert len(archive(entries, SETTINGS, deps(store))) == 200
     assert sum(method == "move" for method, _ in store.calls) < GIVE_UP_AFTER + 20
 
@@ -71,7 +71,7 @@ def test_an_outcome_that_is_refused_does_not_stop_the_others() -> None:
         if next(turns) == 1:
             raise FileRefused("the schema of the topic doesn't allow it")
 
-    announcer.trouble = refuse
+    announcer.before_call = refuse
     assert len(announce(entries, SETTINGS, deps(store, announcer))) == 1
     assert len(announcer.outcomes) == 2
 

@@ -1,5 +1,5 @@
 """The target is a function of the set of merged files: repeats, batches and overwrites change nothing (for crashes:
-`test_killed`)."""
+`test_kill`)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROWS = st.builds(
     KEYS, STAMPS, STATUSES, st.sampled_from(["", "a", "B", "é", "\U0001f600", "\uffff"]),
     st.sampled_from(["A1", "a1"]), DATES,
 )  # fmt: skip
-UPLOADS = st.lists(st.tuples(st.integers(1, 4), st.lists(ROWS, max_size=6)), min_size=4, max_size=10)
+UPLOADS = st.lists(st.tuples(st.integers(1, 4), st.lists(ROWS, max_size=6)), min_size=3, max_size=6)
 ROUNDS = st.tuples(
     UPLOADS,
     st.sampled_from([2, 3, 9]),

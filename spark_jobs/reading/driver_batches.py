@@ -1,5 +1,5 @@
-"""Small batches are read on the driver, each file as exactly the generation that was taken: mostly column by column
-(`plain_columns`), otherwise by the contract's own Python.
+"""Small batches are read on the driver, each file as exactly the generation that was taken: lines column by column, other
+files by the contract's own Python.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from spark_jobs.batches import Counts, WaitingFile
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
 from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.records import BOM
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.reading.columns import read_columns
+from spark_jobs.reading.columns import FileLayout, validate_lines
 from spark_jobs.reading.counts import count_table
 from spark_jobs.reading.deduplication import flag_table
+from spark_jobs.reading.headers import HEADER_BYTES, find_header
 from spark_jobs.reading.row_validation import validate_stream
-from spark_jobs.reading.staged_rows import as_arrow, staged_ddl, staged_names, violations_type
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, as_arrow, staged_ddl
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,12 +34,12 @@ WORTH_COLUMNS = 16 * 1024
 """Bytes from which on a file is read column by column: some dozens of calls to Arrow."""
 
 
-def read_here(
+def read_on_driver(
     spark: SparkSession, feed: Feed, files: Sequence[WaitingFile], deps: Dependencies
 ) -> tuple[DataFrame, Counts]:
-    """Judged rows with their flags, as Spark's own parsing gives them; and their counts.
+    """Staged rows with their flags, and their counts.
 
-    Raises FileGone and WorldTrouble.
+    Raises FileGone and TransientError.
     """
     import pyarrow as pa
 
@@ -60,18 +62,26 @@ def read_here(
 
 
 def read_file(feed: Feed, file_id: str, latest: datetime, content: bytes) -> pyarrow.Table:
-    """One file's judged rows, with the columns of ``parsing.staged_ddl``, in no particular order."""
+    """One file's staged rows, in no particular order."""
     import pyarrow as pa
 
-    plain = read_columns(feed, file_id, latest, content) if len(content) >= WORTH_COLUMNS else None
-    if plain is None:
-        return pa.Table.from_batches([as_arrow(feed, list(validate_stream(feed, file_id, latest, BytesIO(content))))])
-    rows = plain.clean.num_rows
-    clean = {
-        **dict(zip(plain.clean.column_names, plain.clean.columns, strict=True)),
-        "file_id": pa.repeat(pa.scalar(file_id), rows),
-        "raw_line": pa.nulls(rows, pa.string()),
-        "violations": pa.nulls(rows, violations_type()),
-    }
-    others = pa.Table.from_batches([as_arrow(feed, plain.others)])
-    return pa.concat_tables([pa.table({name: clean[name] for name in staged_names(feed)}), others])
+    batches = _read_lines(feed, file_id, latest, content) if len(content) >= WORTH_COLUMNS else None
+    if batches is None:
+        batches = [as_arrow(feed, list(validate_stream(feed, file_id, latest, BytesIO(content))))]
+    return pa.Table.from_batches(batches, as_arrow(feed, []).schema)
+
+
+def _read_lines(feed: Feed, file_id: str, latest: datetime, content: bytes) -> list[pyarrow.RecordBatch] | None:
+    """None where records are not simply lines, or something is wrong with the file as a whole."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    header = find_header(feed, content[:HEADER_BYTES], whole=len(content) <= HEADER_BYTES)
+    if header is None or header.violations or content.count(b"\r") != content.count(b"\r\n"):
+        return None
+    lines = [line for line in content.removeprefix(BOM).replace(b"\r\n", b"\n").split(b"\n") if line]
+    numbers = pa.array(range(1, len(lines)), pa.int64())
+    layout = FileLayout(file_id, header.positions, latest)
+    batches = validate_lines(feed, layout, numbers, pa.array(lines[1:], pa.binary()))
+    said_of_file = (pc.any(pc.equal(batch.column("row_number"), WHOLE_FILE_ROW)).as_py() for batch in batches)
+    return None if any(said_of_file) else batches

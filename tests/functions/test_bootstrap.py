@@ -1,4 +1,4 @@
-"""The real main.py under the real functions-framework, with the requests that Eventarc makes."""
+"""The real main.py in the real functions-framework, with requests as Eventarc sends them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from functions import bootstrap
 from spark_jobs.cloud.ports import TransientError
 from tests.events import binary, structured
-from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeWorld
+from tests.fakes.dependencies import BUCKET, GOOD, NAME, FakeDependencies
 
 MAIN = str(Path(__file__).parents[2] / "main.py")
 
@@ -35,15 +35,15 @@ ODD_NAMES = [
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
-    fake = FakeWorld()
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDependencies:
+    fake = FakeDependencies()
     monkeypatch.setattr(bootstrap, "deps", lambda: fake.deps)
     return fake
 
 
 @pytest.fixture(autouse=True)
 def fresh_logging() -> Iterator[None]:
-    """Each test has a stdout of its own; the function keeps the one it found at its first request."""
+    """Each test has its own stdout, but the function keeps the one from its first request."""
     bootstrap._prepare_logging.cache_clear()
     yield
     for package in ("functions", "spark_jobs"):
@@ -66,7 +66,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("mode", [binary, structured])
-def test_a_finalized_event_ends_in_a_mark_and_a_run(fake: FakeWorld, upload: Any, mode: Any) -> None:
+def test_a_finalized_event_results_in_a_mark_and_a_run(fake: FakeDependencies, upload: Any, mode: Any) -> None:
     stored = fake.store.upload(NAME, GOOD)
     answer = upload.post("/", **mode(generation=str(stored.file.generation)))
     assert answer.status_code == 200
@@ -75,8 +75,8 @@ def test_a_finalized_event_ends_in_a_mark_and_a_run(fake: FakeWorld, upload: Any
 
 @pytest.mark.parametrize("mode", [binary, structured])
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_any_object_name_comes_through_unchanged_and_ends_as_a_rejection(
-    fake: FakeWorld, upload: Any, mode: Any, name: str
+def test_any_object_name_is_passed_through_unchanged_and_rejected_if_invalid(
+    fake: FakeDependencies, upload: Any, mode: Any, name: str
 ) -> None:
     stored = fake.store.upload(name, GOOD)
     assert upload.post("/", **mode(name=name, generation=str(stored.file.generation))).status_code == 200
@@ -88,8 +88,8 @@ def test_any_object_name_comes_through_unchanged_and_ends_as_a_rejection(
     assert fake.store.names("source/") == []
 
 
-def test_log_lines_carry_severity_trace_and_file_and_an_odd_name_cannot_forge_one(
-    fake: FakeWorld, upload: Any, capsys: pytest.CaptureFixture[str]
+def test_log_lines_have_severity_trace_and_file_and_an_object_name_cannot_forge_one(
+    fake: FakeDependencies, upload: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = 'archive/x\n{"severity":"CRITICAL"}'
     fake.store.upload(name, GOOD)
@@ -108,36 +108,50 @@ def test_log_lines_carry_severity_trace_and_file_and_an_odd_name_cannot_forge_on
         binary(generation="-1"),
         binary(bucket=None),
         binary(name=7),
+        binary(name="source/\ud800.csv", headers={"ce-subject": "objects/x"}),
+        structured(name="source/\udfff/order_tracking_2026_01_31.csv"),
         {**binary(), "data": b"{not json"},
         {**binary(), "data": b"[]"},
         {**binary(), "data": b""},
         binary("tick"),
     ],
 )
-def test_an_event_that_is_not_ours_gets_a_log_line_and_is_acknowledged(
-    fake: FakeWorld, upload: Any, capsys: pytest.CaptureFixture[str], request_: dict[str, Any]
+def test_an_irrelevant_event_is_logged_and_acknowledged(
+    fake: FakeDependencies, upload: Any, capsys: pytest.CaptureFixture[str], request_: dict[str, Any]
 ) -> None:
     assert upload.post("/", **request_).status_code == 200
     (line,) = lines(capsys)
     assert line["severity"] == "WARNING"
-    assert "not ours" in line["message"]
+    assert "acknowledged without action" in line["message"]
     assert fake.store.calls == []
 
 
-def test_trouble_with_the_world_is_an_error_answer_so_that_eventarc_delivers_again(
-    fake: FakeWorld, upload: Any, capsys: pytest.CaptureFixture[str]
+def test_an_event_of_another_bucket_is_acknowledged_with_a_log_line_and_touches_nothing(
+    fake: FakeDependencies, upload: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def trouble(_method: str, _name: str) -> None:
+    fake.store.upload(NAME, GOOD, bucket="another-bucket")
+    assert upload.post("/", **binary(bucket="another-bucket")).status_code == 200
+    (line,) = lines(capsys)
+    assert (line["severity"], line["message"]) == ("WARNING", "ignored: other_bucket")
+    assert line["file"].startswith("another-bucket/")
+    assert fake.store.calls == []
+    assert fake.job.runs == {}
+
+
+def test_a_transient_error_is_a_503_so_that_eventarc_retries(
+    fake: FakeDependencies, upload: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def before_call(_method: str, _name: str) -> None:
         raise TransientError("Cloud Storage: ServiceUnavailable: 503 down")
 
-    fake.store.trouble = trouble
+    fake.store.before_call = before_call
     assert upload.post("/", **binary()).status_code == 503
     captured = capsys.readouterr()
     assert "503 down" in captured.out
     assert "Traceback" not in captured.out + captured.err
 
 
-def test_a_missing_setting_is_one_sentence_and_an_error_answer(
+def test_a_missing_setting_is_a_503_with_one_sentence_in_the_log(
     upload: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DATABRICKS_JOB_ID", raising=False)
@@ -150,7 +164,7 @@ def test_a_missing_setting_is_one_sentence_and_an_error_answer(
     assert "Traceback" not in captured.out + captured.err
 
 
-def test_a_tick_of_the_scheduler_sweeps(fake: FakeWorld, tick: Any) -> None:
+def test_a_tick_of_the_scheduler_runs_the_sweep(fake: FakeDependencies, tick: Any) -> None:
     fake.store.upload(NAME, GOOD)
     fake.age(seconds=601)
     assert tick.post("/", **binary("tick")).status_code == 200

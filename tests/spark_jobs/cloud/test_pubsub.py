@@ -1,4 +1,4 @@
-"""One suite for the Announcer port: the fake, and the real adapter with Google's client on the official emulator."""
+"""One suite for the Announcer port: the fake, and the real adapter with Google's client against the official emulator."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def outcomes(number: int) -> list[Outcome]:
     return [Outcome(file, "merged", "order_tracking", AT, rows=file.generation) for file in files]
 
 
-def test_every_outcome_arrives_whole_with_its_file_id_unchanged(topic: Topic) -> None:
+def test_every_outcome_arrives_complete_with_its_file_id_unchanged(topic: Topic) -> None:
     sent = [*outcomes(100), Outcome(ODD, "rejected", "order_tracking", AT, reason="unclosed_quote: …", report="r.json")]
     topic.announcer.announce(sent)
     received = {message["file"]: message for message in topic.received(len(sent))}
@@ -76,15 +76,15 @@ def test_announcing_nothing_sends_nothing(topic: Topic) -> None:
 
 
 @pytest.mark.servers
-def test_a_broker_that_is_down_is_trouble_with_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_down_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr(pubsub, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(pubsub, "RETRY_SECONDS", 1.0)
     with pytest.raises(TransientError, match="Pub/Sub topic projects/"):
         PubSubAnnouncer(OUTCOME_TOPIC).announce(outcomes(1))
 
 
 @pytest.mark.servers
-def test_a_topic_that_is_not_there_is_trouble_with_the_world(emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_topic_is_a_transient_error(emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator)
     with pytest.raises(TransientError, match="NotFound"):
         PubSubAnnouncer("projects/order-tracking-local/topics/missing").announce(outcomes(1))

@@ -1,0 +1,169 @@
+"""`order-tracking status`: the backlog, recent outcomes and runs, or the history of one file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from spark_jobs.operator.commands.options import TableOptions, json_option, layout_options, table_options, timeout_option
+from spark_jobs.operator.commands.spark import spark_session
+from spark_jobs.operator.console import format_time, print_json, print_table
+from spark_jobs.settings import BucketLayout, IngestSettings
+
+if TYPE_CHECKING:
+    from spark_jobs.cloud.ports import Job
+    from spark_jobs.contract.file_ids import FileId
+    from spark_jobs.dependencies import Dependencies
+    from spark_jobs.operator.file_history import FileHistory
+    from spark_jobs.store.ingest_log import LogEntry
+
+RECENT_FILES = 10
+RECENT_RUNS = 5
+
+
+@click.command()
+@layout_options
+@table_options
+@click.option(
+    "--job-id", type=int, help="Show this Databricks job's latest runs and their errors (login from the environment)."
+)
+@click.option("--file", "name", help="Show one file: its name, object name or file id.")
+@click.option("--key", help="With --file: explain what happened to its row with this tracking_num.")
+@click.option("--ties", "show_ties", is_flag=True, help="With --file: list rows that conflict with the target.")
+@click.option(
+    "--wait", "should_wait", is_flag=True, help="First wait until the current backlog (with --file: that file) is done."
+)
+@timeout_option
+@json_option
+def status(
+    layout: BucketLayout,
+    tables: TableOptions,
+    job_id: int | None,
+    name: str | None,
+    key: str | None,
+    show_ties: bool,
+    should_wait: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Show the backlog, parked files, recent outcomes and the latest runs, or the history of one file."""
+    from spark_jobs.bootstrap import build_dependencies, build_job
+    from spark_jobs.operator.commands.waiting import wait
+
+    if (key or show_ties) and not name:
+        raise click.UsageError("--key and --ties need --file")
+    settings = tables.settings(layout)
+    deps = build_dependencies(settings)
+    if should_wait:
+        wait(_files_to_wait_for(settings, deps, name), layout, deps, timeout)
+    job = build_job(job_id) if job_id else None
+    if name:
+        _show_file(settings, deps, job, name, key, show_ties, as_json)
+    else:
+        _show_overview(settings, deps, job, as_json)
+
+
+def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str | None) -> list[FileId]:
+    """Empty objects are left out: they never leave the source folder, so the wait would never end."""
+    from spark_jobs.contract.file_ids import FileId
+    from spark_jobs.operator.backlog import backlog
+    from spark_jobs.operator.file_history import find
+
+    layout = settings.layout
+    if name:
+        stored = [one.stored for one in find(deps.store, settings, name)]
+        return [s.file for s in stored if s.size and s.file.name.startswith(layout.source_prefix)]
+    return [FileId(layout.bucket, b.name, b.generation) for b in backlog(deps.store, layout) if b.state != "empty"]
+
+
+def _show_file(
+    settings: IngestSettings,
+    deps: Dependencies,
+    job: Job | None,
+    name: str,
+    key: str | None,
+    show_ties: bool,
+    as_json: bool,
+) -> None:
+    from spark_jobs.operator.file_history import explain_key, file_history, identify
+    from spark_jobs.operator.ties import find_ties
+
+    with spark_session() as spark:
+        found = identify(spark, deps.store, settings, name)
+        histories = file_history(spark, deps.store, settings, found, job.failed_runs if job else None)
+        key_histories = explain_key(spark, deps.store, settings, found, key) if key else []
+        ties = list(find_ties(spark, deps.store, settings, found)) if show_ties else []
+    if as_json:
+        print_json({"file": histories, "key": key_histories, "ties": ties})
+        return
+    for history in histories:
+        print_table(["", history.file], _history_rows(history))
+    for key_history in key_histories:
+        click.echo(key_history.sentence)
+    print_table(
+        ["key", "time", "row", "of file", "row in the target", "of file"],
+        [[t.key, format_time(t.stamp), str(t.row), t.file, str(t.kept_row), t.kept_file] for t in ties],
+    )
+    if show_ties and not ties:
+        click.echo("no row conflicts with the target at the same timestamp")
+
+
+def _history_rows(history: FileHistory) -> list[list[str]]:
+    rows = [["seen", format_time(history.seen)], ["location", history.place], ["state", history.state]]
+    rows += [["taken", format_time(taken)] for taken in history.taken]
+    if history.parked:
+        parked = history.parked
+        rows.append(["parked", f"{parked.attempts} failed attempts; decide with order-tracking reject or retry"])
+        rows += [["next try", format_time(parked.next_try)], ["last error", parked.last_error]]
+    if history.entry:
+        entry = history.entry
+        rows.append([entry.outcome, format_time(entry.logged_at)])
+        if entry.reason:
+            rows.append(["reason", entry.reason])
+        if entry.rows is not None:
+            equation = f"{entry.rows} = {entry.inserted} inserted + {entry.updated} updated"
+            rows.append(["rows", f"{equation} + {entry.outranked} outranked + {entry.rejected_rows} rejected"])
+            rows.append(["balanced", {True: "yes", False: "NO", None: "unknown"}[entry.balanced]])
+    return rows
+
+
+def _show_overview(settings: IngestSettings, deps: Dependencies, job: Job | None, as_json: bool) -> None:
+    from spark_jobs.contract.file_ids import FileId
+    from spark_jobs.operator.backlog import backlog, oldest_age, rejected_since
+    from spark_jobs.operator.parked import parked_files
+    from spark_jobs.store.ingest_log import recent
+    from spark_jobs.store.tables import Tables
+
+    waiting = backlog(deps.store, settings.layout)
+    rejected = rejected_since(deps.store, settings.layout, deps.now() - timedelta(hours=24))
+    runs = job.recent_runs(RECENT_RUNS) if job else []
+    accepted = [FileId(settings.layout.bucket, w.name, w.generation) for w in waiting if w.state == "accepted"]
+    with spark_session() as spark:
+        tables = Tables.of(settings)
+        entries = recent(spark, tables, RECENT_FILES)
+        parked = parked_files(spark, tables, accepted, job.failed_runs if job else None)
+    if as_json:
+        print_json({"waiting": waiting, "parked": parked, "rejected_24h": rejected, "runs": runs, "files": entries})
+        return
+    oldest = oldest_age(waiting, deps.now())
+    age = f" (oldest: {str(oldest).partition('.')[0]})" if oldest is not None else ""
+    merged = max((e.logged_at for e in entries if e.outcome == "merged"), default=None)
+    click.echo(
+        f"{len(waiting)} waiting{age}; {len(parked)} parked; {len(rejected)} rejected in 24 h; "
+        f"last merge: {format_time(merged) if merged else 'never'}"
+    )
+    parked_rows = [[p.file.name, str(p.attempts), format_time(p.next_try), p.last_error] for p in parked[:RECENT_FILES]]
+    print_table(["parked", "failed attempts", "next try", "last error"], parked_rows)
+    print_table(["rejected", "when", "reason"], [[r.name, format_time(r.at), r.reason] for r in rejected[:RECENT_FILES]])
+    print_table(["waiting", "since", "state"], [[w.name, format_time(w.since), w.state] for w in waiting[:RECENT_FILES]])
+    run_rows = [[str(run.run_id), format_time(run.started), run.state, run.page] for run in runs]
+    print_table(["run", "started", "state", "page"], run_rows)
+    header = ["file", "when", "outcome", "rows", "inserted", "updated", "outranked", "rejected"]
+    print_table(header, [_entry_row(e) for e in entries])
+
+
+def _entry_row(entry: LogEntry) -> list[str]:
+    counts = (entry.rows, entry.inserted, entry.updated, entry.outranked, entry.rejected_rows)
+    return [entry.file.name, format_time(entry.logged_at), entry.outcome, *("" if n is None else str(n) for n in counts)]

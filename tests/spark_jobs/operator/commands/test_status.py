@@ -1,0 +1,171 @@
+"""`status` on the command line: the overview, one file, one key, ties, and waiting."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import Result
+
+from functions.handler import handle_upload
+from spark_jobs import bootstrap
+from spark_jobs.cli import RunFailed, run
+from spark_jobs.operator.commands import status
+from spark_jobs.settings import SettingsError
+from spark_jobs.store import session
+from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
+from tests.spark_jobs.harness import JobHarness, csv, row
+from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+TABLES = ("--warehouse", "nowhere")
+
+
+@pytest.fixture(scope="module")
+def harness(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> JobHarness:
+    """Two files merged, the older day last; one rejected; one accepted, one not validated yet and one empty waiting."""
+    harness = JobHarness(spark, tmp_path_factory.mktemp("status"))
+    harness.day(2, row("T1", "2026-01-02 10:00:00", "shipped"), row("T2", "2026-01-02 10:00:00"), row("T3", address="b"))
+    harness.ingest()
+    harness.clock.advance(60)
+    good = [row(f"G{n}") for n in range(20)]
+    bad = "x,T9,,,lost,,2026-01-01 10:00:00"
+    harness.day(1, row("T1"), row("T2", "2026-01-02 10:00:00"), bad, row("T3", address="a"), *good)
+    harness.ingest()
+    function = FakeDependencies(clock=harness.clock)
+    function.store = harness.store
+    handle_upload(harness.store.upload("source/order_tracking_2026_01_03.csv", BAD_HEADER).file, function.deps)
+    harness.clock.advance(3600)
+    harness.day(4, row("T4"))
+    harness.store.upload("source/order_tracking_2026_01_05.csv", csv(row("T5")))
+    harness.store.upload("source/order_tracking_2026_01_06.csv", b"")
+    return harness
+
+
+@pytest.fixture
+def ask(harness: JobHarness, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: harness.deps())
+    monkeypatch.setattr(session, "open_session", lambda: harness.spark)
+    return lambda *arguments: invoke("status", "--warehouse", harness.settings.warehouse, *arguments)
+
+
+def answer(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def test_the_overview_shows_the_backlog_with_states_rejected_and_merged_files(ask: CommandLine) -> None:
+    overview = answer(ask("--json"))
+    waiting = {line["name"].rpartition("/")[2]: line["state"] for line in overview["waiting"]}
+    assert waiting == {
+        "order_tracking_2026_01_04.csv": "accepted",
+        "order_tracking_2026_01_05.csv": "not validated yet",
+        "order_tracking_2026_01_06.csv": "empty",
+    }
+    (rejected,) = overview["rejected_24h"]
+    assert "has no column" in rejected["reason"]
+    assert [(e["file"].split("/")[-1].split("#")[0], e["outcome"]) for e in overview["files"]] == [
+        ("order_tracking_2026_01_01.csv", "merged"),
+        ("order_tracking_2026_01_02.csv", "merged"),
+    ]
+    text = ask().stdout
+    assert text.startswith("3 waiting (oldest: 0:00:00); ")
+    assert "1 rejected in 24 h" in text
+
+
+def test_a_merged_file_is_shown_with_its_accounting_equation(ask: CommandLine) -> None:
+    text = ask("--file", "order_tracking_2026_01_01.csv").stdout
+    assert "24 = 20 inserted + 0 updated + 3 outranked + 1 rejected" in text
+    assert "archive/2026/01/01/order_tracking_2026_01_01." in text
+    (history,) = answer(ask("--file", "order_tracking_2026_01_01.csv", "--json"))["file"]
+    assert len(history["taken"]) == 1
+    assert history["seen"] <= history["taken"][0] <= history["entry"]["logged_at"]
+
+
+def test_a_rejected_file_is_shown_with_its_first_violation(ask: CommandLine) -> None:
+    text = ask("--file", "order_tracking_2026_01_03.csv").stdout
+    assert "rejected: the header has no column" in text
+    assert "rejected/order_tracking_2026_01_03.csv." in text
+
+
+def test_a_waiting_file_is_shown_with_its_state(ask: CommandLine) -> None:
+    assert "waiting: not validated yet" in ask("--file", "order_tracking_2026_01_05.csv").stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "sentence"),
+    [
+        ("01", "T1", "was outranked by row 1 of orders-data/source/order_tracking_2026_01_02.csv#"),
+        ("04", "T4", "has not reached the target yet"),
+        ("03", "T1", "has no valid row for tracking_num 'T1'"),
+    ],
+)
+def test_a_key_is_explained_for_a_merged_a_waiting_and_a_rejected_file(
+    ask: CommandLine, file: str, key: str, sentence: str
+) -> None:
+    assert sentence in ask("--file", f"order_tracking_2026_01_{file}.csv", "--key", key).stdout
+
+
+def test_rows_that_tie_with_the_target_are_listed(ask: CommandLine) -> None:
+    """T2 has the same content in both files, T1 another timestamp: only T3 is a conflict."""
+    (tie,) = answer(ask("--file", "order_tracking_2026_01_01.csv", "--ties", "--json"))["ties"]
+    assert (tie["key"], tie["row"], tie["kept_row"]) == ("T3", 4, 3)
+    assert "order_tracking_2026_01_02.csv" in tie["kept_file"] and tie["stamp"] == "2026-01-01T10:00:00+00:00"
+    assert "no row conflicts" in ask("--file", "order_tracking_2026_01_02.csv", "--ties").stdout
+
+
+def test_a_file_that_does_not_exist_is_one_sentence(ask: CommandLine) -> None:
+    for name in ("order_tracking_2031_01_01.csv", "a/order_tracking_2026_01_01.csv"):
+        with pytest.raises(SettingsError, match="not waiting, not archived and not rejected"):
+            ask("--file", name)
+
+
+def test_hostile_names_are_escaped(harness: JobHarness, ask: CommandLine) -> None:
+    harness.store.upload("source/\x1b[31mred\n.csv", b"x")
+    try:
+        text = ask().stdout
+    finally:
+        harness.store.delete("source/\x1b[31mred\n.csv")
+    assert "\\x1b[31mred\\n.csv" in text
+    assert "\x1b[31m" not in text
+
+
+def test_options_about_one_file_need_a_file(command_line: CommandLine) -> None:
+    assert "--key and --ties need --file" in command_line("status", *TABLES, "--key", "T1").output
+
+
+def test_waiting_covers_everything_that_can_leave_and_comes_first(
+    bucket: LiveBucket, monkeypatch: pytest.MonkeyPatch, command_line: CommandLine
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(status, "_show_overview", lambda *_: shown.append("overview"))
+    monkeypatch.setattr(status, "_show_file", lambda *_: shown.append("file"))
+    files = [bucket.fake.store.upload(name, GOOD).file for name in ("source/order_tracking_2026_01_30.csv", NAME)]
+    bucket.fake.store.upload("source/order_tracking_2026_01_29.csv", b"")
+    bucket.schedule(bucket.archive(files[1]), bucket.archive(files[0]))
+    assert command_line("status", "--wait", "--file", NAME, *TABLES).exit_code == 0
+    assert len(bucket.slept) == 1
+    result = command_line("status", "--wait", *TABLES)
+    assert result.stderr == "0/1 left source/, 1 not validated yet\n1/1 left source/\n"
+    assert (result.stdout, len(bucket.slept), shown) == ("", 2, ["file", "overview"])
+    assert command_line("status", "--wait", "--file", "order_tracking_2026_01_29.csv", *TABLES).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("--file", NAME)], ids=["overview", "file"])
+def test_a_timeout_is_one_sentence_and_prints_no_result(
+    bucket: LiveBucket,
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+) -> None:
+    bucket.fake.store.upload(NAME, GOOD)
+    line = ["status", "--bucket", BUCKET, *TABLES, *arguments, "--wait", "--timeout", "10", "--json"]
+    monkeypatch.setattr("sys.argv", ["order-tracking", *line])
+    with pytest.raises(
+        RunFailed, match=r"^1 of 1 files are still waiting after 10 s: source/\S+ \(not validated yet\); files"
+    ):
+        run()
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,157 @@
+"""Rejecting and retrying parked files by hand: complete, idempotent, and never for a merged file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from spark_jobs import bootstrap
+from spark_jobs.cloud.ports import TransientError
+from spark_jobs.operator.reject import CODE, reject_file
+from spark_jobs.operator.retry import request_retry
+from spark_jobs.operator.waiting_file import Refused
+from spark_jobs.steps.take import look_up
+from spark_jobs.store import session
+from tests.spark_jobs.harness import Crash, JobHarness, csv, row
+from tests.spark_jobs.operator.conftest import invoke
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from spark_jobs.cloud.ports import StoredFile
+
+
+@pytest.fixture(scope="module")
+def harness(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> JobHarness:
+    return JobHarness(spark, tmp_path_factory.mktemp("reject"))
+
+
+_days = iter(range(1, 29))
+
+
+@pytest.fixture
+def waiting(harness: JobHarness) -> Iterator[StoredFile]:
+    day = next(_days)
+    stored = harness.day(day, row(f"K{day}"), row(f"L{day}"))
+    yield stored
+    harness.store.delete(stored.file.name)
+
+
+def reject(harness: JobHarness, stored: StoredFile, checkpoint: Callable[[str], None] = lambda step: None) -> Any:
+    return reject_file(harness.spark, harness.settings, harness.deps(checkpoint), str(stored.file), "test data")
+
+
+def crash_at(step: str) -> Callable[[str], None]:
+    def checkpoint(at: str) -> None:
+        if at == step:
+            raise Crash(at)
+
+    return checkpoint
+
+
+def test_a_rejected_file_has_a_report_a_log_line_an_outcome_and_leaves_the_source_folder(
+    harness: JobHarness, waiting: StoredFile
+) -> None:
+    harness.announcer.outcomes.clear()
+    rejected = reject(harness, waiting)
+    assert rejected.reason == f"{CODE}: an operator rejected the file: test data"
+    report = json.loads(harness.store.content(rejected.report))
+    assert (report["verdict"], report["counts"], report["rows"], report["bad_rows"]) == ("rejected", {CODE: {"": 1}}, 2, 0)
+    line = harness.log()[str(waiting.file)]
+    assert (line["outcome"], line["reason"], line["report"]) == ("rejected", rejected.reason, rejected.report)
+    assert (line["rows"], line["rejected_rows"], line["attempts"]) == (2, 0, 0)
+    assert [(outcome.file, outcome.kind, outcome.reason) for outcome in harness.announcer.outcomes] == [
+        (waiting.file, "rejected", rejected.reason)
+    ]
+    assert harness.store.stat("orders-data", waiting.file.name) is None
+    assert harness.store.stat("orders-data", rejected.place) is not None
+    with pytest.raises(Refused, match="is not in source/"):
+        reject(harness, waiting)
+
+
+@pytest.mark.parametrize("step", ["recorded", "announced"])
+def test_an_interrupted_rejection_is_finished_by_repeating_it(harness: JobHarness, waiting: StoredFile, step: str) -> None:
+    with pytest.raises(Crash):
+        reject(harness, waiting, crash_at(step))
+    line = harness.log()[str(waiting.file)]
+    rejected = reject(harness, waiting)
+    assert harness.log()[str(waiting.file)] == line
+    assert harness.store.stat("orders-data", rejected.place) is not None
+    assert {outcome.kind for outcome in harness.announcer.outcomes if outcome.file == waiting.file} == {"rejected"}
+
+
+def test_a_file_that_cannot_be_moved_is_one_sentence(harness: JobHarness, waiting: StoredFile) -> None:
+    def refuse(method: str, name: str) -> None:
+        if method == "move":
+            raise TransientError("Forbidden: retention policy")
+
+    harness.store.trouble = refuse
+    try:
+        with pytest.raises(Refused, match=r"retention policy.*; the next run retries this"):
+            reject(harness, waiting)
+    finally:
+        harness.store.trouble = lambda method, name: None
+
+
+@pytest.mark.parametrize("outranked", [False, True], ids=["in the target", "only in the change feed"])
+def test_a_file_with_rows_in_the_target_is_refused(harness: JobHarness, waiting: StoredFile, outranked: bool) -> None:
+    with pytest.raises(Crash):
+        harness.ingest(crash_at("merged"))
+    if outranked:
+        target = harness.tables.target
+        harness.spark.sql(f"DELETE FROM {target} WHERE file_id = '{waiting.file}'").collect()
+    with pytest.raises(Refused, match="can't be rejected: rows of it are already in orders_target"):
+        reject(harness, waiting)
+    assert str(waiting.file) not in harness.log()
+    assert not harness.store.names(waiting.file.name.replace("source/", "rejected/"))
+
+
+def test_a_merged_file_that_only_has_to_be_moved_is_refused(harness: JobHarness, waiting: StoredFile) -> None:
+    with pytest.raises(Crash):
+        harness.ingest(crash_at("recorded"))
+    for command in (reject, lambda *_: request_retry(harness.spark, harness.settings, harness.deps(), str(waiting.file))):
+        with pytest.raises(Refused, match="is already in the log as merged: the next run moves it"):
+            command(harness, waiting)
+
+
+def test_a_parked_file_is_shown_retried_first_and_merged(
+    harness: JobHarness, waiting: StoredFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parked() -> list[dict[str, Any]]:
+        lines = json.loads(invoke("status", *tables, "--json").stdout)["parked"]
+        return [line for line in lines if line["file"] == str(waiting.file)]
+
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: harness.deps())
+    monkeypatch.setattr(session, "open_session", lambda: harness.spark)
+    tables = ("--warehouse", harness.settings.warehouse)
+    for _ in range(2):
+        with pytest.raises(Crash):
+            harness.ingest(crash_at("taken"))
+        harness.clock.advance(60)
+    (line,) = parked()
+    assert line["attempts"] == 2
+    assert line["next_try"] > line["last_attempt"]
+    assert line["last_error"].startswith("see the log of the run that began at")
+    assert "decide with order-tracking reject or retry" in invoke("status", *tables, "--file", waiting.file.name).stdout
+    harness.ingest()
+    assert str(waiting.file) not in harness.log(), "it is not due yet"
+
+    for _ in range(2):
+        assert invoke("retry", *tables, str(waiting.file)).stdout == f"the next run takes {waiting.file} first\n"
+    known = look_up(harness.spark, harness.tables, [waiting.file])
+    assert known.attempts(waiting.file).retry_requested
+    assert parked() == []
+    harness.clock.advance(60)
+    harness.ingest()
+    line = harness.log()[str(waiting.file)]
+    assert (line["outcome"], line["balanced"], line["attempts"]) == ("merged", True, 3)
+
+
+def test_a_file_that_is_not_accepted_cannot_be_retried(harness: JobHarness) -> None:
+    stored = harness.store.upload("source/order_tracking_2026_02_01.csv", csv(row("X")))
+    with pytest.raises(Refused, match="can't be retried: it is not validated yet"):
+        request_retry(harness.spark, harness.settings, harness.deps(), str(stored.file))
+    harness.store.delete(stored.file.name)
