@@ -31,7 +31,7 @@ class Attempts:
 
     ``times``: when each run took it last (aware, ascending), as far as the attempt counts; ``total``: all batches that took
     it, in ``batches``, oldest first. ``first_at``, ``first_version``: when the first was, and the target's version then.
-    ``retry_requested``: an operator wants it tried first. ``announced``: its outcome was published, only the move failed.
+    ``retry_requested``: an operator wants it tried first. ``unannounced``: its outcome could not be published yet.
     """
 
     times: tuple[datetime, ...] = ()
@@ -40,7 +40,7 @@ class Attempts:
     first_version: int | None = None
     batches: tuple[str, ...] = ()
     retry_requested: bool = False
-    announced: bool = False
+    unannounced: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from spark_jobs.operator.parked import FailedRuns, ParkedFile, parked_file
 from spark_jobs.operator.replay import Replay, moved_files, relative_name
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.steps.archive import destination
-from spark_jobs.steps.parking import ANNOUNCED, EXCUSED, RETRY, AttemptRow, attempts_of
+from spark_jobs.steps.parking import NOTES, AttemptRow, attempts_of
 from spark_jobs.steps.take import attempt_row
 from spark_jobs.store.ingest_log import LogEntry, of_generations
 from spark_jobs.store.tables import Tables, of_files
@@ -143,7 +143,7 @@ def file_history(
     attempts = attempts_of(rows)
     taken: dict[str, list[datetime]] = {}
     for row in rows:
-        if not row.batch_id.startswith((RETRY, EXCUSED, ANNOUNCED)):
+        if not row.batch_id.startswith(NOTES):
             taken.setdefault(row.file_id, []).append(row.attempted_at)
     return [
         FileHistory(

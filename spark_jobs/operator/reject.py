@@ -1,4 +1,4 @@
-"""Reject a waiting file by hand. The steps and their order are those of a run: report, log line, announce, move."""
+"""Reject a waiting file by hand. The steps and their order are those of a run: report, message, log line, move."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spark_jobs.settings import IngestSettings, SettingsError
 from spark_jobs.steps.archive import destination
 from spark_jobs.steps.record import count_changed_rows, record
 from spark_jobs.steps.reject import reject
-from spark_jobs.steps.run import Run, conclude
+from spark_jobs.steps.run import Run, conclude, publish, publish_owed
 from spark_jobs.steps.take import look_up
 from spark_jobs.store.ingest_log import LogEntry, logged
 from spark_jobs.store.tables import Tables, create_tables, current_version
@@ -60,13 +60,17 @@ def reject_file(
     known = look_up(spark, run.tables, [stored.file])
     attempts = known.attempts(stored.file)
     if stored.file in known.done:
-        (entry,) = logged(spark, run.tables, [stored.file])
+        entries = logged(spark, run.tables, [stored.file])
+        published = publish_owed(run, entries) if attempts.unannounced else {stored.file: entries[0].outcome}
     else:
         note = _check_not_merged(run, stored.file, attempts)
-        (entry,) = record(spark, run.tables, [_entry(run, stored, attempts, reason, note)], None, deps)
+        new = _entry(run, stored, attempts, reason, note)
+        published = publish(run, [new])
+        entries = record(spark, run.tables, [new], None, deps)
+    (entry,) = entries
     if entry.outcome != "rejected":
         raise Refused(f"{stored.file} is already in the log as {entry.outcome}: the next run moves it")
-    conclude(run, [entry], [stored.file] if attempts.announced else [])
+    conclude(run, entries, published)
     if run.problems:
         raise Refused(f"{'; '.join(run.problems)}; the next run retries this")
     return ManualRejection(stored.file, entry.reason or "", destination(entry, settings), entry.report or "")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from spark_jobs.batches import Batch, LookupResult, StageResult, WaitingFile
 from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
 from spark_jobs.steps.merge import merge
 from spark_jobs.steps.parking import EXCUSED, is_parked
 from spark_jobs.steps.record import balance_of, merged_entries, record
 from spark_jobs.steps.reject import reject, superseded
-from spark_jobs.steps.run import FilesFailed, Run, conclude, publish_first, timed
+from spark_jobs.steps.run import FilesFailed, Run, conclude, publish, publish_owed, timed
 from spark_jobs.steps.settle import settle
 from spark_jobs.steps.stage import stage
 from spark_jobs.steps.take import choose, look_up, note, take, waiting_files
@@ -87,8 +88,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     with timed("look", run.deps):
         known = look_up(run.spark, run.tables, [w.file for w in waiting])
     if known.done:
-        announced = [file for file in known.done if known.attempts(file).announced]
-        conclude(run, logged(run.spark, run.tables, known.done), announced)
+        _finish(run, known)
     fresh = [w for w in waiting if w.file not in known.done]
     chosen = _next_group(run, fresh) or choose(fresh, known, run.settings, run.deps.now())
     if not chosen:
@@ -107,6 +107,14 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
         return known.done | _failed(run, chosen, known, error)
     run.failures = 0
     return {*known.done, *(w.file for w in chosen)}
+
+
+def _finish(run: Run, known: LookupResult) -> None:
+    """Move files whose line is in the log; first announce those whose outcome could not be published."""
+    entries = logged(run.spark, run.tables, known.done)
+    owed = [entry for entry in entries if known.attempts(entry.file).unannounced]
+    published: dict[FileId, OutcomeKind] = {entry.file: entry.outcome for entry in entries if entry not in owed}
+    conclude(run, entries, published | publish_owed(run, owed))
 
 
 def _next_group(run: Run, waiting: Sequence[WaitingFile]) -> list[WaitingFile]:
@@ -156,13 +164,23 @@ def work(run: Run, batch: Batch) -> None:
     with timed("merge", deps):
         merged = merge(spark, tables, batch, staged, settings.feed, deps)
     deps.checkpoint("merged")
-    with timed("record", deps):
+    with timed("count", deps):
         entries = merged_entries(spark, tables, batch, staged, merged, deps)
         entries += _rejected_entries(run, batch, staged)
-        gone, published = publish_first(run, superseded(staged.gone, batch, deps))
-        entries = record(spark, tables, entries + gone, staged.version, deps)
+        entries += _superseded_entries(run, batch, staged)
+    published = publish(run, entries)
+    with timed("record", deps):
+        entries = record(spark, tables, entries, staged.version, deps)
     conclude(run, entries, published)
     run.entries += entries
+
+
+def _superseded_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
+    """Lines of files that are gone, as the log holds them if another run has logged them: they may be merged."""
+    if not staged.gone:
+        return []
+    held = {entry.file: entry for entry in logged(run.spark, run.tables, [w.file for w in staged.gone])}
+    return [held.get(entry.file, entry) for entry in superseded(staged.gone, batch, run.deps)]
 
 
 def _rejected_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:

@@ -22,8 +22,11 @@ RETRY = "retry-"
 """An operator wants the file tried as if it were new: earlier attempts no longer count."""
 EXCUSED = "excused-"
 """The run whose id follows failed for want of an external dependency: its attempt does not count."""
+UNANNOUNCED = "unannounced-"
+"""The outcome could not be published: a later run does, before it moves the file or if the object is gone."""
 ANNOUNCED = "announced-"
-"""The outcome was published, but the file could not be moved: later runs only move it."""
+"""A later run has published it."""
+NOTES = (RETRY, EXCUSED, UNANNOUNCED, ANNOUNCED)
 
 
 class AttemptRow(NamedTuple):
@@ -45,7 +48,7 @@ def attempts_of(rows: Iterable[AttemptRow]) -> dict[FileId, Attempts]:
 
 
 def _attempts(rows: list[AttemptRow]) -> Attempts:
-    taken = [row for row in rows if not row.batch_id.startswith((RETRY, EXCUSED, ANNOUNCED))]
+    taken = [row for row in rows if not row.batch_id.startswith(NOTES)]
     excused = {row.batch_id.removeprefix(EXCUSED) for row in rows if row.batch_id.startswith(EXCUSED)}
     never = datetime.min.replace(tzinfo=UTC)
     retry = max((row.attempted_at for row in rows if row.batch_id.startswith(RETRY)), default=never)
@@ -61,8 +64,13 @@ def _attempts(rows: list[AttemptRow]) -> Attempts:
         first_version=min((row.target_version for row in taken), default=None),
         batches=tuple(row.batch_id for row in sorted(taken, key=lambda row: row.attempted_at)),
         retry_requested=retry > never and not last_of_run,
-        announced=any(row.batch_id.startswith(ANNOUNCED) for row in rows),
+        unannounced=_unannounced(rows),
     )
+
+
+def _unannounced(rows: list[AttemptRow]) -> bool:
+    owed, settled = (sum(row.batch_id.startswith(prefix) for row in rows) for prefix in (UNANNOUNCED, ANNOUNCED))
+    return owed > settled
 
 
 def run_of(batch_id: str) -> str:

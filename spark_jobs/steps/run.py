@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.steps.archive import announce, archive
-from spark_jobs.steps.parking import ANNOUNCED
+from spark_jobs.steps.parking import ANNOUNCED, UNANNOUNCED
 from spark_jobs.steps.take import note
-from spark_jobs.store.ingest_log import LogEntry, logged
+from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import Tables
 
 if TYPE_CHECKING:
@@ -64,37 +65,40 @@ class Run:
         self.problems.append(f"{shorten(str(file))}: {shorten(what)}")
 
 
-def publish_first(run: Run, entries: Sequence[LogEntry]) -> tuple[list[LogEntry], frozenset[FileId]]:
-    """For files whose object is gone: no later run would see them, so their outcome is published before their line is
-    written. The lines to write, and the files whose outcome was published now.
+def publish(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeKind]:
+    """Announce outcomes, before their lines are written; what was published.
 
-    A file whose outcome can't be published gets no line: the next run settles it. One that the log holds already is not
-    published here: the log may say something else.
+    A run that dies between the two comes here again with the same outcome. In the other order, a sender who removes the
+    object at that moment would leave a line of which nobody hears. What can't be published is noted for later runs.
     """
-    if not entries:
-        return [], frozenset()
-    held = {entry.file for entry in logged(run.spark, run.tables, [entry.file for entry in entries])}
-    new = [entry for entry in entries if entry.file not in held]
-    unpublished = announce(new, run.settings, run.deps)
+    with timed("announce", run.deps):
+        unpublished = announce(entries, run.settings, run.deps)
     for file, what in unpublished.items():
         run.problem(file, what)
-    write = [entry for entry in entries if entry.file not in unpublished]
-    return write, frozenset(entry.file for entry in write if entry.file not in held)
-
-
-def conclude(run: Run, entries: Sequence[LogEntry], announced: Collection[FileId] = ()) -> None:
-    """The steps after the log's line: announce and archive. ``announced``: files whose outcome is published already."""
-    run.deps.checkpoint("recorded")
-    with timed("announce", run.deps):
-        unpublished = announce([e for e in entries if e.file not in announced], run.settings, run.deps)
+    if unpublished:
+        note(run.spark, run.tables, list(unpublished), f"{UNANNOUNCED}{run.id}", 0, run.deps)
     run.deps.checkpoint("announced")
+    return {entry.file: entry.outcome for entry in entries if entry.file not in unpublished}
+
+
+def publish_owed(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeKind]:
+    """Announce outcomes that an earlier run wrote into the log but could not publish; what was published."""
+    published = publish(run, entries) if entries else {}
+    if published:
+        note(run.spark, run.tables, list(published), f"{ANNOUNCED}{run.id}", 0, run.deps)
+    return published
+
+
+def conclude(run: Run, entries: Sequence[LogEntry], published: Mapping[FileId, OutcomeKind]) -> None:
+    """The steps after the log's lines. ``entries``: as the log holds them, which another run may have written first; then
+    it is the log's outcome that counts. A file whose outcome is not published stays where it is."""
+    run.deps.checkpoint("recorded")
+    if others := [e for e in entries if published.get(e.file, e.outcome) != e.outcome]:
+        published = {**published, **publish(run, others)}
     with timed("archive", run.deps):
-        stuck = archive([e for e in entries if e.file not in unpublished], run.settings, run.deps)
-    if first_time := [file for file in stuck if file not in announced]:
-        # Or every later run would announce them again. If we crash right here, the next one does: at least once.
-        note(run.spark, run.tables, first_time, f"{ANNOUNCED}{run.id}", 0, run.deps)
+        stuck = archive([e for e in entries if e.file in published], run.settings, run.deps)
     run.deps.checkpoint("archived")
-    for file, what in {**unpublished, **stuck}.items():
+    for file, what in stuck.items():
         run.problem(file, what)
 
 

@@ -1,13 +1,14 @@
-"""Settle: files that an earlier run took, that no line of the log mentions and whose object is gone.
+"""Settle: what earlier runs left open about files whose object is gone, so that nothing brings the file here again.
 
-That run died, and then the sender overwrote or deleted the object: nothing will bring the file here again. If its rows
-reached the target, it was merged, and the log must say so.
+A run died, or its broker was down, and then the sender overwrote or deleted the object. Three things may be missing: the
+line of a file that was taken (merged, if its rows reached the target; otherwise superseded); the truth about a file that
+one run settled as superseded while another, suspended one was still to merge it; and a message.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,17 +18,19 @@ from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.reading.counts import count_staged
-from spark_jobs.steps.parking import AttemptRow, attempts_of
+from spark_jobs.steps.parking import ANNOUNCED, UNANNOUNCED, AttemptRow, attempts_of
 from spark_jobs.steps.record import count_changed_rows, record
 from spark_jobs.steps.reject import SUPERSEDED
-from spark_jobs.steps.run import Run, conclude, publish_first
+from spark_jobs.steps.run import Run, conclude, publish, publish_owed
 from spark_jobs.steps.stage import last_version_of
 from spark_jobs.steps.take import attempt_row
-from spark_jobs.store.ingest_log import LogEntry
+from spark_jobs.store.ingest_log import LogEntry, logged
 from spark_jobs.store.tables import at_version, current_version
 
 LOOK_BACK = timedelta(days=14)
 """Every run settles, so only what happened since the last one can be new. Longer breaks than this are not expected."""
+LONGEST_SUSPENSION = timedelta(days=1)
+"""How long after a file was settled as superseded a suspended run may still merge it."""
 LONGEST_WAIT = timedelta(days=365)
 MAX_MICROSECONDS = 4_000_000_000_000_000
 BYTES_GONE = "the object was overwritten or deleted before it could be archived: its bytes are gone"
@@ -35,39 +38,55 @@ _log = logging.getLogger(__name__)
 
 
 def settle(run: Run) -> None:
-    """Log these files, the merged ones with their counts. Repeated after a crash, since the log is asked first."""
-    attempts = attempts_of(_unlogged(run))
-    gone = _gone(run, [file for file, noted in attempts.items() if noted.batches])
-    if not gone:
-        return
+    """Log these files, the merged ones with their counts, and publish what is owed. After a crash, the next run repeats it."""
+    rows = _open_attempts(run)
+    attempts = attempts_of(row for row, _ in rows)
+    outcomes = {FileId.parse(row.file_id): outcome for row, outcome in rows}
+    gone = _gone(run, list(attempts))
+    if owed := [file for file in gone if outcomes[file] and attempts[file].unannounced]:
+        publish_owed(run, logged(run.spark, run.tables, owed))
+    if unsure := [file for file in gone if outcomes[file] in {None, "superseded"} and attempts[file].batches]:
+        _settle_gone(run, unsure, attempts, {file for file in unsure if outcomes[file]})
+
+
+def _settle_gone(
+    run: Run, files: Sequence[FileId], attempts: Mapping[FileId, Attempts], superseded: Collection[FileId]
+) -> None:
     last = current_version(run.spark, run.tables.target)
-    first = min(attempts[file].first_version or 0 for file in gone)
-    changed, note = count_changed_rows(run.spark, run.tables, gone, first, last)
-    in_target = set(changed) if changed is not None else _in_target(run, gone)
-    for file in gone:
+    first = min(attempts[file].first_version or 0 for file in files)
+    changed, note = count_changed_rows(run.spark, run.tables, files, first, last)
+    in_target = set(changed) if changed is not None else _in_target(run, files)
+    for file in files:
         version = None
         if file in in_target:
             version, counts = _staged(run, file, attempts[file])
             mine = changed[file] if changed is not None else None
             entry = _merged_entry(run, file, attempts[file], counts, mine, note)
+        elif file in superseded:
+            continue
         else:
             entry = _entry(run, file, attempts[file], "superseded", reason=SUPERSEDED, note=note)
         _log.warning("step=settle %r is gone: logged as %s", str(file), entry.outcome)
-        write, published = publish_first(run, [entry])
-        entries = record(run.spark, run.tables, write, version, run.deps)
+        published = publish(run, [entry])
+        entries = record(run.spark, run.tables, [entry], version, run.deps)
         conclude(run, entries, published)
         run.entries += entries
 
 
-def _unlogged(run: Run) -> list[AttemptRow]:
+def _open_attempts(run: Run) -> list[tuple[AttemptRow, str | None]]:
+    """Recent rows of the attempts table, with the outcome in the log, about files that may have something left to settle:
+    without a line, superseded lately, or not announced."""
     from pyspark.sql import functions as F
 
     since = run.deps.now() - LOOK_BACK
-    noted = run.spark.table(run.tables.attempts).where(F.col("attempted_at") >= F.lit(since))
+    rows = run.spark.table(run.tables.attempts).where(F.col("attempted_at") >= F.lit(since))
     # A line is written after its attempt; a day more, since clocks differ.
     lines = run.spark.table(run.tables.ingest_log).where(F.col("logged_at") >= F.lit(since - timedelta(days=1)))
-    rows = noted.join(lines.select("file_id"), "file_id", "left_anti").select(*AttemptRow._fields).collect()
-    return [attempt_row(row) for row in rows]
+    lately = F.col("logged_at") >= F.lit(run.deps.now() - LONGEST_SUSPENSION)
+    noted = F.startswith("batch_id", F.lit(UNANNOUNCED)) | F.startswith("batch_id", F.lit(ANNOUNCED))
+    is_open = F.isnull("outcome") | ((F.col("outcome") == "superseded") & lately) | noted
+    found = rows.join(lines.select("file_id", "outcome", "logged_at"), "file_id", "left").where(is_open)
+    return [(attempt_row(row), row["outcome"]) for row in found.select(*AttemptRow._fields, "outcome").collect()]
 
 
 def _gone(run: Run, files: Sequence[FileId]) -> list[FileId]:

@@ -76,9 +76,9 @@ def test_a_rejected_file_has_a_report_a_log_line_an_outcome_and_leaves_the_sourc
 def test_an_interrupted_rejection_is_finished_by_repeating_it(harness: JobHarness, waiting: StoredFile, step: str) -> None:
     with pytest.raises(Crash):
         reject(harness, waiting, crash_at(step))
-    line = harness.log()[str(waiting.file)]
+    line = harness.log().get(str(waiting.file))
     rejected = reject(harness, waiting)
-    assert harness.log()[str(waiting.file)] == line
+    assert line in (None, harness.log()[str(waiting.file)])
     assert harness.store.stat("orders-data", rejected.place) is not None
     assert {outcome.kind for outcome in harness.announcer.outcomes if outcome.file == waiting.file} == {"rejected"}
 

@@ -8,6 +8,7 @@ from spark_jobs.steps.parking import (
     ANNOUNCED,
     EXCUSED,
     RETRY,
+    UNANNOUNCED,
     AttemptRow,
     attempts_of,
     is_parked,
@@ -68,9 +69,11 @@ def test_a_parked_file_is_due_after_an_hour_then_twice_as_long_at_most_a_day() -
     assert pauses == [1, 2, 4, 8, 16, 24, 24]
 
 
-def test_a_published_outcome_is_remembered() -> None:
-    ((_, attempts),) = attempts_of(rows("r1-1", f"{ANNOUNCED}r1")).items()
-    assert attempts.announced and len(attempts.times) == 1
+def test_an_outcome_that_could_not_be_published_is_remembered_until_it_is() -> None:
+    ((_, attempts),) = attempts_of(rows("r1-1", f"{UNANNOUNCED}r1")).items()
+    assert attempts.unannounced and len(attempts.times) == 1
+    ((_, attempts),) = attempts_of(rows("r1-1", f"{UNANNOUNCED}r1", f"{ANNOUNCED}r2")).items()
+    assert not attempts.unannounced
 
 
 def test_rows_of_the_first_version_of_the_table_count_by_their_second() -> None:

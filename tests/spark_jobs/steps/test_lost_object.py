@@ -1,4 +1,4 @@
-"""Found by `make chaos`, not fixed yet: what a run leaves that loses its file to the sender and then dies."""
+"""Found by `make chaos`: a run that loses its file to the sender and then dies."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-@pytest.mark.xfail(strict=True, reason="settle looks only at files without a line: this one has a line and no message")
 def test_a_file_that_was_logged_and_deleted_before_it_was_announced_is_announced(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """The run dies just behind the log's line; the sender deletes or overwrites the object; nobody tells of it any more."""
+    """The run dies just after the log's line, and the sender deletes the object: its outcome is published all the same."""
     harness = JobHarness(spark, tmp_path)
     file = harness.day(1, row("T1")).file
 
@@ -34,7 +33,6 @@ def test_a_file_that_was_logged_and_deleted_before_it_was_announced_is_announced
     assert (str(file), "merged") in [(str(outcome.file), outcome.kind) for outcome in harness.announcer.outcomes]
 
 
-@pytest.mark.xfail(strict=True, reason="a settled file gets no second look, although its own run still merges it")
 def test_a_suspended_run_that_merges_a_file_settled_as_superseded_and_dies_leaves_a_merged_line(
     spark: SparkSession, tmp_path: Path
 ) -> None:
