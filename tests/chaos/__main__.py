@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -82,6 +83,7 @@ def main() -> int:
             seed += 1
     finally:
         stage.end()
+    shutil.rmtree(folder, ignore_errors=True)
     what = ", ".join(f"{totals[name]} {name}" for name in SHOWN)
     print(f"{stories} stories without a finding: {what}, {time.monotonic() - begun:.0f} s")
     return 0

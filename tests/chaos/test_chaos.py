@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,9 +26,9 @@ OLD, NEW, BAD = "b/source/order_tracking_2026_01_01.csv#1", "b/source/order_trac
 
 
 @pytest.mark.e2e
-def test_a_short_story_keeps_every_promise() -> None:
+def test_a_short_story_keeps_every_promise(tmp_path: Path) -> None:
     """If this fails, `make chaos SEED=… STEPS=…` tells which step it takes."""
-    stage = Stage(Path(tempfile.mkdtemp(prefix="order-tracking-chaos-")))
+    stage = Stage(tmp_path)
     try:
         found, seen = live(stage, tell(SHORT_SEED, SHORT_STEPS))
     finally:
