@@ -1,12 +1,14 @@
 """`make chaos`: stories with one seed after the other until the time is up; a finding is shrunk to the smallest story.
 
 python -m tests.chaos [MINUTES=10] [SEED=1] [STEPS=40]        with SEED and without MINUTES: this one story
-IGNORE=text leaves out findings that contain it: to look beyond a known one.
+IGNORE=regex leaves out findings that match it: to look beyond a known one.
 """
 
 from __future__ import annotations
 
 import random
+import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,7 +35,7 @@ def live(stage: Stage, steps: Sequence[Step], ignore: str = "") -> tuple[list[st
         for worker in stage.workers:
             stage.replace(worker)
     if ignore:
-        found = [finding for finding in found if ignore not in finding]
+        found = [finding for finding in found if not re.search(ignore, finding)]
     if not found:
         world.clean()
     world.seen["steps"] = len(steps)
@@ -81,6 +83,7 @@ def main() -> int:
             seed += 1
     finally:
         stage.end()
+    shutil.rmtree(folder, ignore_errors=True)
     what = ", ".join(f"{totals[name]} {name}" for name in SHOWN)
     print(f"{stories} stories without a finding: {what}, {time.monotonic() - begun:.0f} s")
     return 0

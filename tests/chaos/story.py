@@ -141,7 +141,7 @@ def tell(seed: int, length: int) -> list[Step]:
     makers = (_upload, _run, _world, _table)
     steps = [_upload(rng), _upload(rng)]
     while len(steps) < length:
-        steps.append(rng.choices(makers, (11, 9, 6, 4))[0](rng))
+        steps.append(rng.choices(makers, (10, 10, 5, 3))[0](rng))
     return steps
 
 
@@ -158,11 +158,11 @@ def _upload(rng: random.Random) -> Step:
 def _run(rng: random.Random) -> Step:
     small, batch_files = rng.random() < 0.7, rng.choice((1, 2, 1000, 1000))
     unpublished = rng.choice((0, 0, 0, 0, 1, 9))
-    how = rng.choices(("to its end", "killed", "suspended", "beside", "resume"), (4, 5, 4, 2, 3))[0]
+    how = rng.choices(("to its end", "killed", "suspended", "beside", "resume"), (3, 6, 6, 2, 2))[0]
     if how == "resume":
         return Resume()
     at = rng.choice(MOMENTS) if how in {"killed", "suspended"} else ""
-    then = rng.choice(MOMENTS) if how == "suspended" and rng.random() < 0.3 else ""
+    then = rng.choice(MOMENTS) if how == "suspended" and rng.random() < 0.35 else ""
     return Run(how, at, then, small, batch_files, unpublished)  # type: ignore[arg-type]
 
 
