@@ -58,6 +58,9 @@ bench-events: $(READY) ## events per second, compared with a bare handler
 bench-burst: $(READY) ## how many runs 1,000 files within one window cost
 	$(PY) -m tests.bench.burst
 
+chaos: $(READY) ## tell random stories of faults, kills and overwrites to real processes (MINUTES=10 SEED=1 STEPS=40)
+	@$(PY) -m tests.chaos $(foreach name,MINUTES SEED STEPS IGNORE,$(if $($(name)),"$(name)=$($(name))"))
+
 deploy-check: $(READY) ## show what a deployment still needs; change nothing
 	$(PY) -m infra.deploy check
 

@@ -26,7 +26,7 @@ ROW = b"A1,T1,2026-01-10,2026-01-12,delivered,1 Main St,2026-01-12 10:00:00\n"
 NOT_IN_THE_BYTES = {
     "content_encoding": "a property of the object",
     "metadata": "a property of the object",
-    "run_failure": "not a violation of the contract",
+    "rejected_by_operator": "an operator decides",
 }
 WHOLE_FILE: dict[str, bytes] = {
     "file_name": HEADER + ROW,

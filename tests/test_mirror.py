@@ -29,6 +29,7 @@ ACROSS_MODULES = {
 COVERED_BY = {
     "infra/deploy/__main__.py": "infra/deploy/test_page.py",
     "infra/deploy/shell.py": "infra/deploy/test_steps.py",
+    "infra/local/class_data.py": "spark_jobs/store/test_class_data.py",
     "infra/local/console.py": "infra/local/services/test_stack.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",
     "infra/local/demo/closing.py": "e2e/test_demo.py",
@@ -43,7 +44,8 @@ COVERED_BY = {
     "infra/local/jobs/sessions.py": "infra/local/jobs/test_scheduler.py",
     "infra/local/jobs/store.py": "infra/local/jobs/test_scheduler.py",
     "infra/local/jobs/wheel.py": "infra/local/jobs/test_environment.py",
-    "infra/local/services/pubsub.py": "spark_jobs/cloud/test_announcer.py",
+    "infra/local/setup.py": "infra/local/test_installer.py",
+    "infra/local/services/pubsub.py": "spark_jobs/cloud/test_pubsub.py",
     "infra/local/storage/admin_api.py": "infra/local/storage/test_delivery.py",
     "infra/local/storage/app.py": "infra/local/storage/test_server.py",
     "infra/local/storage/bucket_api.py": "infra/local/storage/test_preconditions.py",

@@ -1,4 +1,4 @@
-"""The headers of the files of a batch, read on the driver: where each file's columns are, or what is wrong with the file."""
+"""The headers of a batch's files, read on the driver: where each file's columns are, or what is wrong with the file."""
 
 from __future__ import annotations
 

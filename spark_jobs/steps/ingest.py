@@ -103,7 +103,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     except TransientError:
         _excuse(run, chosen, known)
         raise
-    except Exception as error:  # whatever Spark raises
+    except Exception as error:  # noqa: BLE001 - whatever Spark raises; reported at the end, or raised again
         return known.done | _failed(run, chosen, known, error)
     run.failures = 0
     return {*known.done, *(w.file for w in chosen)}

@@ -139,6 +139,7 @@ def record(
 def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: Sequence[FileId], at: datetime) -> None:
     columns = ("file_id", "generation", "row_number", "batch_id", "raw_line", "violations", "rejected_at")
     listed = ", ".join(quoted(column) for column in columns)
+    near = near_sql("t", [file.generation for file in files])
     named = frame_of(spark, [(str(file), file.generation, at) for file in files], _FILES)
     with _view(named) as view:
         spark.sql(
@@ -147,7 +148,7 @@ def _record_bad_rows(spark: SparkSession, tables: Tables, version: int, files: S
             USING (SELECT r.file_id, f.generation, r.row_number, r.batch_id, r.raw_line, r.violations, f.rejected_at
                    FROM {tables.stage} VERSION AS OF {version} r JOIN {view} f ON r.file_id = f.file_id
                    WHERE r.violations IS NOT NULL) s
-            ON t.file_id = s.file_id AND t.row_number = s.row_number AND {near_sql("t", [file.generation for file in files])}
+            ON t.file_id = s.file_id AND t.row_number = s.row_number AND {near}
             WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({", ".join(f"s.{quoted(column)}" for column in columns)})
             """
         ).collect()
