@@ -110,11 +110,16 @@ class GcsFileStore:
 
     def move(self, file: FileId, to: str) -> bool:
         bucket = self._client.bucket(file.bucket)
-        moved = self._change(
-            lambda: bucket.move_blob(self._blob(file), to, if_source_generation_match=file.generation, **_CALL)
-        )
-        # Gone: moved by an earlier attempt (then it is at ``to``), or overwritten or deleted by someone else.
-        return moved is not None or self.stat(file.bucket, to) is not None
+        # A move replaces its destination unless told not to, and soft delete does not keep what was there.
+        conditions = {"if_generation_match": 0, "if_source_generation_match": file.generation}
+        if self._change(lambda: bucket.move_blob(self._blob(file), to, **conditions, **_CALL)) is not None:
+            return True
+        if self.stat(file.bucket, to) is None:
+            return False  # overwritten or deleted by someone else
+        live = self.stat(file.bucket, file.name)
+        if live and live.file == file:
+            raise FileRefused(f"another object is already at {to}")
+        return True  # moved by an earlier attempt
 
     def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:
         bucket = self._client.bucket(file.bucket)

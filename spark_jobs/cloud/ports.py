@@ -74,7 +74,8 @@ class FileStore(Protocol):
 
     def move(self, file: FileId, to: str) -> bool:
         """Move this generation within its bucket, atomically and idempotently: ``to`` is derived from the file id, so a
-        move that is already done counts as done. False if the generation is gone and was not moved to ``to``.
+        move that is already done counts as done. False if the generation is gone and was not moved to ``to``. Raises
+        FileRefused if another object is there: it is never replaced.
         """
 
     def copy(self, file: FileId, to: str, metadata: Mapping[str, str]) -> FileId | None:

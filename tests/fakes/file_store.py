@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, cast
 
-from spark_jobs.cloud.ports import FileGone, StoredFile
+from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile
 from spark_jobs.contract.file_ids import FileId
 
 
@@ -123,6 +123,8 @@ class FakeFileStore:
             held = self._live(file)
             if held is None:
                 return (file.bucket, to) in self.objects
+            if (file.bucket, to) in self.objects:
+                raise FileRefused(f"another object is already at {to}")
             self.upload(
                 to,
                 held.content,

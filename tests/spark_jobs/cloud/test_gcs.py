@@ -186,6 +186,15 @@ def test_a_range_of_an_empty_file_is_empty(place: Bucket) -> None:
     assert place.store.read_range(place.upload(NAME, b""), 0, 100) == b""
 
 
+def test_a_move_never_replaces_another_object(place: Bucket) -> None:
+    file = place.upload(NAME, b"new")
+    place.upload("archive/x.1.csv", b"old")
+    with pytest.raises(FileRefused, match="already at archive"):
+        place.store.move(file, "archive/x.1.csv")
+    assert place.store.read_range(file, 0, 3) == b"new"
+    assert place.store.read_range(known(place, "archive/x.1.csv").file, 0, 3) == b"old"
+
+
 def test_annotate_adds_metadata_and_increases_the_metageneration(place: Bucket) -> None:
     place.upload(NAME, b"x", {"carrier": "dhl"})
     before = known(place)
