@@ -1,4 +1,4 @@
-"""The one Spark session of a test run, and what tests of the job are made of."""
+"""The one Spark session of a test run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def spark() -> Iterator[SparkSession]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for the session is marked, so that `-m "not spark"` runs without Java."""
+    """Mark every test that uses the session, so that `-m "not spark"` runs without Java."""
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.spark)

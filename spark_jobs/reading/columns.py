@@ -24,11 +24,11 @@ _OFFSET = r"[+-]\d{2}:\d{2}$"
 _OFFSET_CHARACTERS = len("+hh:mm")
 _CONTROLS = bytes(range(0x20))
 _QUOTED_COMMA = "\x1f"
-"""Stands for a comma in a quoted field. No plain line has this character, because it is a control character."""
+"""Replaces a comma in a quoted field. No plain line has this character, because it is a control character."""
 
 
 class FileLayout(NamedTuple):
-    """What the validation of a file's lines must know. ``positions``: where in a line each of the feed's columns stands.
+    """What validation needs to know about a file. ``positions``: the index in a line of each of the feed's columns.
     ``latest`` (aware) is the greatest timestamp allowed."""
 
     file_id: str
@@ -62,7 +62,7 @@ def _clean_rows(
 
     rows = len(numbers)
     file_ids = pa.repeat(pa.scalar(layout.file_id), rows)
-    # Not pa.nulls: its one large buffer of zeros would go along with every slice that is sent.
+    # Not pa.nulls: its one large buffer of zeros would be sent with every slice.
     nothing = [pa.array([None] * rows, kind) for kind in (pa.string(), violations_type())]
     return pa.RecordBatch.from_arrays([*typed, file_ids, numbers, *nothing], staged_names(feed))
 
@@ -82,7 +82,7 @@ def _split(feed: Feed, lines: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Arr
 
     try:
         texts = _without_line_ends(lines).cast(pa.string())
-    except pa.ArrowInvalid:  # not UTF-8, somewhere
+    except pa.ArrowInvalid:  # at least one line isn't UTF-8
         return pa.array([[]] * len(lines), pa.list_(pa.string())), pa.repeat(pa.scalar(False), len(lines))
     plain = pc.less_equal(pc.binary_length(texts), MAX_PLAIN_BYTES)
     content = _content(texts)
@@ -102,7 +102,7 @@ def _content(texts: pyarrow.Array) -> bytes:
 
 
 def _without_line_ends(lines: pyarrow.Array) -> pyarrow.Array:
-    """The LF is gone already; of a CRLF, the CR is still there."""
+    """Lines come without LF; this removes the CR of a CRLF."""
     import pyarrow.compute as pc
 
     ends = pc.ends_with(lines, b"\r")
@@ -120,7 +120,7 @@ def _without_quotes(texts: pyarrow.Array) -> pyarrow.Array:
     place = pc.subtract(_indices(len(part)), lists.offsets.take(line))
     inside = pc.equal(pc.bit_wise_and(place, 1), 1)
     first, last, empty = pc.equal(place, 0), pc.equal(place, pc.subtract(length, 1).take(line)), pc.equal(part, "")
-    # Between two quoted fields stands a comma, or unquoted fields between commas.
+    # Two quoted fields are separated by a comma, or by unquoted fields between commas.
     begins = pc.or_(pc.or_(first, pc.starts_with(part, ",")), pc.and_(last, empty))
     ends = pc.or_(pc.or_(last, pc.ends_with(part, ",")), pc.and_(first, empty))
     wrong = line.filter(pc.invert(pc.or_(inside, pc.and_(begins, ends))))
@@ -176,7 +176,7 @@ def _texts(column: Column, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.
 
 
 def _few(feed: Feed, column: Column, latest: datetime, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
-    """A column in which the same texts come again and again: the contract validates each once."""
+    """A column with few different texts: the contract validates each of them once."""
     import pyarrow as pa
 
     coded = text.dictionary_encode()
@@ -214,7 +214,7 @@ _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def _offsets(text: pyarrow.Array) -> pyarrow.Array:
-    """As durations; null where the contract does not know the offset."""
+    """Offsets as durations; null where the contract doesn't accept the offset."""
     import pyarrow as pa
 
     coded = text.dictionary_encode()

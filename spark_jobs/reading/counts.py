@@ -1,4 +1,4 @@
-"""What a batch holds of each file, counted by Spark over the stage, or (small batches) here."""
+"""Counts of each file's rows in a batch: by Spark over the stage, or in Arrow (small batches)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def count_staged(staged: DataFrame, feed: Feed) -> Counts:
-    """Of rows as they are staged."""
+    """Count staged rows in Spark."""
     from pyspark.sql import functions as F
 
     row = F.col("row_number") > WHOLE_FILE_ROW
@@ -41,22 +41,22 @@ def count_staged(staged: DataFrame, feed: Feed) -> Counts:
 
 
 def count_table(rows: pyarrow.Table, feed: Feed) -> Counts:
-    """Of the same rows in Arrow, before they are staged."""
+    """Count the same rows in Arrow, before they are staged."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     row = pc.greater(rows.column("row_number"), WHOLE_FILE_ROW)
-    of_file = rows.filter(pc.invert(row)).select(["file_id", "violations"]).to_pylist()
-    faults = {said["file_id"]: said["violations"][0]["code"] for said in of_file}
+    whole_files = rows.filter(pc.invert(row)).select(["file_id", "violations"]).to_pylist()
+    faults = {staged["file_id"]: staged["violations"][0]["code"] for staged in whole_files}
     bad = pc.and_(row, pc.is_valid(rows.column("violations")))
     numbers = [row.cast(pa.int64()), bad.cast(pa.int64()), rows.column("row_number"), rows.column("tied").cast(pa.int64())]
     names = ["rows", "bad", "numbers", "ties"]
     by_file = pa.table([rows.column("file_id"), *numbers], ["file_id", *names]).group_by("file_id")
     sums = by_file.aggregate([(name, "sum") for name in names]).to_pylist()
     files = {}
-    for of in sums:
-        total, broken, row_numbers, ties = (of[f"{name}_sum"] for name in names)
-        files[FileId.parse(of["file_id"])] = FileCounts(total, broken, row_numbers, ties, faults.get(of["file_id"]))
+    for summed in sums:
+        total, broken, row_numbers, ties = (summed[f"{name}_sum"] for name in names)
+        files[FileId.parse(summed["file_id"])] = FileCounts(total, broken, row_numbers, ties, faults.get(summed["file_id"]))
     return Counts(files, _range(key for key in pc.min_max(rows.column(feed.key)).as_py().values() if key is not None))
 
 

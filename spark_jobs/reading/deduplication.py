@@ -1,4 +1,4 @@
-"""Which staged row is the newest of its key, and which rows tie with a different one: in Spark, or (small batches) here."""
+"""Which staged row is the newest of its key, and which rows tie with a different one; in Spark, or in Arrow."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
     from pyspark.sql import functions as F
 
     good = F.col("violations").isNull()
-    # Bad rows have no key: each is a group of its own, or all of them would gather in one task.
+    # Bad rows have no key. Each is a group of its own; otherwise one task would get all of them.
     group = F.coalesce(feed.key, F.concat_ws("#", "file_id", "row_number"))
     order = [F.expr(sql).desc_nulls_last() for sql in rank_columns(feed)]
     by_age = Window.partitionBy("staged_key").orderBy(*order, F.desc("file_id"), F.desc("row_number"))
     same_moment = Window.partitionBy("staged_key", feed.newest_by[0])
-    # The hash skips missing values: without saying where they are, (x, missing) and (missing, x) would be the same content.
+    # The hash skips nulls. Without the null flags, (x, null) and (null, x) would be the same content.
     content = F.xxhash64(*feed.newest_by, *(F.isnull(name) for name in feed.newest_by))
     return (
         rows.withColumn("staged_key", group)
@@ -38,7 +38,7 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
 
 
 def flag_table(rows: pyarrow.Table, feed: Feed) -> pyarrow.Table:
-    """What ``flag`` does, for rows in Arrow. Only rows whose key comes more than once are looked at one by one."""
+    """The same as ``flag``, for rows in Arrow. Only rows whose key occurs more than once are compared one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -72,7 +72,7 @@ def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:
         if values is None:
             continue
         held = best.setdefault(values[key], at)
-        if held != at and age(at) > age(held):  # few keys come twice: only these are compared
+        if held != at and age(at) > age(held):  # compared only for the few keys that occur twice
             best[values[key]] = at
         same = (values[key], values[moment])
         if contents.setdefault(same, values) != values:
@@ -85,7 +85,7 @@ def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:
 
 
 def rank_columns(feed: Feed, prefix: str = "") -> list[str]:
-    """The columns of newest-wins as SQL, the status by its rank."""
+    """SQL for the columns that newest-wins compares; a status is compared by its rank."""
     statuses = ", ".join(f"'{status}'" for status in feed.statuses)
     columns = []
     for name in feed.newest_by:

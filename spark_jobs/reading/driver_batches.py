@@ -1,5 +1,5 @@
-"""Small batches are read on the driver, each file as exactly the generation that was taken: lines column by column, other
-files by the contract's own Python.
+"""Small batches are read on the driver, each file as exactly the generation that was taken. Files whose records
+are lines are validated column by column, all others by the contract's own Python.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 STAGE_FILES = 2
-"""Of a small batch: enough for it to be read by two cores."""
+"""Files of the stage that a small batch is written to, so that two cores can read it."""
 WORTH_COLUMNS = 16 * 1024
-"""Bytes from which on a file is read column by column: some dozens of calls to Arrow."""
+"""Bytes. For smaller files, the few dozen Arrow calls cost more than reading them row by row."""
 
 
 def read_on_driver(
@@ -54,10 +54,10 @@ def read_on_driver(
             read_file(feed, str(waiting.file), latest_allowed(feed, waiting.arrival), found)
             for waiting, found in zip(files, pool.map(content, files), strict=True)
         ]
-    # Spark takes an empty chunk for the end of the table: what follows would be lost without a word.
+    # Spark takes an empty chunk for the end of the table and would silently lose the rows after it.
     table = flag_table(pa.concat_tables(tables), feed).combine_chunks()
     frame = spark.createDataFrame(table, f"{staged_ddl(feed)}, newest BOOLEAN, tied BOOLEAN")
-    # Spark cuts it into a part, and so a file of the stage, for every 10,000 rows.
+    # Otherwise Spark makes a partition, and so a file of the stage, of every 10,000 rows.
     return frame.coalesce(STAGE_FILES), count_table(table, feed)
 
 
@@ -72,7 +72,7 @@ def read_file(feed: Feed, file_id: str, latest: datetime, content: bytes) -> pya
 
 
 def _read_lines(feed: Feed, file_id: str, latest: datetime, content: bytes) -> list[pyarrow.RecordBatch] | None:
-    """None where records are not simply lines, or something is wrong with the file as a whole."""
+    """None if a record isn't exactly one line, or if the file as a whole has a violation."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -83,5 +83,5 @@ def _read_lines(feed: Feed, file_id: str, latest: datetime, content: bytes) -> l
     numbers = pa.array(range(1, len(lines)), pa.int64())
     layout = FileLayout(file_id, header.positions, latest)
     batches = validate_lines(feed, layout, numbers, pa.array(lines[1:], pa.binary()))
-    said_of_file = (pc.any(pc.equal(batch.column("row_number"), WHOLE_FILE_ROW)).as_py() for batch in batches)
-    return None if any(said_of_file) else batches
+    whole_file = (pc.any(pc.equal(batch.column("row_number"), WHOLE_FILE_ROW)).as_py() for batch in batches)
+    return None if any(whole_file) else batches

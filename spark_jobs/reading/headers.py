@@ -14,11 +14,11 @@ from spark_jobs.contract.rows import validate_header
 from spark_jobs.contract.violations import RULES, Violation
 
 HEADER_BYTES = 64 * 1024
-"""A header that does not end within them is read with the whole file."""
+"""Bytes read to find the header. A longer header is validated together with the whole file."""
 
 
 class Header(NamedTuple):
-    """``positions``: where in a record each of the feed's columns stands; with ``violations``, there are none."""
+    """``positions``: the index in a record of each of the feed's columns; empty if there are ``violations``."""
 
     positions: Sequence[int]
     violations: Sequence[Violation]
@@ -31,7 +31,7 @@ def read_headers(store: FileStore, feed: Feed, files: Sequence[FileId]) -> dict[
         start, end = store.read_range(file, 0, HEADER_BYTES), store.read_range(file, -1, 1)
         if start is None or end is None:
             raise FileGone(str(file))
-        if end == b"\r":  # of the last line Spark does not tell whether an LF follows its CR
+        if end == b"\r":  # Spark hides whether an LF follows the last line's CR
             return Header((), [Violation("line_ends", RULES["line_ends"].title)])
         return find_header(feed, start, whole=len(start) < HEADER_BYTES)
 
@@ -40,8 +40,8 @@ def read_headers(store: FileStore, feed: Feed, files: Sequence[FileId]) -> dict[
 
 
 def find_header(feed: Feed, start: bytes, *, whole: bool) -> Header | None:
-    """The header at the start of a file; ``whole``: nothing follows. None where it is not one whole line, so that only
-    reading the whole file can tell."""
+    """The header at the start of a file; ``whole``: nothing follows. None if it isn't one whole line: then
+    only validating the whole file shows whether it is valid."""
     body = start.removeprefix(BOM)
     cutter = RecordCutter()
     cutter.feed(body)
@@ -54,6 +54,6 @@ def find_header(feed: Feed, start: bytes, *, whole: bool) -> Header | None:
         header = Header(*validate_header(feed, record))
     except (RecordError, UnicodeDecodeError):
         return None
-    # Hadoop's reader removes a byte order mark; where another leaves it, the empty line behind it would count as a row.
+    # Hadoop's reader removes a byte order mark. With a reader that keeps it, the empty line after it would count as a row.
     hidden_line = len(body) < len(start) and record.line > 1
     return header if header.violations or (cutter.splittable and not hidden_line) else None

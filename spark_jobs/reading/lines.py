@@ -39,14 +39,14 @@ class NumberedLines(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A stretch of a file that one task reads. A line's id minus ``header_id`` is its row number."""
+    """The part of a file that one task reads. A line's id minus ``header_id`` is its row number."""
 
     layout: FileLayout
     header_id: int
 
 
 def parse_lines(spark: SparkSession, feed: Feed, files: Sequence[LineFile]) -> NumberedLines:
-    """Runs the first pass; the rest is lazy. Raises LookupError where Spark does not find a file's lines."""
+    """Runs the first pass; the rest is lazy. Raises LookupError if Spark doesn't find a file's lines."""
     lines = _numbered(read_lines(spark, [file.path for file in files]))
     # The same frame for both passes: blocks and ids depend on it.
     blocks, counted = _blocks(_count(lines), files)
@@ -55,7 +55,7 @@ def parse_lines(spark: SparkSession, feed: Feed, files: Sequence[LineFile]) -> N
 
 
 def read_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
-    """value (with its CR, if it has one), path, block. Only LF ends a line here."""
+    """Columns value (with its CR, if it has one), path and block. Only LF ends a line here."""
     reader = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
     return reader.text(list(paths)).select(
         "value",
@@ -70,7 +70,7 @@ def _numbered(lines: DataFrame) -> DataFrame:
 
 
 def _block_key() -> Column:
-    """Eight bytes go to the Python workers with each line instead of the path."""
+    """Eight bytes that are sent to the Python workers with each line, instead of its path."""
     return F.xxhash64("path", "block")
 
 
@@ -100,7 +100,7 @@ def _blocks(counted: Iterable[Row], files: Sequence[LineFile]) -> tuple[dict[int
 
 
 def lines_validator(feed: Feed, blocks: Mapping[int, _Block]) -> Validate:
-    """For lines (block_key, id, value: binary). Lines of unknown blocks are left out, and the header of each file."""
+    """For lines (block_key, id, value: binary). Skips the header of each file and lines of unknown blocks."""
 
     def validate(batches: Arrow) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow.compute as pc
@@ -127,7 +127,7 @@ def _validate_block(feed: Feed, block: _Block, lines: pyarrow.RecordBatch) -> li
 
 
 def place(path: str) -> str:
-    """A path as we give it and as Spark names it, in one form: file:///a%20b, dbfs:/Volumes/…, gs://bucket/…"""
+    """One form for a path, whether the job or Spark wrote it: file:///a%20b, dbfs:/Volumes/…, gs://bucket/…"""
     scheme = re.match(r"[a-z][a-z0-9+.-]*:/", path)
     return re.sub(r"^[a-z][a-z0-9+.-]*:/+", "/", unquote(path)) if scheme else path
 

@@ -1,4 +1,4 @@
-"""Rows judged by the contract itself, in Python: runs in Spark's workers, over Arrow batches."""
+"""Validation by the contract's own Python, row by row: on the driver, or in Spark's workers over Arrow batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_RAW_CHARACTERS = 8192
 MAX_PLAIN_BYTES = 8192
-"""Longer lines are never taken for plain ones."""
+"""Longer lines never count as plain."""
 NOT_LINES = "not_lines"
 """Not a violation: the mark's hint was wrong, a record of this file isn't one line."""
 _OUT_ROWS = 10_000
@@ -30,29 +30,29 @@ Validate = Callable[[Arrow], Iterator["pyarrow.RecordBatch"]]
 
 
 def validate_line(feed: Feed, positions: Sequence[int], latest: datetime, file_id: str, row: int, line: bytes) -> StagedRow:
-    """One line, without its LF, as a record; it speaks of the file as a whole (``NOT_LINES``) where it isn't one."""
+    """One line, without its LF, as a record; if it isn't one, a violation of the whole file (``NOT_LINES``)."""
     try:
         records = list(split_records([line + b"\n"]))
         if len(records) != 1 or records[0].raw not in {line, line.removesuffix(b"\r")}:
             return _whole_file(file_id, NOT_LINES)
-        judged = validate_row(feed, positions, records[0], row, latest)
+        validated = validate_row(feed, positions, records[0], row, latest)
     except (RecordError, UnicodeDecodeError):
-        return _whole_file(file_id, NOT_LINES)  # the other way says what it is, and where
-    return _out(file_id, judged, records[0])
+        return _whole_file(file_id, NOT_LINES)  # validating the whole file finds which violation, and where
+    return _out(file_id, validated, records[0])
 
 
 def validate_stream(feed: Feed, file_id: str, latest: datetime, stream: BinaryIO) -> Iterator[StagedRow]:
-    """For one file's bytes, from their beginning."""
+    """The staged rows of one file, read from its beginning."""
     return _validate_file(feed, file_id, latest, blocks_of(stream))
 
 
 def files_validator(feed: Feed, latest: Mapping[str, datetime]) -> Validate:
     """For all lines (file_id, row_number: any, value: binary, without LF), each file's in order and in one partition."""
 
-    def judge(batches: Arrow) -> Iterator[pyarrow.RecordBatch]:
+    def validate(batches: Arrow) -> Iterator[pyarrow.RecordBatch]:
         return _batches(feed, _validate_files(feed, latest, _rows(batches)))
 
-    return judge
+    return validate
 
 
 def _validate_files(
@@ -82,11 +82,11 @@ def _whole_file(file_id: str, code: str, message: str = "", line: int | None = N
     return file_id, WHOLE_FILE_ROW, None, None, [Violation(code, message, line=line)]
 
 
-def _out(file_id: str, judged: ValidatedRow, record: Record) -> StagedRow:
-    if judged.values is not None:
-        return file_id, judged.row, judged.values, None, None
+def _out(file_id: str, validated: ValidatedRow, record: Record) -> StagedRow:
+    if validated.values is not None:
+        return file_id, validated.row, validated.values, None, None
     raw = record.raw.decode("utf-8", "replace")
-    return file_id, judged.row, None, raw[:MAX_RAW_CHARACTERS], judged.violations
+    return file_id, validated.row, None, raw[:MAX_RAW_CHARACTERS], validated.violations
 
 
 def _rows(batches: Arrow) -> Iterator[tuple[str, int, bytes]]:
@@ -96,5 +96,5 @@ def _rows(batches: Arrow) -> Iterator[tuple[str, int, bytes]]:
 
 
 def _batches(feed: Feed, rows: Iterator[StagedRow]) -> Iterator[pyarrow.RecordBatch]:
-    while some := list(islice(rows, _OUT_ROWS)):
-        yield as_arrow(feed, some)
+    while batch := list(islice(rows, _OUT_ROWS)):
+        yield as_arrow(feed, batch)

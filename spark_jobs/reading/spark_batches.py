@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """One file to parse. ``latest`` (aware) is the greatest timestamp allowed. ``lines``: every record is one line, as
-    far as is known."""
+    """One file to parse. ``latest`` (aware) is the greatest timestamp allowed. ``lines``: every record is one
+    line, as far as is known."""
 
     file: FileId
     path: str
@@ -72,7 +72,7 @@ def parse(spark: SparkSession, feed: Feed, sources: Sequence[Source], store: Fil
 
 
 def _violations(spark: SparkSession, feed: Feed, headers: Mapping[FileId, Header]) -> DataFrame:
-    """What is wrong with files as a whole, as staged rows."""
+    """Violations of whole files, as staged rows."""
     import pyarrow as pa
 
     rows = [(str(file), WHOLE_FILE_ROW, None, None, header.violations) for file, header in headers.items()]

@@ -1,4 +1,4 @@
-"""Staged rows: what reading a file gives, row by row, and their columns in Arrow and in SQL."""
+"""Staged rows: the result of reading a file, row by row, and their columns in Arrow and in SQL."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def staged_names(feed: Feed) -> list[str]:
 
 
 def arrow_type(column: Column) -> pyarrow.DataType:
-    """Of a column's typed values."""
+    """The type of a column's values."""
     import pyarrow as pa
 
     if column.kind == "timestamp":
@@ -65,7 +65,7 @@ def arrow_type(column: Column) -> pyarrow.DataType:
 
 
 def violations_type() -> pyarrow.DataType:
-    """Of a bad row's violations."""
+    """The type of a bad row's violations."""
     import pyarrow as pa
 
     return pa.list_(pa.struct([(name, pa.string()) for name in ("code", "column", "value", "message")]))

@@ -1,6 +1,6 @@
-"""Announce and archive: the last steps of a file. Whatever they leave undone, the next run does from the log.
+"""Announce and archive: the last steps of a file. If one fails, the next run completes it from the log.
 
-Both work file by file: one that can't be moved (a hold, a missing right) does not stop the others.
+Both work file by file: one that can't be moved (a hold, a missing permission) does not stop the others.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from spark_jobs.settings import IngestSettings
 from spark_jobs.store.ingest_log import LogEntry
 
 GIVE_UP_AFTER = 2 * STORAGE_CALLS_AT_ONCE
-"""So many failures without a success are an outage: each further call would wait for its own time limit."""
+"""After this many failures without a success, assume an outage: every further call would wait for its timeout."""
 _log = logging.getLogger(__name__)
 
 Problems = Mapping[FileId, str]
-"""What went wrong, for the files for which something did."""
+"""The error of each file that failed."""
 
 
 def announce(entries: Sequence[LogEntry], settings: IngestSettings, deps: Dependencies) -> Problems:
@@ -32,9 +32,9 @@ def announce(entries: Sequence[LogEntry], settings: IngestSettings, deps: Depend
 
 
 def archive(entries: Sequence[LogEntry], settings: IngestSettings, deps: Dependencies) -> Problems:
-    """Move each file, this generation only. A superseded file isn't there any more."""
-    leaving = [entry for entry in entries if entry.outcome != "superseded"]
-    return _for_each(leaving, "can't be moved", lambda entry: _move(entry, settings, deps))
+    """Move each file, this generation only. A superseded file no longer exists."""
+    present = [entry for entry in entries if entry.outcome != "superseded"]
+    return _for_each(present, "can't be moved", lambda entry: _move(entry, settings, deps))
 
 
 def _for_each(entries: Sequence[LogEntry], what: str, call: Callable[[LogEntry], None]) -> Problems:
@@ -43,7 +43,7 @@ def _for_each(entries: Sequence[LogEntry], what: str, call: Callable[[LogEntry],
 
     def work(entry: LogEntry) -> None:
         if len(problems) >= GIVE_UP_AFTER and not succeeded:
-            problems[entry.file] = "not tried, since all others failed"
+            problems[entry.file] = "skipped, because all others failed"
             return
         try:
             call(entry)
@@ -63,7 +63,7 @@ def _move(entry: LogEntry, settings: IngestSettings, deps: Dependencies) -> None
 
 
 def destination(entry: LogEntry, settings: IngestSettings) -> str:
-    """Where a file with this outcome goes."""
+    """The object name that a file with this outcome moves to."""
     layout = settings.layout
     if entry.outcome == "rejected":
         return rejected_name(entry.file, layout.source_prefix, layout.rejected_prefix)

@@ -32,14 +32,14 @@ _log = logging.getLogger(__name__)
 MAX_FAILURES_IN_A_ROW = 4
 """Then the environment is the likely cause, and the run ends."""
 GROUPS = 8
-"""A batch that fails is tried again in so many parts, until a file that fails is alone."""
+"""A failed batch is retried in this many parts, until the failing file is alone."""
 
 
 def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession]) -> list[LogEntry]:
-    """Process all accepted files; the lines logged. Spark starts only when a file waits.
+    """Process all accepted files and return their log lines. Spark starts only when a file waits.
 
-    Raises FilesFailed at the end, when all others are done; TransientError and what Spark raises at once. Either way the
-    run failed, and the next one continues where it stopped.
+    Raises FilesFailed at the end, when all others are done; raises TransientError and
+    Spark's errors at once. Either way the run failed, and the next one continues where it stopped.
     """
     wait_for_window(settings, deps)
     started = deps.elapsed()
@@ -57,7 +57,7 @@ def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[]
 
 
 def wait_for_window(settings: IngestSettings, deps: Dependencies) -> None:
-    """Until the launch window has ended: what was marked in it is listed afterwards. Before Spark costs anything."""
+    """Wait until the launch window has ended, so that the listing has every file marked in it. Spark isn't running yet."""
     if settings.not_before:
         left = (settings.not_before - deps.now()).total_seconds()
         if left > 0:
@@ -84,7 +84,7 @@ def _start(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[]
 
 
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
-    """Finish files that only have to be moved, then process one batch; the files that this run need not look at again."""
+    """Finish files that only have to be moved, then process one batch. Returns the files that are done for this run."""
     with timed("look", run.deps):
         known = look_up(run.spark, run.tables, [w.file for w in waiting])
     if known.done:
@@ -93,7 +93,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     chosen = _next_group(run, fresh) or choose(fresh, known, run.settings, run.deps.now())
     if not chosen:
         if fresh:
-            _log.info("step=run parked=%d files wait for their next try", len(fresh))
+            _log.info("step=run parked=%d files wait for their next retry", len(fresh))
         return {w.file for w in waiting}
     try:
         with timed("take", run.deps) as fields:
@@ -103,7 +103,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     except TransientError:
         _excuse(run, chosen, known)
         raise
-    except Exception as error:  # noqa: BLE001 - whatever Spark raises; reported at the end, or raised again
+    except Exception as error:  # noqa: BLE001 - whatever Spark raises; reported at the end, or raised by _failed
         return known.done | _failed(run, chosen, known, error)
     run.failures = 0
     return {*known.done, *(w.file for w in chosen)}
@@ -126,8 +126,8 @@ def _next_group(run: Run, waiting: Sequence[WaitingFile]) -> list[WaitingFile]:
 
 
 def _failed(run: Run, chosen: Sequence[WaitingFile], known: LookupResult, error: Exception) -> set[FileId]:
-    """Files that failed alone are reported at the end; others are tried in smaller groups. Raises after too many failures
-    in a row: then the files are hardly to blame."""
+    """Files that failed alone are reported at the end; others are retried in smaller groups. Raises after too many
+    failures in a row: then the files are unlikely to be the cause."""
     run.failures += 1
     _log.error("step=run a batch of %d files failed: %s", len(chosen), error)
     handled = set()
@@ -146,7 +146,7 @@ def _failed(run: Run, chosen: Sequence[WaitingFile], known: LookupResult, error:
 
 
 def _excuse(run: Run, chosen: Sequence[WaitingFile], known: LookupResult) -> None:
-    """An outage is not the files' fault: this attempt must not park them. If this can't be written, it counts."""
+    """An outage is not the files' fault: this attempt must not park them. If the note can't be written, it counts."""
     try:
         files = [w.file for w in chosen]
         note(run.spark, run.tables, files, f"{EXCUSED}{run.id}", known.target_version, run.deps)
@@ -176,7 +176,7 @@ def work(run: Run, batch: Batch) -> None:
 
 
 def _superseded_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
-    """Lines of files that are gone, as the log holds them if another run has logged them: they may be merged."""
+    """Log lines of files that are gone. If another run has logged one already, its line is used: the file may be merged."""
     if not staged.gone:
         return []
     held = {entry.file: entry for entry in logged(run.spark, run.tables, [w.file for w in staged.gone])}

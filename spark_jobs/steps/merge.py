@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 def merge(
     spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, feed: Feed, deps: Dependencies
 ) -> MergeResult:
-    """Bring the staged good rows into the target; may be repeated: what has won already doesn't win again."""
+    """Bring the staged good rows into the target; idempotent: a row that is in the target already doesn't win again."""
     if staged.version is None or staged.keys is None:
         return MergeResult(batch.target_version)
     version, keys = staged.version, staged.keys
@@ -31,10 +31,10 @@ def merge(
     after = current_version(spark, tables.target)
     commits = after - min(batch.first_version[waiting.file] for waiting in staged.files)
     if commits > 1:
-        # Somebody else committed since the first attempt. Where the platform settles conflicts row by row, two inserts
-        # of one new key may both have succeeded.
+        # Another process committed since the first attempt. Where the platform resolves conflicts row by row, two
+        # inserts of one new key may both have succeeded.
         commit_with_retry("repair", deps, lambda: repair(spark, tables, feed, version, keys))
-    # Where no row won, MERGE made no commit, and the one that is there is somebody else's.
+    # If no row won, MERGE made no commit, and the only commit belongs to another process.
     ours_alone = commits == 1 and changed != ChangedRows() and len(staged.files) == 1
     return MergeResult(after, {staged.files[0].file: changed} if ours_alone else None)
 
@@ -62,7 +62,7 @@ def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: in
 
 
 def rank_sql(feed: Feed, alias: str) -> str:
-    """A row's place in the order of newest-wins. Structs compare field by field, with null lowest: the contract's order."""
+    """A row's rank for newest-wins. Structs compare field by field, with null lowest: the contract's order."""
     columns = zip(feed.newest_by, rank_columns(feed, f"{alias}."), strict=True)
     return "named_struct(" + ", ".join(f"'{name}', {column}" for name, column in columns) + ")"
 
@@ -83,7 +83,7 @@ def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, 
     found = spark.sql(f"SELECT count(*) AS losers FROM ({losers})").head()
     if found is None or not found["losers"]:
         return
-    _log.warning("step=merge two runs inserted the same keys: %d rows that lose are taken out", found["losers"])
+    _log.warning("step=merge two runs inserted the same keys: deleting %d outranked rows", found["losers"])
     same = " AND ".join(f"t.{c} <=> s.{c}" for c in (key, *PROVENANCE))
     spark.sql(
         f"MERGE INTO {tables.target} t USING ({losers}) s ON {same} AND t.{key} {within} WHEN MATCHED THEN DELETE"

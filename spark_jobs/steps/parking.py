@@ -1,7 +1,7 @@
-"""Parking: a file that two runs took and never logged is tried alone, after all others, at growing intervals.
+"""Parking: a file that two runs took and never logged is retried alone, after all others, at growing intervals.
 
-The file may kill the process, or the process may have been killed for another reason: nobody can tell from here. So the
-machine never rejects it. People do, or they ask for a retry. All that is known lies in the attempts table.
+The file may have killed the process, or the process was killed for another reason: the job can't know. So the job never
+rejects a parked file. An operator rejects it or requests a retry. All state is in the attempts table.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PARKED_AFTER = 2
 FIRST_PAUSE = timedelta(hours=1)
 LONGEST_PAUSE = timedelta(days=1)
 
-# Rows of the attempts table that are no attempts, told apart by the beginning of their batch_id.
+# Rows of the attempts table that are not attempts, recognized by the prefix of their batch_id.
 RETRY = "retry-"
 """An operator wants the file tried as if it were new: earlier attempts no longer count."""
 EXCUSED = "excused-"
-"""The run whose id follows failed for want of an external dependency: its attempt does not count."""
+"""The run whose id follows failed because of an external dependency: its attempt does not count."""
 UNANNOUNCED = "unannounced-"
-"""The outcome could not be published: a later run does, before it moves the file or if the object is gone."""
+"""The outcome could not be published. A later run publishes it before it moves the file, or when the object is gone."""
 ANNOUNCED = "announced-"
 """A later run has published it."""
 NOTES = (RETRY, EXCUSED, UNANNOUNCED, ANNOUNCED)

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - identifiers are quoted by `quoted`, texts by `sql_text`; nothing else comes from outside
-"""Record: what became of each file, one line each, and the rows that were set aside. Recording twice changes nothing."""
+"""Record each file's outcome, as one log line, and its bad rows. Recording twice changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, frame_of, near_s
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Vacuumed files and log entries, a table made anew, an incompatible change of columns: no later run reads it either.
+# Vacuumed files and log entries, a recreated table, an incompatible change of columns: no later run can read it.
 _FEED_GONE = re.compile(
     "FILE_NOT_EXIST|FileNotFound|VERSION_NOT_FOUND|VersionNotFound|DELTA_CHANGE_DATA|CDC_|DELTA_MISSING_CHANGE"
     "|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED|CHANGE_TABLE_FEED|DELTA_CHANGE_TABLE"
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 def merged_entries(
     spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, merged: MergeResult, deps: Dependencies
 ) -> list[LogEntry]:
-    """The lines of the files that were merged: counted, and held against what the function counted."""
+    """Log lines of the merged files, with their counts compared with the function's."""
     if not staged.files:
         return []
     changed, note = merged.changed, None
@@ -96,7 +96,7 @@ def count_changed_rows(
         return {}, None
     reader = spark.read.option("readChangeFeed", "true").option("startingVersion", first).option("endingVersion", last)
     kind = F.col("_change_type")
-    # Distinct rows: one that a repair took out and a later attempt brought again is still one row of its file.
+    # Distinct rows: one that a repair deleted and a later attempt inserted again is still one row of its file.
     by_row = (
         reader.table(tables.target)
         .where(kind.isin("insert", "update_postimage"))
@@ -123,8 +123,8 @@ def count_changed_rows(
 def record(
     spark: SparkSession, tables: Tables, entries: Sequence[LogEntry], stage_version: int | None, deps: Dependencies
 ) -> list[LogEntry]:
-    """Write what isn't there yet: first the bad rows, then the lines, which say that a file is done. The lines as the log
-    holds them: another run may have logged a file first."""
+    """Write what is missing: first the bad rows, then the log lines, which mark a file as done. Returns the lines as the
+    log has them: another run may have logged a file first."""
     bad = [entry.file for entry in entries if entry.outcome == "merged" and entry.rejected_rows]
     if bad and stage_version is not None:
         at = deps.now()
@@ -158,8 +158,8 @@ _FILES = {"file_id": "STRING", "generation": "BIGINT", "rejected_at": "TIMESTAMP
 
 
 def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEntry]) -> bool:
-    """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide. Whether all lines
-    are new."""
+    """Insert if absent; that a file was merged is a fact, which no other run's "superseded" may hide. Returns
+    whether all lines are new."""
     columns = [quoted(name) for name in INGEST_LOG_COLUMNS]
     values = ", ".join(f"s.{column}" for column in columns)
     with _view(frame_of(spark, [entry.as_row() for entry in entries], INGEST_LOG_COLUMNS)) as view:
@@ -168,7 +168,8 @@ def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEn
         done = spark.sql(f"{merge} WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({values})").head()
         if done is not None and done["num_inserted_rows"] == len(entries):
             return True
-        # Another run was here. Kept apart: it would make every MERGE read what it might update.
+        # Another run has logged some of these files. A separate MERGE, because one with an UPDATE clause always reads the
+        # rows that it might update.
         update = ", ".join(f"t.{column} = s.{column}" for column in columns)
         stronger = "s.outcome = 'merged' AND t.outcome <> 'merged'"
         spark.sql(f"{merge} WHEN MATCHED AND {stronger} THEN UPDATE SET {update}").collect()
@@ -177,7 +178,7 @@ def _record_entries(spark: SparkSession, tables: Tables, entries: Sequence[LogEn
 
 @contextmanager
 def _view(frame: DataFrame) -> Iterator[str]:
-    """A name for SQL; of its own, since two runs may share a session."""
+    """A view's name for SQL; unique, because two runs may share a session."""
     name = f"order_tracking_{uuid.uuid4().hex}"
     frame.createOrReplaceTempView(name)
     try:

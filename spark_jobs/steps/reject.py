@@ -1,4 +1,4 @@
-"""Files that only the job found unfit: their report, and their line in the log."""
+"""Files that the job rejects although the function accepted them: their report and their log line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spark_jobs.store.ingest_log import LogEntry
 
 SUPERSEDED = "a newer generation replaced it, or it was deleted, before it was merged"
 REPORT_SECONDS = 60.0
-"""How long a file that must be rejected is validated once more, for the sender's report."""
+"""Time limit for validating a file again to write the sender's report."""
 
 
 def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult]:
@@ -33,7 +33,7 @@ def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult
 def find_rejected(
     counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings, deps: Dependencies
 ) -> dict[FileId, ValidationResult]:
-    """The files that must not load, with what is wrong. The function rejects most of them, but it may run out of time.
+    """The files that must not load, with their violations. The function rejects most of them, but it may run out of time.
 
     Raises FileGone where one is overwritten in the meantime.
     """
@@ -49,8 +49,8 @@ def find_rejected(
 def _validated_again(
     waiting: WaitingFile, found: FileCounts, violation: Violation | None, settings: IngestSettings, deps: Dependencies
 ) -> ValidationResult:
-    """The result that the function would come to, so that the sender's report reads the same whoever rejects the file.
-    ``violation`` is what staging found: it rejects the file where time runs out before validation gets that far.
+    """The result that the function would have reached, so that the sender's report reads the same whoever rejects the file.
+    ``violation`` is what staging found: it rejects the file if time runs out before validation finds it.
     """
     deadline = deps.elapsed() + REPORT_SECONDS
     with deps.store.open_file(waiting.file) as stream:
@@ -95,7 +95,7 @@ def reject(
 
 
 def superseded(files: Sequence[WaitingFile], batch: Batch, deps: Dependencies) -> list[LogEntry]:
-    """Lines of files that were replaced between being taken and being merged."""
+    """Log lines of files that were replaced or deleted between being taken and being merged."""
     return [
         LogEntry(
             waiting.file,

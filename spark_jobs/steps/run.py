@@ -1,4 +1,4 @@
-"""What one run has at hand, and the last steps that every outcome goes through."""
+"""The state of one run, and the last steps of every outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class FilesFailed(Exception):
-    """Some files failed; the others are done. ``entries``: lines logged. The message names the files."""
+    """Some files failed; the others are done. ``entries``: log lines written. The message names the files."""
 
     def __init__(self, problems: Sequence[str], entries: Sequence[LogEntry]) -> None:
         more = len(problems) - SHOWN_PROBLEMS
@@ -40,8 +40,8 @@ class FilesFailed(Exception):
 
 @dataclass
 class Run:
-    """``entries``: lines logged so far. ``failures``: batches that failed since the last one that didn't. ``problems``:
-    what the run reports at its end. ``groups``: parts of a batch that failed, to be tried next."""
+    """``entries``: log lines written so far. ``failures``: batches that failed in a row. ``problems``:
+    what the run reports at its end. ``groups``: parts of a batch that failed, to be retried next."""
 
     settings: IngestSettings
     deps: Dependencies
@@ -66,10 +66,10 @@ class Run:
 
 
 def publish(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeKind]:
-    """Announce outcomes, before their lines are written; what was published.
+    """Announce outcomes before their log lines are written. Returns those that were published.
 
-    A run that dies between the two comes here again with the same outcome. In the other order, a sender who removes the
-    object at that moment would leave a line of which nobody hears. What can't be published is noted for later runs.
+    If a run dies between the two, the next run publishes the same outcome again. In the other order, if the sender removed
+    the object at that moment, the outcome would never be published. What can't be published is noted for later runs.
     """
     with timed("announce", run.deps):
         unpublished = announce(entries, run.settings, run.deps)
@@ -82,7 +82,7 @@ def publish(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeKind]:
 
 
 def publish_owed(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeKind]:
-    """Announce outcomes that an earlier run wrote into the log but could not publish; what was published."""
+    """Announce outcomes that an earlier run wrote into the log but could not publish. Returns those that were published."""
     published = publish(run, entries) if entries else {}
     if published:
         note(run.spark, run.tables, list(published), f"{ANNOUNCED}{run.id}", 0, run.deps)
@@ -90,8 +90,8 @@ def publish_owed(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeK
 
 
 def conclude(run: Run, entries: Sequence[LogEntry], published: Mapping[FileId, OutcomeKind]) -> None:
-    """The steps after the log's lines. ``entries``: as the log holds them, which another run may have written first; then
-    it is the log's outcome that counts. A file whose outcome is not published stays where it is."""
+    """The steps after the log's lines. ``entries``: as the log has them. Another run may have written one first; then
+    the log's outcome counts. A file whose outcome is not published stays where it is."""
     run.deps.checkpoint("recorded")
     if others := [e for e in entries if published.get(e.file, e.outcome) != e.outcome]:
         published = {**published, **publish(run, others)}

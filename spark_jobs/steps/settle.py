@@ -1,8 +1,8 @@
-"""Settle: what earlier runs left open about files whose object is gone, so that nothing brings the file here again.
+"""Settle what earlier runs left open about files whose object is gone: nothing else would make a run process them again.
 
 A run died, or its broker was down, and then the sender overwrote or deleted the object. Three things may be missing: the
-line of a file that was taken (merged, if its rows reached the target; otherwise superseded); the truth about a file that
-one run settled as superseded while another, suspended one was still to merge it; and a message.
+line of a file that was taken (merged, if its rows reached the target; otherwise superseded); the correct outcome of a file
+that one run settled as superseded before another, suspended one merged it; and a message.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spark_jobs.store.ingest_log import LogEntry, logged
 from spark_jobs.store.tables import at_version, current_version
 
 LOOK_BACK = timedelta(days=14)
-"""Every run settles, so only what happened since the last one can be new. Longer breaks than this are not expected."""
+"""Every run settles, so anything older was settled; no two runs are further apart."""
 LONGEST_SUSPENSION = timedelta(days=1)
 """How long after a file was settled as superseded a suspended run may still merge it."""
 LONGEST_WAIT = timedelta(days=365)
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def settle(run: Run) -> None:
-    """Log these files, the merged ones with their counts, and publish what is owed. After a crash, the next run repeats it."""
+    """Log these files, the merged ones with their counts, and publish what is owed. The next run may repeat it."""
     rows = _open_attempts(run)
     attempts = attempts_of(row for row, _ in rows)
     outcomes = {FileId.parse(row.file_id): outcome for row, outcome in rows}
@@ -75,29 +75,29 @@ def _settle_gone(
 
 def _open_attempts(run: Run) -> list[tuple[AttemptRow, str | None]]:
     """Recent rows of the attempts table, with the outcome in the log, about files that may have something left to settle:
-    without a line, superseded lately, or not announced."""
+    those without a log line, recently superseded, or not announced."""
     from pyspark.sql import functions as F
 
     since = run.deps.now() - LOOK_BACK
     rows = run.spark.table(run.tables.attempts).where(F.col("attempted_at") >= F.lit(since))
     # A line is written after its attempt; a day more, since clocks differ.
     lines = run.spark.table(run.tables.ingest_log).where(F.col("logged_at") >= F.lit(since - timedelta(days=1)))
-    lately = F.col("logged_at") >= F.lit(run.deps.now() - LONGEST_SUSPENSION)
+    recently = F.col("logged_at") >= F.lit(run.deps.now() - LONGEST_SUSPENSION)
     noted = F.startswith("batch_id", F.lit(UNANNOUNCED)) | F.startswith("batch_id", F.lit(ANNOUNCED))
-    is_open = F.isnull("outcome") | ((F.col("outcome") == "superseded") & lately) | noted
+    is_open = F.isnull("outcome") | ((F.col("outcome") == "superseded") & recently) | noted
     found = rows.join(lines.select("file_id", "outcome", "logged_at"), "file_id", "left").where(is_open)
     return [(attempt_row(row), row["outcome"]) for row in found.select(*AttemptRow._fields, "outcome").collect()]
 
 
 def _gone(run: Run, files: Sequence[FileId]) -> list[FileId]:
-    """The files whose generation isn't live any more."""
+    """The files whose generation is no longer live."""
     with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
         live = pool.map(lambda file: run.deps.store.stat(file.bucket, file.name), files)
         return [file for file, now in zip(files, live, strict=True) if now is None or now.file != file]
 
 
 def _in_target(run: Run, files: Sequence[FileId]) -> set[FileId]:
-    """Where the change feed is gone: the files of which rows are in the target now."""
+    """The files that have rows in the target now; used if the change feed is gone."""
     from pyspark.sql import functions as F
 
     target = run.spark.table(run.tables.target).where(F.col("file_id").isin([str(file) for file in files]))
@@ -145,7 +145,7 @@ def _staged(run: Run, file: FileId, attempts: Attempts) -> tuple[int | None, Fil
 
 def _entry(run: Run, file: FileId, attempts: Attempts, outcome: OutcomeKind, **fields: Any) -> LogEntry:
     first = attempts.first_at or run.deps.now()
-    # A generation is the time of the upload in microseconds, as far as one may rely on it. Nothing else is left.
+    # In practice, a generation is the upload time in microseconds, and nothing else about the object is left.
     uploaded = datetime.fromtimestamp(min(file.generation, MAX_MICROSECONDS) / 1e6, UTC)
     arrived = uploaded if first - LONGEST_WAIT <= uploaded <= first else first
     return LogEntry(file, outcome, attempts.batches[-1], arrived, run.deps.now(), attempts.total, **fields)

@@ -1,4 +1,4 @@
-"""Stage: the batch parsed into ``orders_stage`` in one commit, and what was found in each file."""
+"""Stage: parse the batch into ``orders_stage`` in one commit, and count each file's rows."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 MISCOUNTS = 3
-"""How often a stage may hold other rows than a first pass counted before the run gives up."""
+"""How often the staged rows may differ from the first pass's count before the run gives up."""
 _log = logging.getLogger(__name__)
 
 
 def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, deps: Dependencies) -> StageResult:
-    """Parse and write until every file that is left was read whole, as the generation that was taken, and may load."""
+    """Parse and write until every remaining file was read completely, as the generation that was taken, and may load."""
     rejected = encoded_files(batch.files)
     left = {w.file: w for w in batch.files if w.file not in rejected}
     gone: list[WaitingFile] = []
@@ -46,7 +46,7 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
         except Exception:
             if not (changed := overwritten(deps, left.values())):
                 raise
-            # A file that vanishes under Spark's hands fails the whole read; the others deserve another.
+            # A file that disappears while Spark reads it fails the whole read: retry without it.
             gone += [left.pop(w.file) for w in changed]
             continue
         deps.checkpoint("staged")
@@ -65,7 +65,7 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
         if miscounted := [file for file, rows in expected if not _complete(counts.get(file, FileCounts()), rows)]:
             miscounts += 1
             if miscounts >= MISCOUNTS:
-                raise RuntimeError(f"Spark read other rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
+                raise RuntimeError(f"Spark read different rows than it counted, {MISCOUNTS} times, in {miscounted[0]}")
             not_lines |= set(miscounted)
             continue
         try:
@@ -82,11 +82,11 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
 
 
 def overwritten(deps: Dependencies, files: Iterable[WaitingFile]) -> list[WaitingFile]:
-    """The files whose generation isn't the live one any more."""
-    asked = list(files)
+    """The files whose generation is no longer live."""
+    listed = list(files)
     with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
-        live = pool.map(lambda w: deps.store.stat(w.file.bucket, w.file.name), asked)
-        return [w for w, now in zip(asked, live, strict=True) if now is None or now.file != w.file]
+        live = pool.map(lambda w: deps.store.stat(w.file.bucket, w.file.name), listed)
+        return [w for w, now in zip(listed, live, strict=True) if now is None or now.file != w.file]
 
 
 def path_of(settings: IngestSettings, name: str) -> str:
@@ -98,7 +98,7 @@ def path_of(settings: IngestSettings, name: str) -> str:
 @dataclass(frozen=True)
 class _Parsed:
     """Rows with their flags. ``counted``: rows of the files whose lines a first pass counted, to compare. ``counts``:
-    where they are known before anything is written."""
+    set if they are known before anything is written."""
 
     rows: DataFrame
     counted: Mapping[FileId, int] = field(default_factory=dict)
@@ -142,14 +142,14 @@ def _write(
     settings: IngestSettings,
     deps: Dependencies,
 ) -> int | None:
-    """One commit; its version. None where there are no rows to write: Delta commits nothing then to an empty stage."""
+    """One commit; its version. None if there are no rows to write: Delta then makes no commit to an empty stage."""
     from pyspark.sql import functions as F
 
     provenance = ("file_id", "row_number", "batch_id")
     columns = [*settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
     # A writer option: serverless refuses the session setting that would do the same.
     write = parsed.rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
-    # Written once and read three times, and not kept: the smaller the better.
+    # Written once, read three times, then overwritten: the better compression pays.
     marked = write.option("userMetadata", write_id).option("compression", "zstd")
     commit_with_retry("stage", deps, lambda: marked.overwrite(F.lit(True)))
     commit = _last_commit(spark, tables.stage, lambda written_by: written_by == write_id)
@@ -164,13 +164,13 @@ def _write(
 
 
 def last_version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int | None:
-    """The version of the stage that a batch wrote last; None where it wrote none that is known."""
+    """The version of the stage that a batch wrote last; None if the history has none."""
     commit = _last_commit(spark, stage_table, lambda written_by: written_by.startswith(f"{batch_id}/"))
     return None if commit is None else int(commit["version"])
 
 
 def _last_commit(spark: SparkSession, stage_table: str, is_ours: Callable[[str], bool]) -> Row | None:
-    """By the commit's metadata: another run may have written the stage since."""
+    """Found by the commit's metadata, because another run may have written the stage since."""
     for limit in ("LIMIT 5", ""):
         history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").collect()
         if found := [row for row in history if is_ours(row["userMetadata"] or "")]:

@@ -1,4 +1,4 @@
-"""Take: which files wait, which of them are new, and the note that a batch has taken them."""
+"""Take: list the waiting files, look up which are new, choose a batch and note that it has taken them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFile]:
-    """What is in the source folder with a valid mark. Storage calls only: a run with nothing to do starts no Spark."""
+    """The objects in the source folder with a valid mark. Storage calls only: a run with nothing to do starts no Spark."""
     layout = settings.layout
     found = []
     for stored in store.list_files(layout.bucket, layout.source_prefix):
@@ -45,7 +45,7 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
 def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> LookupResult:
     """Which of these files are in the log, and earlier attempts at them.
 
-    The target's version is read first: what another run merges after that is counted from the change feed. Log and
+    The target's version is read first: rows that another run merges after that are counted from the change feed. Log and
     attempts are read at the same time, since planning a query takes longer than reading what it finds.
     """
     wanted = list(files)
@@ -70,7 +70,7 @@ def choose(
     waiting: Sequence[WaitingFile], known: LookupResult, settings: IngestSettings, now: datetime
 ) -> list[WaitingFile]:
     """The next batch: files whose retry an operator wants first; then, if there is no other, one parked file that is due.
-    Empty where all that waits is parked and not due."""
+    Empty if all waiting files are parked and not due."""
     attempts = {w.file: known.attempts(w.file) for w in waiting}
     ready = [w for w in waiting if not is_parked(attempts[w.file])]
     if ready:
@@ -99,7 +99,7 @@ def take(
     batch_id: str,
     deps: Dependencies,
 ) -> Batch:
-    """Record that these files are taken, before anything of them is parsed, with the target's version at the look-up.
+    """Note that these files are taken, before any of them is parsed, with the target's version at the look-up.
 
     Counting starts from the version of a file's first attempt, since that one may have merged before it died.
     """

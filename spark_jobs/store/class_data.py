@@ -1,8 +1,7 @@
 """A JVM class-data archive, which lets a local session map Spark's classes instead of loading them from the jars.
 
-`infra.local.class_data` makes it.
-
-It is never required: without an archive, or with one that doesn't fit, Java loads the classes as usual.
+`infra.local.class_data` creates it. It is never required: without an archive, or with one that doesn't match, Java loads
+the classes as usual.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def shared_spark_home() -> Path:
 
 
 def archive_path(java: Java, jars: list[Path]) -> Path:
-    """Beside the jars. The name holds everything that the archive depends on."""
+    """Next to the jars. The name is a hash of everything that the archive depends on."""
     parts = "\0".join([java.about, str(shared_spark_home()), *map(str, jars)])
     return jar_folder() / f"classes-{hashlib.sha256(parts.encode()).hexdigest()[:16]}.jsa"
 

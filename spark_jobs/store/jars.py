@@ -13,8 +13,8 @@ from pathlib import Path
 
 from spark_jobs.store.java import JavaError, find_java
 
-# Delta for the Spark of Databricks Runtime 17.3 LTS, and Google's connector for gs://. Ivy resolves without looking at
-# dependencies: what Delta needs beside these, Spark has; the connector's jar is shaded.
+# Delta for the Spark of Databricks Runtime 17.3 LTS, and Google's connector for gs://. Ivy doesn't resolve their
+# dependencies: Spark has what else Delta needs, and the connector's jar is shaded.
 _DELTA = "4.4.0"
 _JARS = (
     ("io.delta", "delta-spark_4.0_2.13", _DELTA, None),
@@ -37,13 +37,13 @@ def jar_folder() -> Path:
 
 
 def fetch_jars() -> list[Path]:
-    """The jars, fetched by Ivy (it comes with Spark) if they aren't there yet. Raises JarError and JavaError."""
+    """The jars, fetched by Ivy (it comes with Spark) if they are missing. Raises JarError and JavaError."""
     folder = jar_folder()
     jars = [folder / _file_name(*jar[1:]) for jar in _JARS]
     if not all(jar.exists() for jar in jars):
         _log.info("fetching the jars of Delta and of the Cloud Storage connector into %s", folder)
         folder.mkdir(parents=True, exist_ok=True)
-        # In a folder beside, then moved one by one: a process that starts meanwhile must not see half a file.
+        # Into a temporary folder, then moved one by one: a process that starts meanwhile must not see half a file.
         with tempfile.TemporaryDirectory(dir=folder) as part:
             _run_ivy(Path(part))
             for jar in jars:
@@ -71,7 +71,7 @@ def _run_ivy(folder: Path) -> None:
         raise JarError(f"The jars {', '.join(missing)} can't be fetched ({last.strip()}): check the network.")
 
 
-# The resolver's address is Ivy's own default. Poms are left alone: the connector's names a parent that isn't published.
+# The resolver's address is Ivy's own default. Poms are ignored: the connector's names a parent that isn't published.
 _IVY_SETTINGS = """<ivysettings><settings defaultResolver="central"/><resolvers>
 <ibiblio name="central" m2compatible="true" usepoms="false"/></resolvers></ivysettings>"""
 

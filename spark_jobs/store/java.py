@@ -17,7 +17,7 @@ _INSTALL = (
 
 
 class JavaError(Exception):
-    """There is no Java that Spark can use. The message is one sentence that says what to do."""
+    """No Java that Spark can use was found. The message is one sentence that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def find_java() -> Java:
     about = shown.stderr + shown.stdout
     release = java_release(about)
     if release is None:
-        raise JavaError(f"{binary} doesn't say which version it is, so it is not a working Java: {_INSTALL}.")
+        raise JavaError(f"{binary} doesn't report its version, so it is not a working Java: {_INSTALL}.")
     if release < OLDEST:
         raise JavaError(f"Spark needs Java {OLDEST} or newer, but {binary} is Java {release}: {_INSTALL}.")
     # The binary on PATH is often a chain of links; the home is where the last one leads.

@@ -1,4 +1,4 @@
-"""The Spark session: the platform's own on Databricks, a Connect one where asked for, otherwise local Delta."""
+"""The Spark session: the platform's own on Databricks, a Connect session if SPARK_REMOTE is set, otherwise local Delta."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_session() -> SparkSession:
         java, jars = find_java(), fetch_jars()
     except (JavaError, JarError) as error:
         raise SessionError(str(error)) from None
-    # Or the workers would run whatever `python3` is on the path.
+    # Otherwise the workers would run whichever `python3` is on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = local_settings(jars)
     if archived := class_data_options(java, jars):
@@ -46,13 +46,13 @@ def open_session() -> SparkSession:
 
 
 def local_settings(jars: list[Path]) -> dict[str, str]:
-    """What only a session of our own may be told: Delta, the connector, and sizes that suit one machine."""
+    """Settings for a session that this process starts itself: Delta, the connector, and sizes that suit one machine."""
     settings = {
         "spark.master": "local[*]",
         "spark.driver.extraClassPath": os.pathsep.join(map(str, jars)),
         "spark.driver.memory": os.environ.get("ORDER_TRACKING_DRIVER_MEMORY", "2g"),
-        # A run lives for seconds: what the second compiler gains it never pays back. Long benchmarks set it otherwise.
-        # On two cores the collector that stops the world costs less than the one that works beside it.
+        # A run lives for seconds, too short for Java's second compiler to pay off. Long benchmarks override this.
+        # On two cores, the stop-the-world collector costs less than the concurrent one.
         JAVA_OPTIONS: "-XX:+UseParallelGC " + os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
@@ -69,9 +69,9 @@ def local_settings(jars: list[Path]) -> dict[str, str]:
         # byte code and then to machine code. That was a third of a warm load's time.
         "spark.sql.codegen.cache.maxEntries": "2000",
         # A small load becomes one file of the target, not one a core: every later MERGE rewrites the deletion vector of
-        # each file that it touches, up to 8 KB, and logs it anew.
+        # each file that it touches, up to 8 KB, and logs it again.
         "spark.sql.adaptive.coalescePartitions.minPartitionSize": "8MB",
-        # Arrow's rows go to the tasks as they are. Below this size (48 MB by default) Spark makes rows of them in the
+        # Arrow's rows are sent to the tasks unchanged. Below this size (48 MB by default) Spark makes rows of them in the
         # driver and sends those with Java's own serialization: 200,000 rows took two seconds longer.
         "spark.sql.execution.arrow.localRelationThreshold": "0",
         # The default is INT96, for old readers: 12 bytes, slower to read and to write, and without statistics.
@@ -83,7 +83,7 @@ def local_settings(jars: list[Path]) -> dict[str, str]:
         # 256 KiB, which stay in a core's cache and let 2 % pass of what 200,000 keys don't match; the default is 1 MiB.
         "spark.sql.optimizer.runtime.bloomFilter.expectedNumItems": "500000",
         "spark.sql.optimizer.runtime.bloomFilter.numBits": "2097152",
-        # The workers must find this package where it isn't installed (tests, a source tree).
+        # The workers must find this package even if it isn't installed (tests, a source tree).
         "spark.executorEnv.PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     return settings | _connector_settings(os.environ.get("STORAGE_EMULATOR_HOST", ""))

@@ -3,8 +3,8 @@
 python -m tests.bench.burst [FILES=1000] [WINDOW=30] [QUEUE=10000]        `make bench-burst`
 
 First FILES uploads go through the whole local stack; at most ceil(duration / window) + 1 runs may take them (2 within a
-window). Then QUEUE accepted files lie in source/ before one run, which must take, merge and archive all of them with
-bounded memory. FILES=0 or QUEUE=0 leaves a part out. Exits 1 where a goal isn't met.
+window). Then QUEUE accepted files wait in source/ before one run, which must take, merge and archive all of them with
+bounded memory. FILES=0 or QUEUE=0 leaves a part out. Exits 1 if a goal isn't met.
 """
 
 from __future__ import annotations
@@ -86,18 +86,18 @@ def _runs_of_a_burst(files: int, window: int) -> tuple[list[Goal], dict[str, obj
             list(pool.map(lambda small: _upload(stack.bucket, small), map(Small, range(files))))
         sent = time.time() - started
         stack.until(lambda: not stack.events_under_way(), PATIENCE_SECONDS)
-        judged = time.time() - started
+        validated = time.time() - started
         stack.until(stack.settled, PATIENCE_SECONDS, pause=1.0)
         done = time.time() - started
         runs = len(stack.runs())
         archived = sum(1 for _ in stack.client.list_blobs(stack.bucket, prefix="archive/"))
-    allowed = math.ceil(judged / window) + 1
-    print(f"{files:,} files: sent in {sent:.1f} s, all judged after {judged:.1f} s, all archived after {done:.1f} s")
+    allowed = math.ceil(validated / window) + 1
+    print(f"{files:,} files: sent in {sent:.1f} s, all validated after {validated:.1f} s, all archived after {done:.1f} s")
     print(f"window {window} s: {runs} runs instead of {files:,}, one for {files / runs:,.0f} files; {archived:,} archived")
-    figures: dict[str, object] = {"files": files, "window": window, "runs": runs, "judged_seconds": round(judged, 1)}
+    figures: dict[str, object] = {"files": files, "window": window, "runs": runs, "validated_seconds": round(validated, 1)}
     figures["archived_seconds"] = round(done, 1)
     return [
-        Goal(f"runs for {files:,} files (judged in {judged:.0f} s, windows of {window} s)", runs, allowed),
+        Goal(f"runs for {files:,} files (validated in {validated:.0f} s, windows of {window} s)", runs, allowed),
         Goal("files archived", archived, files, least=True),
     ], figures
 
@@ -116,14 +116,14 @@ def _long_queue(files: int) -> tuple[list[Goal], dict[str, object]]:
         spark = open_session()
         spark.sparkContext.setLogLevel("ERROR")
         started = time.time()
-        with heap_peak(spark) as heap, resident_peak() as resident, steps() as told:
+        with heap_peak(spark) as heap, resident_peak() as resident, steps() as seconds:
             entries = ingest(settings, build_dependencies(settings), lambda: spark)
         seconds = time.time() - started
         spark.stop()
         left = sum(1 for _ in client.list_blobs(BUCKET, prefix="source/"))
         archived = sum(1 for _ in client.list_blobs(BUCKET, prefix="archive/"))
     print(f"\n{files:,} accepted files in source/: {len(entries):,} merged, {archived:,} archived in {seconds:.0f} s")
-    print("steps: " + "  ".join(f"{step} {took:.1f}" for step, took in told.items()))
+    print("steps: " + "  ".join(f"{step} {took:.1f}" for step, took in seconds.items()))
     print(f"the driver's Python grew by {resident[0]:.0f} MiB, the JVM's heap reached {heap[0]:.0f} MiB")
     figures = {
         "queue": files,

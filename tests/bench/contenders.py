@@ -69,11 +69,11 @@ class Contender(ABC):
         self.warehouse = warehouse
 
     def load(self, update: Path, day: int = 0) -> Load:
-        """Bring one file in, and say what it cost. ``day``: of a series of files."""
+        """Load one file and return what it cost. ``day``: of a series of files."""
         files, version = files_in(self.warehouse), latest_version(self.target)
-        seconds, peak, told = self._timed(update, day)
+        seconds, peak, by_step = self._timed(update, day)
         written = bytes_written(files, files_in(self.warehouse))
-        return Load(seconds, written, data_files_rewritten(self.target, version), peak, told)
+        return Load(seconds, written, data_files_rewritten(self.target, version), peak, by_step)
 
     @abstractmethod
     def build(self, rows: int) -> None:
@@ -167,13 +167,13 @@ class Ours(Contender):
         arrival = ARRIVAL + timedelta(days=day)
         accepted(store, f"source/order_tracking_{arrival:%Y_%m_%d}.csv", update.read_bytes(), arrival)
         deps = Dependencies(store, FakeAnnouncer(), now=lambda: datetime.now(UTC))
-        with heap_peak(self._spark) as peak, steps() as told:
+        with heap_peak(self._spark) as peak, steps() as by_step:
             ingest(self._settings(self.warehouse, root), deps, lambda: self._spark)
-        return sum(told[step] for step in ("stage", "merge", "record")), peak[0], dict(told)
+        return sum(by_step[step] for step in ("stage", "merge", "record")), peak[0], dict(by_step)
 
 
 def accepted(store: MirroredFileStore, name: str, content: bytes, arrival: datetime) -> None:
-    """Upload a file and mark it with what the function's own gate says of it."""
+    """Upload a file and mark it with the function's own result."""
     stored = store.upload(name, content, created=arrival)
     result = validate_upload(
         io.BytesIO(content), name=name.rpartition("/")[2], arrival=arrival, max_bad_row_ratio=0.1, size=len(content)

@@ -33,7 +33,7 @@ class Goal:
 
 
 def show_goals(goals: Sequence[Goal]) -> int:
-    """Print them; the exit status that says whether all are met."""
+    """Print the goals. Returns the exit status: 0 if all are met."""
     print()
     for goal in goals:
         print(goal)

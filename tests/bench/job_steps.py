@@ -12,7 +12,7 @@ _STEP = re.compile(r"step=(\w+) seconds=([\d.]+)")
 
 @contextmanager
 def steps() -> Iterator[dict[str, float]]:
-    """Fills in seconds by step as the job tells them in the block, summed over batches."""
+    """Fills in the seconds that the job logs for each step within the block, summed over batches."""
     seconds: dict[str, float] = {}
     keeper = _Keeper(seconds)
     logger = logging.getLogger("spark_jobs")

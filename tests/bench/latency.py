@@ -2,8 +2,8 @@
 
 python -m tests.bench.latency [UPLOADS=3] [ROWS=20000] [WINDOW=2]        `make bench-latency`
 
-Every upload is alone and starts a run of its own, in a new process, as a rare file does. Medians. There is no goal to
-miss: exits 1 only where a file isn't merged.
+Every upload is alone and starts a run of its own, in a new process, as a rare file does. Medians. There is no goal:
+exits 1 only if a file isn't merged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.bench.order_rows import RECENT, Pattern, write_updates
 PATIENCE_SECONDS = 300
 PARTS = {
     "event": "upload finished, event delivered",
-    "judge": "every row judged by the function",
+    "validate": "every row validated by the function",
     "launch": "marked, run created",
     "window": "run queued, process started, end of the launch window",
     "spark": "Spark started, tables looked up",
@@ -60,22 +60,24 @@ def _upload(stack: RunningStack, content: bytes, day: int) -> dict[str, float]:
     date = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(days=day)
     blob = stack.bucket.blob(f"source/order_tracking_{date:%Y_%m_%d}.csv")
     blob.upload_from_string(content, content_type="text/csv")
-    judged: list[tuple[float, float]] = []
+    accepted_at: list[tuple[float, float]] = []
 
     def marked() -> bool:
         found = stack.bucket.get_blob(blob.name)
         if found is not None and MARK_KEY in (found.metadata or {}):
-            judged.append((found.updated.timestamp(), _judging_seconds(stack)))
-        return bool(judged)
+            accepted_at.append((found.updated.timestamp(), _validation_seconds(stack)))
+        return bool(accepted_at)
 
     stack.until(marked, PATIENCE_SECONDS, pause=0.02)
     stack.until(stack.settled, PATIENCE_SECONDS)
     [run] = stack.runs()[before:]
-    return _split(blob.time_created.timestamp(), *judged[0], (run.start_time or 0) / 1000, stack.log_of(run.run_id or 0))
+    return _split(
+        blob.time_created.timestamp(), *accepted_at[0], (run.start_time or 0) / 1000, stack.log_of(run.run_id or 0)
+    )
 
 
-def _judging_seconds(stack: RunningStack) -> float:
-    """As the function tells it in its line about the file that it accepted last."""
+def _validation_seconds(stack: RunningStack) -> float:
+    """From the function's log line about the file that it accepted last."""
     stack.until(lambda: bool(re.search(r'"accepted"', _function_log(stack))), PATIENCE_SECONDS)
     accepted = [line for line in _function_log(stack).splitlines() if '"message": "accepted"' in line]
     found = re.search(r'"seconds": ([\d.]+)', accepted[-1])
@@ -87,7 +89,7 @@ def _function_log(stack: RunningStack) -> str:
     return (stack.stack.folder.logs / "function.log").read_text()
 
 
-def _split(uploaded: float, marked: float, judging: float, created: float, log: str) -> dict[str, float]:
+def _split(uploaded: float, marked: float, validation: float, created: float, log: str) -> dict[str, float]:
     """Every part is the time between two moments, so that nothing is left out and nothing counted twice."""
     ends: dict[str, float] = {}
     listed = 0.0
@@ -96,7 +98,7 @@ def _split(uploaded: float, marked: float, judging: float, created: float, log: 
         if step == "list" and not listed:
             listed = at - took
         ends.setdefault(step, at)
-    moments = [uploaded, marked - judging, marked, created, listed, ends["tables"]]
+    moments = [uploaded, marked - validation, marked, created, listed, ends["tables"]]
     moments += [ends[step] for step in ("take", "stage", "merge", "record", "archive")]
     return {part: max(0.0, after - before) for part, (before, after) in zip(PARTS, pairwise(moments), strict=True)}
 

@@ -1,4 +1,4 @@
-"""Whether a table holds what newest-wins says, computed the plain way: everything in one heap, the newest of each key."""
+"""Check a table against newest-wins computed the simple way: all rows in one heap, the newest row per key."""
 
 from __future__ import annotations
 

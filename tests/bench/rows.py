@@ -86,7 +86,7 @@ KINDS: dict[str, Callable[[random.Random, int], Row]] = {
 
 
 def write(path: Path, kind: str, megabytes: int) -> None:
-    """At least so many MB (10^6 bytes). Order numbers go on counting where the pool of rows repeats."""
+    """At least so many MB (10^6 bytes). Order numbers keep counting when the pool of rows repeats."""
     rng = random.Random(7)
     pool = [",".join(KINDS[kind](rng, n)) for n in range(POOL)]
     begun = path.with_suffix(".begun")

@@ -1,4 +1,4 @@
-"""How fast files are judged, in how much memory: clean ones beside pyarrow's bare typed CSV read, the worst beside clean.
+"""How fast files are validated, in how much memory: clean ones against pyarrow's typed CSV read, the worst against clean.
 
 python -m tests.bench.validation [SIZE_MB=200] [ROUNDS=3]        `make bench-validation`; SIZE_MB=2000 is for the memory
 
@@ -67,7 +67,7 @@ def _stream(source: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def judging(source: str, size: int, max_ratio: float = MAX_BAD_ROW_RATIO) -> dict[str, Any]:
+def validating(source: str, size: int, max_ratio: float = MAX_BAD_ROW_RATIO) -> dict[str, Any]:
     from functions.validation.upload import validate_upload
 
     with _stream(source) as stream:
@@ -100,7 +100,7 @@ def pyarrow_reading(source: str, threads: bool) -> dict[str, Any]:
 
 
 class _Readable:
-    """A stream in the shape that pyarrow asks for."""
+    """A stream with the methods that pyarrow needs."""
 
     closed = False
 
@@ -121,8 +121,8 @@ class _Readable:
 
 
 RUNNERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
-    "judge": judging,
-    "judge, any share of bad rows": lambda source, size: judging(source, size, 1.0),
+    "validate": validating,
+    "validate, any share of bad rows": lambda source, size: validating(source, size, 1.0),
     "pyarrow, one thread": lambda source, _size: pyarrow_reading(source, threads=False),
     "pyarrow, all threads": lambda source, _size: pyarrow_reading(source, threads=True),
 }
@@ -160,9 +160,9 @@ def _figures(run: dict[str, Any]) -> str:
 
 
 def _compare(title: str, source: str, size: int, rounds: int) -> dict[str, Any]:
-    """The judge beside pyarrow; the judge's figures."""
-    best = _best(("judge", "pyarrow, one thread", "pyarrow, all threads"), source, size, rounds)
-    ours = best.pop("judge")
+    """Compare the function's validation with pyarrow. Returns the figures of the validation."""
+    best = _best(("validate", "pyarrow, one thread", "pyarrow, all threads"), source, size, rounds)
+    ours = best.pop("validate")
     print(f"{title:44} {_figures(ours)}")
     for other, theirs in best.items():
         ratio, by_cpu = (ours[rate] / theirs[rate] for rate in ("mb_per_s", "mb_per_cpu_s"))
@@ -204,14 +204,14 @@ def _file(kind: str, megabytes: int) -> Path:
 def _worst(kind: str, megabytes: int, rounds: int, clean: dict[str, Any]) -> tuple[Goal, dict[str, Any]]:
     path = _file(kind, megabytes)
     size = path.stat().st_size
-    found = _alone(kind, "judge", str(path), size, rounds, clean)
+    found = _alone(kind, "validate", str(path), size, rounds, clean)
     if not found["given_up"]:
         return Goal(f"{kind}: of the clean rate", found["of_clean"], WORST_OF_CLEAN, least=True), found
-    _alone("  where any share of bad rows is accepted", "judge, any share of bad rows", str(path), size, 1, clean)
+    _alone("  where any share of bad rows is accepted", "validate, any share of bad rows", str(path), size, 1, clean)
     if found["of_clean"] >= WORST_OF_CLEAN:
         return Goal(f"{kind}: of the clean rate, given up", found["of_clean"], WORST_OF_CLEAN, least=True), found
-    records = judging(str(path), size, 1.0)["rows"]
-    return Goal(f"{kind}: share judged until given up", found["rows"] / records, GIVEN_UP_AFTER), found
+    records = validating(str(path), size, 1.0)["rows"]
+    return Goal(f"{kind}: share validated until given up", found["rows"] / records, GIVEN_UP_AFTER), found
 
 
 def main() -> int:
@@ -226,7 +226,7 @@ def main() -> int:
     ]
     # Beside a clean file of their own size: the pattern is compiled once a process, whatever its file's size.
     path = _file("clean", flawed_mb)
-    alike = _best(("judge",), str(path), path.stat().st_size, rounds)["judge"]
+    alike = _best(("validate",), str(path), path.stat().st_size, rounds)["validate"]
     figures = {f"clean, {size_mb} MB": clean, f"clean, {flawed_mb} MB": alike}
     for kind in WORST:
         goal, figures[kind] = _worst(kind, flawed_mb, rounds, alike)
@@ -234,7 +234,7 @@ def main() -> int:
     paths = [_file("clean", size_mb), _file(FLAWED, min(size_mb, LARGEST_STORED_MB))]
     with _stored(paths) as sources:
         stored = _compare(f"clean, {size_mb} MB, storage and client", sources[0], paths[0].stat().st_size, rounds)
-        flawed = _alone(f"{FLAWED}, storage and client", "judge", sources[1], paths[1].stat().st_size, rounds, stored)
+        flawed = _alone(f"{FLAWED}, storage and client", "validate", sources[1], paths[1].stat().st_size, rounds, stored)
     # pyarrow can't read a bad row with types: its rate is the clean file's.
     flawed["of_pyarrow"] = flawed["mb_per_s"] / stored["pyarrow_mb_per_s"]
     figures |= {"clean, stored": stored, f"{FLAWED}, stored": flawed}

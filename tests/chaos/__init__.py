@@ -1,1 +1,1 @@
-"""Chaos: seeded stories of uploads, faults, kills and suspended runs, told by real processes and checked by the oracle."""
+"""Chaos: seeded stories of uploads, faults, kills and suspended runs, run by real processes and checked by the oracle."""

@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.chaos.story import Step, tell
+from tests.chaos.environment import Environment, Stage, quiet
+from tests.chaos.story import Step, make_story
 from tests.chaos.workers import Stuck
-from tests.chaos.world import Stage, World, quiet
 
 SHRINK_SECONDS = 600.0
 SHOWN = ("steps", "runs", "failed runs", "kills", "suspensions")
@@ -27,9 +27,9 @@ SHOWN = ("steps", "runs", "failed runs", "kills", "suspensions")
 
 def live(stage: Stage, steps: Sequence[Step], ignore: str = "") -> tuple[list[str], Counter[str]]:
     """The findings of a story, and what happened in it."""
-    world = World(stage)
+    environment = Environment(stage)
     try:
-        found = world.live(list(steps))
+        found = environment.live(list(steps))
     except Stuck as stuck:
         found = [f"a process hangs: {stuck}"]
         for worker in stage.workers:
@@ -37,9 +37,9 @@ def live(stage: Stage, steps: Sequence[Step], ignore: str = "") -> tuple[list[st
     if ignore:
         found = [finding for finding in found if not re.search(ignore, finding)]
     if not found:
-        world.clean()
-    world.seen["steps"] = len(steps)
-    return found, world.seen
+        environment.clean()
+    environment.seen["steps"] = len(steps)
+    return found, environment.seen
 
 
 def shrink(steps: Sequence[Step], fails: Callable[[Sequence[Step]], bool], end: float) -> list[Step]:
@@ -71,7 +71,7 @@ def main() -> int:
     stage = Stage(folder)
     try:
         while not stories or (minutes and time.monotonic() - begun < float(minutes) * 60):
-            started, steps = time.monotonic(), tell(seed, length)
+            started, steps = time.monotonic(), make_story(seed, length)
             found, seen = live(stage, steps, ignore)
             stories, totals = stories + 1, totals + seen
             what = ", ".join(f"{seen[name]} {name}" for name in SHOWN)

@@ -33,7 +33,7 @@ class SentFile:
 
 @dataclass(frozen=True)
 class HandChange:
-    """Somebody left a key with ``row`` (None: without one). ``done``: files that no run can bring in again after that.
+    """A change by hand left a key with ``row`` (None: without one). ``done``: files that no later run can merge again.
     ``sent``: all files sent until then. ``beside_run``: a run was in progress."""
 
     key: str
@@ -166,14 +166,14 @@ def _counts(sent: Sent, found: Found) -> Iterator[str]:
 def _changes(sent: Sent, found: Found) -> Iterator[str]:
     inserted = Counter(file for file, _, insert in found.changes if insert)
     updated = Counter(file for file, _, insert in found.changes if not insert)
-    # Rows deleted by hand while a run is in progress may come back behind the back of a line that is there already.
+    # Rows deleted by hand while a run is in progress may be merged again after their file's line was written.
     disturbed = {file for change in sent.by_hand if change.beside_run for file in change.sent - change.done}
     for file in sorted({*inserted, *updated, *found.lines} - disturbed):
         line = found.lines.get(file, {"outcome": None})
         changes = (inserted[file], updated[file])
         if line["outcome"] != "merged":
             if changes != (0, 0):
-                yield f"{file} brought {changes} rows into the target, but its line says {line['outcome']}"
+                yield f"{file} brought {changes} rows into the target, but its line has {line['outcome']}"
         elif None not in (line["inserted"], line["updated"]) and changes != (line["inserted"], line["updated"]):
             yield f"{file} inserted and updated {changes} rows by the change feed; the log: {line}"
 
@@ -192,12 +192,12 @@ def _rejected_rows(sent: Sent, found: Found) -> Iterator[str]:
 
 
 def _messages(sent: Sent, found: Found) -> Iterator[str]:
-    told: dict[str, list[tuple[Any, ...]]] = {}
+    announced: dict[str, list[tuple[Any, ...]]] = {}
     for message in found.messages:
-        told.setdefault(message["file"], []).append(tuple(message[name] for name in ("outcome", *COUNTS)))
+        announced.setdefault(message["file"], []).append(tuple(message[name] for name in ("outcome", *COUNTS)))
     for file, line in found.lines.items():
-        if tuple(line[name] for name in ("outcome", *COUNTS)) not in told.get(file, []):
-            yield f"the line of {file} was never announced as it is: {line}; announced: {told.get(file)}"
+        if tuple(line[name] for name in ("outcome", *COUNTS)) not in announced.get(file, []):
+            yield f"the line of {file} was never announced as it is: {line}; announced: {announced.get(file)}"
 
 
 def _objects(sent: Sent, found: Found) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _objects(sent: Sent, found: Found) -> Iterator[str]:
         places = [name for name in found.places(file) if not name.endswith(".report.json")]
         folder = {"merged": "archive/", "rejected": "rejected/"}.get(str(outcome))
         if folder and not file_sent.taken_back and not (len(places) == 1 and places[0].startswith(folder)):
-            yield f"{file} is {outcome} and lies at {places}"
+            yield f"{file} is {outcome} and is at {places}"
         if any(found.objects[name] != file_sent.content for name in places):
             yield f"{places} has other bytes than {file}"
         if outcome == "rejected" and not any(name.endswith(".report.json") for name in found.places(file)):

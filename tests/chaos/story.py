@@ -19,7 +19,7 @@ WITHIN_COMMITS = ("orders_attempts", "orders_stage", "orders_target", "orders_re
 MOMENTS = (*STEPS_OF_A_RUN, *WITHIN_COMMITS)
 """A step as it is left; or a table, in the middle of a commit to it: a data file is written, the commit is not."""
 
-# None of them matches what the story's own sender and the comparison ask for.
+# None of them matches a request of the story's own sender or of the comparison.
 _JOB_GET = r"fields=items|/o/source"
 _FAULTS: tuple[dict[str, Any], ...] = (
     {"action": "status", "status": 503, "method": "GET", "path_regex": _JOB_GET, "retry_after": "1"},
@@ -77,7 +77,7 @@ class ArmFaults:
 @dataclass(frozen=True)
 class Run:
     """A run of the job. ``at``: where it is killed or suspended; ``then``: where it is killed after that. ``beside``: the
-    story goes on while it runs. ``small``: read on the driver; otherwise by Spark. ``unpublished``: so many outcomes the
+    story continues while it runs. ``small``: read on the driver; otherwise by Spark. ``unpublished``: how many outcomes the
     broker refuses."""
 
     how: Literal["to its end", "killed", "suspended", "beside"] = "to its end"
@@ -90,7 +90,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Resume:
-    """The suspended run goes on, and ends before the next step; one that runs beside the story is waited for."""
+    """The suspended run continues and ends before the next step. A run beside the story is waited for."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Maintain:
 
 @dataclass(frozen=True)
 class ChangeByHand:
-    """Somebody deletes a row of the target or changes its address."""
+    """A user deletes a row of the target or changes its address."""
 
     action: Literal["DELETE", "UPDATE"]
     key: str
@@ -135,10 +135,10 @@ Step = (
 )  # fmt: skip
 
 
-def tell(seed: int, length: int) -> list[Step]:
+def make_story(seed: int, length: int) -> list[Step]:
     """The story of a seed."""
     rng = random.Random(seed)
-    makers = (_upload, _run, _world, _table)
+    makers = (_upload, _run, _fault_or_time, _table)
     steps = [_upload(rng), _upload(rng)]
     while len(steps) < length:
         steps.append(rng.choices(makers, (10, 10, 5, 3))[0](rng))
@@ -166,7 +166,7 @@ def _run(rng: random.Random) -> Step:
     return Run(how, at, then, small, batch_files, unpublished)  # type: ignore[arg-type]
 
 
-def _world(rng: random.Random) -> Step:
+def _fault_or_time(rng: random.Random) -> Step:
     kind = rng.randrange(7)
     if kind <= 1:
         chosen = rng.sample(range(len(_FAULTS)), rng.randint(1, 3))

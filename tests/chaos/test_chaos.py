@@ -14,12 +14,12 @@ import pytest
 from tests import oracle
 from tests.chaos.__main__ import live, shrink
 from tests.chaos.comparison import Found, HandChange, Sent, SentFile, findings
-from tests.chaos.story import ArmFaults, Run, Upload, content_of, tell
-from tests.chaos.world import Stage
+from tests.chaos.environment import Stage
+from tests.chaos.story import ArmFaults, Run, Upload, content_of, make_story
 from tests.spark_jobs.harness import csv, row
 
 SHORT_SEED, SHORT_STEPS = 74683, 12
-"""A run is killed behind its merge and its file overwritten; another one is suspended within the commit to the target while
+"""A run is killed after its merge and its file overwritten; another one is suspended within the commit to the target while
 files are overwritten and storage refuses; a last one runs beside the story. Rows are changed by hand in between."""
 ARRIVAL = datetime(2026, 2, 1, tzinfo=UTC)
 OLD, NEW, BAD = "b/source/order_tracking_2026_01_01.csv#1", "b/source/order_tracking_2026_01_01.csv#2", "b/source/x.csv#3"
@@ -27,10 +27,10 @@ OLD, NEW, BAD = "b/source/order_tracking_2026_01_01.csv#1", "b/source/order_trac
 
 @pytest.mark.e2e
 def test_a_short_story_keeps_every_promise(tmp_path: Path) -> None:
-    """If this fails, `make chaos SEED=… STEPS=…` tells which step it takes."""
+    """If this fails, `make chaos SEED=… STEPS=…` finds the step that causes it."""
     stage = Stage(tmp_path)
     try:
-        found, seen = live(stage, tell(SHORT_SEED, SHORT_STEPS))
+        found, seen = live(stage, make_story(SHORT_SEED, SHORT_STEPS))
     finally:
         stage.end()
     assert not found
@@ -38,8 +38,8 @@ def test_a_short_story_keeps_every_promise(tmp_path: Path) -> None:
 
 
 def message(line: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    told = {"file": line["file_id"], **{name: line[name] for name in line if name not in ("file_id", "balanced", "note")}}
-    return told | changes
+    fields = {"file": line["file_id"], **{name: line[name] for name in line if name not in ("file_id", "balanced", "note")}}
+    return fields | changes
 
 
 def scene() -> tuple[Sent, Found]:
@@ -128,8 +128,8 @@ def test_a_row_deleted_by_hand_may_come_back_only_with_a_file_that_was_not_done(
 
 
 def test_a_seed_gives_the_same_story_and_the_same_bytes() -> None:
-    assert tell(5, 60) == tell(5, 60) != tell(6, 60)
-    for step in tell(5, 60):
+    assert make_story(5, 60) == make_story(5, 60) != make_story(6, 60)
+    for step in make_story(5, 60):
         if isinstance(step, Upload):
             assert content_of(step.kind, step.seed) == content_of(step.kind, step.seed)
             good = oracle.read_file(content_of(step.kind, step.seed), ARRIVAL)

@@ -1,6 +1,6 @@
 """python -m tests.chaos.worker: runs of the real job in a warm process, which can be killed and suspended like any other.
 
-Reads one JSON command a line and answers each with one. Storage is reached as STORAGE_EMULATOR_HOST says. Leads a process
+Reads one JSON command per line and answers each with one line. STORAGE_EMULATOR_HOST is the storage server. Leads a process
 group of its own, so that a signal to the group reaches Spark's JVM, too.
 """
 
@@ -35,7 +35,7 @@ from spark_jobs.store.tables import Tables
 
 @dataclass
 class Journal:
-    """Writes down what the real announcer published. The first ``refused`` outcomes the broker refuses."""
+    """Records what the real announcer published. The broker refuses the first ``refused`` outcomes."""
 
     announcer: Announcer
     path: Path
@@ -51,7 +51,7 @@ class Journal:
 
 
 class Fate:
-    """What befalls a run: (moment, "killed" or "suspended"), one after the other."""
+    """What happens to a run: (moment, "killed" or "suspended"), one after the other."""
 
     def __init__(self, plan: list[tuple[str, str]], warehouse: Path) -> None:
         self._plan, self._warehouse, self._over = plan, warehouse, threading.Event()

@@ -1,4 +1,4 @@
-"""Two warm workers, from outside: commands, answers, kills and suspensions. No process outlives this one."""
+"""Control of two warm workers: commands, answers, kills and suspensions. No process outlives this one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ for group in groups:
     with contextlib.suppress(OSError):
         os.killpg(group, signal.SIGKILL)
 """
-"""Its input ends when we do, however we end: then it kills what is left, suspended processes included."""
+"""Its input ends when this process ends, for whatever reason. It then kills what is left, suspended processes included."""
 
 
 class Stuck(Exception):
@@ -53,7 +53,7 @@ class Worker:
                 text=True,
                 start_new_session=True,
             )
-        guard.tell(f"+{self._process.pid}")
+        guard.send(f"+{self._process.pid}")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self._ready = False
@@ -80,7 +80,7 @@ class Worker:
         return found
 
     def ask(self, command: dict[str, Any]) -> Any:
-        """What a query or a note answers. Raises RuntimeError where it failed."""
+        """The answer to a query or a note. Raises RuntimeError if it failed."""
         self.send(command)
         found = self.answer()
         if "done" not in found:
@@ -95,7 +95,7 @@ class Worker:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._reader.join(10)
-        self._guard.tell(f"-{self._process.pid}")
+        self._guard.send(f"-{self._process.pid}")
 
     def _read(self) -> None:
         assert self._process.stdout
@@ -108,14 +108,14 @@ class Worker:
 
 
 class Guard:
-    """A process that kills the workers if we end without having done so."""
+    """A process that kills the workers if this process ends without doing so."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _GUARD], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
         assert self._process.stdin
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()

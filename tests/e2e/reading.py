@@ -1,4 +1,4 @@
-"""What the end-to-end tests look at: tables beside Spark, runs through the SDK, and when nothing is under way any more."""
+"""What the end-to-end tests inspect: tables without Spark, runs through the SDK, and whether everything has settled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table(stack: RunningStack, name: str, columns: str = "*") -> list[dict[str, 
 
 
 def target(stack: RunningStack) -> dict[str, oracle.Row]:
-    """tracking_num -> its row; fails where there are two."""
+    """tracking_num -> its row; fails if there are two."""
     rows = table(stack, "orders_target", ", ".join(oracle.COLUMNS))
     found = {row["tracking_num"]: row for row in rows}
     assert len(found) == len(rows), "a tracking number has two rows"
@@ -48,7 +48,7 @@ def newest_of(*contents: bytes) -> dict[str, oracle.Row]:
 
 
 def log_lines(stack: RunningStack) -> dict[str, dict[str, Any]]:
-    """file id -> its line of the ingest log; fails where a file has two."""
+    """file id -> its line of the ingest log; fails if a file has two."""
     lines = table(stack, "orders_ingest_log")
     found = {one["file_id"]: one for one in lines}
     assert len(found) == len(lines), "a file was logged twice"

@@ -1,4 +1,4 @@
-"""What is lost, late or killed on the way: the sweep and the next start bring it to the same end.
+"""Lost and late events and killed processes: the sweep and the next start lead to the same result.
 
 One stack for the module; the tests follow each other on the same tables.
 """
@@ -58,7 +58,7 @@ def test_killed_with_9_in_the_middle_of_a_run_the_next_start_finishes_it(stack: 
 
 
 def test_an_event_that_never_came_and_a_refusing_databricks_only_delay_a_file(stack: RunningStack) -> None:
-    """And its older rows change nothing that is newer."""
+    """Its older rows don't change newer ones."""
     stack.set_events(drop=1)
     fault = {"action": "status", "status": 503, "path_regex": "run-now", "times": 3}
     httpx.post(f"{stack.addresses.jobs}/_local/faults", json=fault).raise_for_status()

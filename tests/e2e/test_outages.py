@@ -66,7 +66,7 @@ def test_outages_lost_answers_lost_events_and_lost_runs_lose_and_double_nothing(
     arm(at.jobs, JOBS_FAULTS)
     sent |= {name: send(stack, name, content) for name, content in list(DAYS.items())[3:]}
     broken = send(stack, BROKEN, b"not,what\nwas,agreed\n")
-    # The first run is taken away, and then even forgotten: its token answers with an error from then on.
+    # The first run is cancelled, then deleted: its token answers with an error from then on.
     until(lambda: runs(stack), "a run was launched", RUN_SECONDS)
     lost = runs(stack)[-1].run_id
     assert lost

@@ -76,7 +76,7 @@ class Burst:
     stack: RunningStack
     files: dict[str, Uploaded] = field(default_factory=dict)
     seen: list[dict[str, int]] = field(default_factory=list)
-    trouble: list[Exception] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def burst(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Burst]:
 
 
 def read_all_the_while(burst: Burst, stop: threading.Event) -> None:
-    """As a dashboard would: how many rows of each file the target shows, over and over."""
+    """As a dashboard would: how many rows of each file the target shows, again and again."""
     while not stop.is_set():
         try:
             counts: dict[str, int] = {}
@@ -120,8 +120,8 @@ def read_all_the_while(burst: Burst, stop: threading.Event) -> None:
                 counts[row["file_id"]] = counts.get(row["file_id"], 0) + 1
             if counts and counts not in burst.seen:
                 burst.seen.append(counts)
-        except Exception as error:  # noqa: BLE001 - the test says which
-            burst.trouble.append(error)
+        except Exception as error:  # noqa: BLE001 - the test shows which
+            burst.errors.append(error)
         stop.wait(0.2)
 
 
@@ -199,9 +199,11 @@ def test_every_outcome_was_told_on_pubsub(burst: Burst) -> None:
     wanted = {burst.files[name].file_id: "merged" for name in GOOD}
     wanted |= {burst.files[name].file_id: "rejected" for name in [*BAD, *ODD_NAMES]}
 
-    told = {message["file"]: message["outcome"] for message in pull_outcomes(at.pubsub, at_least=len(wanted), patience=20)}
+    outcomes = {
+        message["file"]: message["outcome"] for message in pull_outcomes(at.pubsub, at_least=len(wanted), patience=20)
+    }
 
-    assert told == wanted
+    assert outcomes == wanted
 
 
 def test_a_burst_costs_few_runs_and_all_of_them_succeed(burst: Burst) -> None:
@@ -213,7 +215,7 @@ def test_a_burst_costs_few_runs_and_all_of_them_succeed(burst: Burst) -> None:
 
 def test_a_reader_beside_it_never_saw_half_a_file(burst: Burst) -> None:
     """Rows of a file appear all at once; later they only give way to newer ones."""
-    assert not burst.trouble
+    assert not burst.errors
     assert burst.seen
     whole = {burst.files[name].file_id: len(newest_of(content)) for name, content in GOOD.items()}
     for counts in burst.seen:
@@ -232,9 +234,9 @@ def test_the_functions_log_names_each_file_and_what_was_decided(burst: Burst) ->
     decided: dict[str, str] = {}
     for text in burst.stack.log("function").splitlines():
         if text.startswith("{"):
-            said = json.loads(text)
-            if said["message"] == "accepted" or said["message"].startswith("rejected"):
-                decided[said["file"]] = said["message"].partition(":")[0]
+            entry = json.loads(text)
+            if entry["message"] == "accepted" or entry["message"].startswith("rejected"):
+                decided[entry["file"]] = entry["message"].partition(":")[0]
 
     assert {decided[burst.files[name].file_id] for name in GOOD} == {"accepted"}
     assert {decided[burst.files[name].file_id] for name in [*BAD, *ODD_NAMES]} == {"rejected"}

@@ -1,4 +1,4 @@
-"""What the contract's own Python says of a file, and what staged rows say, in one form to compare."""
+"""The result of the contract's own Python for a file, and staged rows, in one form to compare."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FILE = "b/source/order_tracking_2026_01_31.csv#1"
 HEADER = ",".join(ORDER_TRACKING.column_names)
 SCHEMA = as_arrow(ORDER_TRACKING, []).schema
 Rows = dict[int, Any]
-"""Row number -> the staged row without number and file; only row 0 where something is wrong with the file as a whole."""
+"""Row number -> the staged row without number and file; only row 0 if the file as a whole has a violation."""
 
 
 def contract_says(content: bytes) -> Rows:
-    said = list(validate_stream(ORDER_TRACKING, FILE, LATEST, BytesIO(content)))
-    return rows_of(pa.Table.from_batches([as_arrow(ORDER_TRACKING, said)]))
+    validated = list(validate_stream(ORDER_TRACKING, FILE, LATEST, BytesIO(content)))
+    return rows_of(pa.Table.from_batches([as_arrow(ORDER_TRACKING, validated)]))
 
 
 def rows_of(table: pa.Table) -> Rows:
-    """Fails on a row number that is there twice. Of violations of the file, only a code counts."""
+    """Fails on a duplicate row number. Of violations of the file, only a code counts."""
     at = table.column_names.index("last_update_timestamp")
     table = table.set_column(at, "last_update_timestamp", table.column(at).cast(pa.int64()))
     rows: Rows = {}

@@ -1,4 +1,4 @@
-"""Lines validated column by column are what the contract says of them, row for row; and plain lines go the fast way."""
+"""Validation column by column gives the contract's result for every row, and plain lines take the fast path."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kernel_says(lines: Sequence[bytes], positions: Sequence[int] = POSITIONS) ->
 
 
 def one_by_one(lines: Sequence[bytes]) -> list[int]:
-    """The numbers of the rows that did not go the fast way."""
+    """The numbers of the rows that did not take the fast path."""
     with patch.object(columns, "validate_line", wraps=validate_line) as slow:
         kernel_says(lines)
     return [call.args[4] for call in slow.call_args_list]

@@ -1,4 +1,4 @@
-"""Spark and Arrow count the same of the same rows."""
+"""Spark and Arrow give the same counts for the same rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file read on the driver is what the contract says of it, by columns or one record after the other."""
+"""Reading a file on the driver gives the contract's result, by columns or record by record."""
 
 from __future__ import annotations
 

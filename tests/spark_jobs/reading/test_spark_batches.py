@@ -1,4 +1,4 @@
-"""Spark reads every file exactly as the contract says, whichever way the file goes."""
+"""Reading with Spark gives the contract's result for every file, read as lines or as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole ingest under Spark Connect, in a process of its own: Connect and classic sessions don't live together.
+"""A whole ingest under Spark Connect, in a process of its own: Connect and classic sessions can't share a process.
 
 python -m tests.spark_jobs.steps.connect_run FOLDER
 """
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
     harness.ingest()
     harness.assert_right()
     if len(harness.target()) != 603 or len(harness.rejected_rows()) != 1:
-        raise AssertionError(f"{len(harness.target())} rows, {len(harness.rejected_rows())} set aside")
+        raise AssertionError(f"{len(harness.target())} rows, {len(harness.rejected_rows())} rejected")
 
 
 if __name__ == "__main__":

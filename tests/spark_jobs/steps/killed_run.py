@@ -1,7 +1,7 @@
 """python -m tests.spark_jobs.steps.killed_run MOMENT BUCKET WAREHOUSE: a run that is killed with 9, Spark and all.
 
 MOMENT is a step that the run leaves, or a table: then in the middle of a commit to it, as soon as a new data file of it
-appears. Empty: the run ends by itself. Storage is reached as STORAGE_EMULATOR_HOST says. In a process group of its own.
+appears. Empty: the run ends by itself. STORAGE_EMULATOR_HOST is the storage server. In a process group of its own.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def main() -> None:
                 maintain(Path(warehouse, "orders_target"))
             die()
 
-    logging.basicConfig(level=logging.INFO)  # tells of the outcomes that were announced before the end
+    logging.basicConfig(level=logging.INFO)  # shows which outcomes were announced before the end
     settings = IngestSettings(BucketLayout(bucket), warehouse=warehouse)
     if moment.startswith("orders_"):
         threading.Thread(target=die_when_written, args=[Path(warehouse, moment)], daemon=True).start()
-    # A file that was left unlogged twice is tried alone (test_isolate). Here it stays with the others.
+    # A file that was left unlogged twice is retried alone (test_poison). Here it stays with the others.
     take.SUSPECT_ATTEMPTS = ingest.SUSPECT_ATTEMPTS = 99
     ingest.ingest(settings, replace(build_dependencies(settings), checkpoint=checkpoint), open_session)
     if moment:

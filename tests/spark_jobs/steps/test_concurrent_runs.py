@@ -29,7 +29,7 @@ def test_two_runs_at_once_end_as_one(spark: SparkSession, tmp_path: Path) -> Non
         try:
             # Time passes in the fake clock only: a pause between two tries takes none.
             ingest(harness.settings, harness.deps(meet), spark.newSession)
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
+        except BaseException as error:  # noqa: BLE001 - reported by the main thread
             failed.append(error)
             together.abort()
 

@@ -1,4 +1,4 @@
-"""One run of the job: what moves where, which rows arrive, and what the log says about it."""
+"""One run of the job: where objects move, which rows arrive, and the log lines."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_days_in_any_order_bad_rows_and_an_empty_file_end_as_the_contract_says(h
         f"archive/2026/01/{day:02d}/order_tracking_2026_01_{day:02d}.{stored.file.generation}.csv"
         for day, stored in ((3, late), (1, early), (2, many), (4, empty))
     )
-    told = {outcome.file: outcome for outcome in harness.announcer.outcomes}
-    assert set(told) == {late.file, early.file, many.file, empty.file}
-    assert (told[many.file].kind, told[many.file].rejected_rows) == ("merged", 1)
+    outcomes = {outcome.file: outcome for outcome in harness.announcer.outcomes}
+    assert set(outcomes) == {late.file, early.file, many.file, empty.file}
+    assert (outcomes[many.file].kind, outcomes[many.file].rejected_rows) == ("merged", 1)
 
 
 def test_a_batch_of_longer_files_with_an_empty_one_among_them_loses_none(harness: JobHarness) -> None:
@@ -74,7 +74,7 @@ def test_a_batch_of_longer_files_with_an_empty_one_among_them_loses_none(harness
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_what_merge_says_of_itself_is_what_the_change_feed_says(harness: JobHarness, others: int) -> None:
-    """Alone it is believed; with somebody else's commit in between the change feed is asked."""
+    """MERGE's counts are used if it made the only commit; with another commit in between, the change feed is queried."""
     harness.day(1, row("T1"), row("T2"), row("T3", "2026-01-09 10:00:00"))
     harness.ingest()
     file = harness.day(2, *[row(key, "2026-01-02 10:00:00") for key in ("T1", "T2", "T3", "T4")], row("T4")).file
@@ -128,8 +128,8 @@ def test_with_nothing_accepted_no_spark_is_started(harness: JobHarness) -> None:
 def test_a_run_waits_for_the_end_of_its_window_before_it_lists(harness: JobHarness) -> None:
     from spark_jobs.steps.ingest import ingest
 
-    asked: list[Any] = []
-    harness.store.before_call = lambda method, name: asked.append(harness.clock())
+    called_at: list[Any] = []
+    harness.store.before_call = lambda method, name: called_at.append(harness.clock())
     from datetime import timedelta
 
     start = harness.clock()
@@ -137,7 +137,7 @@ def test_a_run_waits_for_the_end_of_its_window_before_it_lists(harness: JobHarne
 
     ingest(replace(harness.settings, not_before=start + timedelta(seconds=20)), harness.deps(), no_spark)
     ingest(replace(harness.settings, not_before=harness.clock() + timedelta(hours=2)), harness.deps(), no_spark)
-    assert asked == [start + timedelta(seconds=20), start + timedelta(seconds=80)], "a minute at most"
+    assert called_at == [start + timedelta(seconds=20), start + timedelta(seconds=80)], "a minute at most"
 
 
 def at(step: str, do: Callable[[], Any]) -> Callable[[str], None]:
@@ -281,7 +281,7 @@ def test_storage_or_broker_trouble_fails_the_run_and_the_next_one_goes_on(harnes
     harness.announcer.before_call = down
     with pytest.raises(FilesFailed, match="can't be announced: Pub/Sub is down"):
         harness.ingest()
-    assert harness.store.names("source/") == [file.name], "not archived before it was told"
+    assert harness.store.names("source/") == [file.name], "not archived before it was announced"
     harness.announcer.before_call = lambda: None
     harness.ingest()
     harness.assert_right()

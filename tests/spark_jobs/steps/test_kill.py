@@ -42,7 +42,7 @@ class Scene:
         self.contents: dict[str, bytes] = {}
 
     def upload(self, day: int, *rows: str, partial: bool = False) -> str:
-        """An accepted file; its id. ``partial``: the function didn't validate it to its end."""
+        """An accepted file; its id. ``partial``: the function didn't validate the whole file."""
         content = csv(*rows)
         blob = self.bucket.blob(f"source/order_tracking_2026_01_{day:02d}.csv")
         blob.upload_from_string(content, content_type="text/csv")
@@ -62,9 +62,9 @@ class Scene:
         run = subprocess.run(
             command, cwd=ROOT, env=environment, start_new_session=True, capture_output=True, timeout=300, check=False
         )
-        told = run.stderr.decode(errors="replace")
-        assert run.returncode == (-signal.SIGKILL if moment else 0), told[-2000:]
-        self.announced += told
+        log = run.stderr.decode(errors="replace")
+        assert run.returncode == (-signal.SIGKILL if moment else 0), log[-2000:]
+        self.announced += log
 
     def line(self, file: str) -> dict[str, Any]:
         [line] = [line for line in read_table(self.warehouse, "orders_ingest_log") if line["file_id"] == file]

@@ -50,8 +50,8 @@ def test_an_outage_does_not_count_and_a_retry_request_resets() -> None:
 
 
 def test_a_retry_request_puts_the_file_first_until_it_is_tried() -> None:
-    ((_, asked),) = attempts_of(rows("r1-1", "r2-1", f"{RETRY}x")).items()
-    assert asked.retry_requested
+    ((_, attempts),) = attempts_of(rows("r1-1", "r2-1", f"{RETRY}x")).items()
+    assert attempts.retry_requested
     ((_, tried),) = attempts_of(rows("r1-1", f"{RETRY}x", "r2-1")).items()
     assert not tried.retry_requested
 

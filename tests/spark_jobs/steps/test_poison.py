@@ -1,4 +1,4 @@
-"""A poison file is parked, never rejected, and neither blocks others nor burns runs."""
+"""A poison file is parked, never rejected, and neither blocks other files nor wastes runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_poison_file_is_isolated_parked_and_tried_alone_at_growing_intervals(
     harness.clock.advance(HOUR + 60)
     harness.ingest()
     assert len(tried) == 3, "the next pause is twice as long"
-    assert str(poison) not in harness.log(), "nobody but people reject it"
+    assert str(poison) not in harness.log(), "only an operator rejects it"
 
     note(harness.spark, harness.tables, [poison], f"{RETRY}x", 0, harness.deps())
     monkeypatch.undo()

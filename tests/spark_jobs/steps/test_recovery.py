@@ -148,7 +148,7 @@ def test_one_key_inserted_twice_is_repaired_to_its_newest_row(harness: JobHarnes
 
 
 def test_another_runs_stage_never_mixes_with_ours(harness: JobHarness) -> None:
-    """The stage is overwritten and vacuumed away from under the run, just behind its write."""
+    """The stage is overwritten and vacuumed while the run reads it, just after its write."""
     mine = harness.day(1, row("T1"))
     others = [row("OTHER")]
 

@@ -47,8 +47,8 @@ def test_a_file_that_was_taken_and_is_gone_is_logged_as_merged_or_superseded(spa
     assert line["rows"] == 4 and line["balanced"] and "bytes are gone" in line["note"]
     assert [number for file, number in harness.rejected_rows() if file == str(merged.file)] == [4]
     assert log[str(overwritten.file)]["outcome"] == "superseded"
-    told = {str(outcome.file): outcome.kind for outcome in harness.announcer.outcomes}
-    assert told[str(merged.file)] == "merged" and told[str(overwritten.file)] == "superseded"
+    outcomes = {str(outcome.file): outcome.kind for outcome in harness.announcer.outcomes}
+    assert outcomes[str(merged.file)] == "merged" and outcomes[str(overwritten.file)] == "superseded"
     assert set(harness.target()) == {"T1", "T2", "T3", "T6"}
     assert harness.target() == harness.expected()
     lines = len(log)

@@ -43,7 +43,7 @@ def test_without_any_java_the_sentence_says_how_to_install_it(monkeypatch: pytes
     ("shown", "message"),
     [
         ('openjdk version "11.0.2" 2019-01-15', r"needs Java 17 or newer.*is Java 11"),
-        ("Unable to locate a Java Runtime.", "doesn't say which version"),
+        ("Unable to locate a Java Runtime.", "doesn't report its version"),
     ],
 )
 def test_a_java_that_spark_cannot_use_is_named(

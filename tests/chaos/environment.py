@@ -1,4 +1,4 @@
-"""The world of one story: a bucket of the real storage server, the real function, real tables, and the workers' runs."""
+"""What one story runs in: a bucket of the real storage server, the real function, real tables, and the workers' runs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ PARKED_SECONDS = 25 * 3600
 
 
 class Stage:
-    """What stories share, since it takes long to start: the storage server and two workers."""
+    """What stories share because it is slow to start: the storage server and two workers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.storage = storage_process(folder / "storage").start()
         self.guard = Guard()
-        self.guard.tell(f"+{self.storage.pid}")
+        self.guard.send(f"+{self.storage.pid}")
         self.workers = [self.new_worker(), self.new_worker()]
 
     def new_worker(self) -> Worker:
@@ -63,8 +63,8 @@ class Stage:
         self.storage.stop()
 
 
-class World:
-    """``away``: the worker whose run is suspended or goes on beside the story, with what was done when it began."""
+class Environment:
+    """``away``: the worker whose run is suspended or runs beside the story, with what was done when it began."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -144,7 +144,7 @@ class World:
 
     def _upload(self, step: story.Upload) -> None:
         content, before = story.content_of(step.kind, step.seed), self._sent_as(step.name)
-        # Another way than the product's own uploads, so that faults tell them apart.
+        # A different upload method than the product's, so that faults don't match it.
         url = f"{self.stage.storage.url}/upload/storage/v1/b/{self.bucket.name}/o"
         answer = httpx.post(url, params={"uploadType": "media", "name": step.name}, content=content)
         stored = answer.raise_for_status().json()
@@ -235,10 +235,10 @@ class World:
         self.seen["failed runs"] += "failed" in answer
         return "done" in answer
 
-    # Whoever else has access to the tables
+    # Other users of the tables
 
     def _maintain(self, action: str, table: str) -> None:
-        """VACUUM of what a run relies on destroys it, which nobody promises: only Delta's own retention protects it."""
+        """VACUUM destroys files that a run needs, and no promise covers that: only Delta's own retention protects them."""
         at_rest = self.away is None or (table == "orders_stage" and self.away_how in story.STEPS_OF_A_RUN)
         if not self._table(table) or (action == "VACUUM" and not at_rest) or (self.away_how == "beside" and self.away):
             return
@@ -249,7 +249,7 @@ class World:
         self._free().ask({"sql": f"{action} delta.`{self.warehouse / table}`{retain}", "settings": check})
 
     def _change_by_hand(self, action: str, key: str) -> None:
-        """Only while no run is at work: it would not be known which came first. A suspended one is at work nowhere."""
+        """Only while no run is at work: otherwise the order is unknown. A suspended run does nothing."""
         if not self._table("orders_target") or (self.away and self.away_how == "beside"):
             return
         target, where = f"delta.`{self.warehouse / 'orders_target'}`", f"WHERE tracking_num = '{key}'"
@@ -265,7 +265,7 @@ class World:
     # At the end
 
     def rest(self) -> None:
-        """No faults, right clocks: until a run changes nothing any more."""
+        """Without faults and with correct clocks, run until a run changes nothing."""
         self._faults([])
         self._join()
         self.clocks, self.late = {"function": 300, "job": 0}, []
@@ -277,7 +277,7 @@ class World:
             worker.send(self._place())
             answer = worker.answer()
             if not self._ended(worker, answer):
-                self.failures = [f"a run fails although nothing is wrong any more: {answer}"]
+                self.failures = [f"a run fails although no fault is active: {answer}"]
             elif not answer["done"] and not any(blob.size for blob in self._list("source/")):
                 self.failures = []
                 return
