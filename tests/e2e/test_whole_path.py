@@ -139,7 +139,8 @@ def test_merged_files_lie_in_the_archive_under_the_day_of_their_name(burst: Burs
     layout = set()
     for name in GOOD:
         day = name[-len("2026_01_26.csv") : -len(".csv")]
-        layout.add(f"archive/{day.replace('_', '/')}/order_tracking_{day}.{burst.files[name].generation}.csv")
+        folder = name.removeprefix("source/").rpartition("order_tracking")[0]
+        layout.add(f"archive/{day.replace('_', '/')}/{folder}order_tracking_{day}.{burst.files[name].generation}.csv")
 
     assert set(burst.stack.names("archive/")) == layout
 

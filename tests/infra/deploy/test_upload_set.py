@@ -122,7 +122,9 @@ Serve = Callable[[str], str]
 
 
 @pytest.fixture
-def serve(clean_environment: Path, unpacked: Path, storage_server: ServerProcess) -> Iterator[Serve]:
+def serve(
+    clean_environment: Path, unpacked: Path, storage_server: ServerProcess, bucket: storage.Bucket
+) -> Iterator[Serve]:
     """Starts an entry point with functions-framework, like Cloud Run, and without this machine's environment variables."""
     running: list[subprocess.Popen[bytes]] = []
 
@@ -133,7 +135,7 @@ def serve(clean_environment: Path, unpacked: Path, storage_server: ServerProcess
             "HOME": str(unpacked.parent),
             "STORAGE_EMULATOR_HOST": storage_server.url,
             "GOOGLE_CLOUD_PROJECT": "local",
-            "SOURCE_BUCKET": "any",
+            "SOURCE_BUCKET": bucket.name,
             "DATABRICKS_JOB_ID": "1",
             "LOG_EXECUTION_ID": "true",
         }
