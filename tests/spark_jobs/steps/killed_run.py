@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spark_jobs.bootstrap import build_dependencies
 from spark_jobs.settings import BucketLayout, IngestSettings
-from spark_jobs.steps import ingest, take
+from spark_jobs.steps import ingest, parking
 from spark_jobs.store.session import open_session
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     if moment.startswith("orders_"):
         threading.Thread(target=die_when_written, args=[Path(warehouse, moment)], daemon=True).start()
     # A file that was left unlogged twice is retried alone (test_poison). Here it stays with the others.
-    take.SUSPECT_ATTEMPTS = ingest.SUSPECT_ATTEMPTS = 99
+    parking.PARKED_AFTER = 99
     ingest.ingest(settings, replace(build_dependencies(settings), checkpoint=checkpoint), open_session)
     if moment:
         raise SystemExit("the run came to its end")
