@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("infra",)
+PACKAGES = ("infra", "functions", "spark_jobs")
 SMALL = 40
 """A module with at most this many lines of code needs no test module of its own."""
 
 ACROSS_MODULES = {
+    "functions/validation/test_fuzz.py": "generated files against the oracle, for minutes if wanted",
+    "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",
     "infra/databricks/test_bundle_resources.py": "the bundle is YAML",
     "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
@@ -23,6 +25,14 @@ ACROSS_MODULES = {
     "infra/gcp/test_static_security.py": "checkov over Terraform and the workflows",
     "infra/gcp/test_terraform.py": "Terraform files against the providers' schemas",
     "infra/local/storage/test_crash.py": "kill -9 of the whole storage server under load",
+    "spark_jobs/steps/test_concurrent_runs.py": "all steps of two runs at once",
+    "spark_jobs/steps/test_connect.py": "all steps under Spark Connect, as on Databricks serverless",
+    "spark_jobs/steps/test_kill.py": "kill -9 between and within all steps",
+    "spark_jobs/steps/test_lost_object.py": "all steps: the sender removes an object and the run dies",
+    "spark_jobs/steps/test_path_of_a_load.py": "counts the modules that all steps use",
+    "spark_jobs/steps/test_poison.py": "a poison file through all steps of several runs",
+    "spark_jobs/steps/test_recovery.py": "all steps, repeated, against the oracle",
+    "spark_jobs/test_wheel.py": "the built wheel",
 }
 """Test modules without a source module of the same name, and why."""
 
@@ -60,6 +70,20 @@ COVERED_BY = {
     "infra/local/storage/service.py": "infra/local/storage/test_server.py",
     "infra/local/storage/sessions.py": "infra/local/storage/test_resumable_api.py",
     "infra/local/storage/upload_api.py": "infra/local/storage/test_resumable_api.py",
+    # Types only: each adapter and each step that uses them checks them.
+    "spark_jobs/batches.py": "spark_jobs/steps/test_ingest.py",
+    "spark_jobs/cloud/ports.py": "spark_jobs/cloud/test_gcs.py",
+    "spark_jobs/operator/commands/options.py": "spark_jobs/operator/commands/test_status.py",
+    "spark_jobs/reading/row_validation.py": "spark_jobs/reading/test_spark_batches.py",
+    "spark_jobs/reading/staged_rows.py": "spark_jobs/reading/test_columns.py",
+    # A step alone does little: whole runs test it.
+    "spark_jobs/steps/merge.py": "spark_jobs/steps/test_recovery.py",
+    "spark_jobs/steps/record.py": "spark_jobs/steps/test_ingest.py",
+    "spark_jobs/steps/reject.py": "test_function_and_job.py",
+    "spark_jobs/steps/run.py": "spark_jobs/steps/test_ingest.py",
+    # Fetching jars needs the network; set-up does it before any test that needs Spark.
+    "spark_jobs/store/jars.py": "spark_jobs/store/test_class_data.py",
+    "spark_jobs/store/session.py": "spark_jobs/steps/test_kill.py",
 }
 """Source modules without a test module of the same name, and the test module that covers each of them."""
 

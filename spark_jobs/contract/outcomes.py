@@ -11,7 +11,6 @@ from spark_jobs.contract.file_ids import FileId
 
 OutcomeKind = Literal["rejected", "merged", "superseded"]
 MESSAGE_VERSION = 1
-MAX_ATTRIBUTE_BYTES = 1024
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def find_rejected(
 def _validated_again(
     waiting: WaitingFile, found: FileCounts, violation: Violation | None, settings: IngestSettings, deps: Dependencies
 ) -> ValidationResult:
-    """The result that the function would have reached, so that the sender's report reads the same whoever rejects the file.
+    """The result that the function would have reached: a report reads the same, whether function or job rejects the file.
     ``violation`` is what staging found: it rejects the file if time runs out before validation finds it.
     """
     deadline = deps.elapsed() + REPORT_SECONDS

@@ -116,14 +116,14 @@ def _long_queue(files: int) -> tuple[list[Goal], dict[str, object]]:
         spark = open_session()
         spark.sparkContext.setLogLevel("ERROR")
         started = time.time()
-        with heap_peak(spark) as heap, resident_peak() as resident, steps() as seconds:
+        with heap_peak(spark) as heap, resident_peak() as resident, steps() as by_step:
             entries = ingest(settings, build_dependencies(settings), lambda: spark)
         seconds = time.time() - started
         spark.stop()
         left = sum(1 for _ in client.list_blobs(BUCKET, prefix="source/"))
         archived = sum(1 for _ in client.list_blobs(BUCKET, prefix="archive/"))
     print(f"\n{files:,} accepted files in source/: {len(entries):,} merged, {archived:,} archived in {seconds:.0f} s")
-    print("steps: " + "  ".join(f"{step} {took:.1f}" for step, took in seconds.items()))
+    print("steps: " + "  ".join(f"{step} {took:.1f}" for step, took in by_step.items()))
     print(f"the driver's Python grew by {resident[0]:.0f} MiB, the JVM's heap reached {heap[0]:.0f} MiB")
     figures = {
         "queue": files,

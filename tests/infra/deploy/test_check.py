@@ -10,8 +10,6 @@ from infra.deploy import check
 from infra.deploy.shell import Shell
 from tests.infra.deploy.recorded_programs import Programs, written
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 def test_a_complete_setup_has_nothing_to_fix(
     programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -11,8 +11,6 @@ from infra.deploy import steps
 from infra.deploy.shell import CommandFailed, Shell
 from tests.infra.deploy.recorded_programs import GOOD, Programs, good
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Programs, tmp_path: Path) -> None:
     ours, shell = good(tmp_path), Shell()

@@ -53,7 +53,7 @@ def main() -> None:
     settings = IngestSettings(BucketLayout(bucket), warehouse=warehouse)
     if moment.startswith("orders_"):
         threading.Thread(target=die_when_written, args=[Path(warehouse, moment)], daemon=True).start()
-    # A file that two runs left unlogged is parked (test_poison). Here it stays with the others.
+    # A file that was left unlogged twice is retried alone (test_poison). Here it stays with the others.
     parking.PARKED_AFTER = 99
     ingest.ingest(settings, replace(build_dependencies(settings), checkpoint=checkpoint), open_session)
     if moment:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.settings import BucketLayout, IngestSettings
 from spark_jobs.store import tables
-from spark_jobs.store.tables import Tables, frame_of, of_files, quoted, sql_text
+from spark_jobs.store.tables import (
+    MAX_RANGES,
+    TableError,
+    Tables,
+    check_collation,
+    frame_of,
+    generation_ranges,
+    of_files,
+    quoted,
+    sql_text,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -51,6 +64,29 @@ def test_comments_of_columns_are_plain_text_without_quotes() -> None:
     comments = [comment for _, columns, _ in definitions for _, _, comment in columns]
     assert comments and not [comment for comment in comments if "'" in comment or not comment.strip()]
     assert quoted("a`b") == "`a``b`"
+
+
+def test_a_key_that_ignores_case_is_refused() -> None:
+    check_collation("t", "tracking_num", "string")
+    with pytest.raises(TableError, match="UTF8_LCASE"):
+        check_collation("t", "tracking_num", "string collate UTF8_LCASE")
+
+
+@given(st.lists(st.integers(0, 10**16)))
+def test_a_few_ranges_cover_all_generations(generations: list[int]) -> None:
+    ranges = generation_ranges(generations)
+    assert len(ranges) <= MAX_RANGES
+    assert all(any(low <= each <= high for low, high in ranges) for each in generations)
+    assert all(low in generations and high in generations for low, high in ranges)
+    assert all(before[1] < after[0] for before, after in pairwise(ranges))
+
+
+def test_one_file_that_waited_for_a_year_does_not_widen_the_range_of_the_others() -> None:
+    today = [1_700_000_000_000_000 + n for n in range(50)]
+    year_ago = today[0] - 365 * 86_400_000_000
+    ranges = generation_ranges([year_ago, *today])
+    assert ranges[0] == (year_ago, year_ago)
+    assert sum(high - low for low, high in ranges) < 50
 
 
 def test_rows_of_files_are_found_among_few_and_many(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
