@@ -19,7 +19,7 @@ from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.violations import RULES
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import BucketLayout, IngestSettings
-from spark_jobs.steps.reject import find_rejected
+from spark_jobs.steps.stage import find_rejected
 from tests.fakes.dependencies import BUCKET, HEADER, NAME, FakeDependencies
 
 ROW = b"A1,T1,2026-01-10,2026-01-12,delivered,1 Main St,2026-01-12 10:00:00\n"

@@ -74,11 +74,8 @@ COVERED_BY = {
     "spark_jobs/batches.py": "spark_jobs/steps/test_ingest.py",
     "spark_jobs/cloud/ports.py": "spark_jobs/cloud/test_gcs.py",
     "spark_jobs/operator/commands/options.py": "spark_jobs/operator/commands/test_status.py",
-    "spark_jobs/reading/row_validation.py": "spark_jobs/reading/test_spark_batches.py",
-    "spark_jobs/reading/staged_rows.py": "spark_jobs/reading/test_columns.py",
+    "spark_jobs/reading/staged_rows.py": "spark_jobs/reading/test_spark_batches.py",
     # A step alone does little: whole runs test it.
-    "spark_jobs/steps/merge.py": "spark_jobs/steps/test_recovery.py",
-    "spark_jobs/steps/record.py": "spark_jobs/steps/test_ingest.py",
     "spark_jobs/steps/reject.py": "test_function_and_job.py",
     "spark_jobs/steps/run.py": "spark_jobs/steps/test_ingest.py",
     # Fetching jars needs the network; set-up does it before any test that needs Spark.

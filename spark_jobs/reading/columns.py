@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_jobs.contract.feeds import Column, Feed
 from spark_jobs.contract.rows import Fault, parse_timestamp, validate_value
-from spark_jobs.reading.row_validation import MAX_PLAIN_BYTES, validate_line
-from spark_jobs.reading.staged_rows import arrow_type, as_arrow, staged_names, violations_type
+from spark_jobs.reading.staged_rows import (
+    MAX_PLAIN_BYTES,
+    arrow_type,
+    as_arrow,
+    staged_names,
+    validate_line,
+    violations_type,
+)
 
 if TYPE_CHECKING:
     import pyarrow

@@ -15,12 +15,10 @@ from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.records import BOM
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.dependencies import Dependencies
+from spark_jobs.reading.batch_summary import count_table, flag_table
 from spark_jobs.reading.columns import FileLayout, validate_lines
-from spark_jobs.reading.counts import count_table
-from spark_jobs.reading.deduplication import flag_table
 from spark_jobs.reading.headers import HEADER_BYTES, find_header
-from spark_jobs.reading.row_validation import validate_stream
-from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, as_arrow, staged_ddl
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, as_arrow, staged_ddl, validate_stream
 
 if TYPE_CHECKING:
     from datetime import datetime

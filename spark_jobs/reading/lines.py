@@ -16,8 +16,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.reading.columns import FileLayout, validate_lines
-from spark_jobs.reading.row_validation import Arrow, Validate
-from spark_jobs.reading.staged_rows import staged_ddl
+from spark_jobs.reading.staged_rows import Arrow, Validate, staged_ddl
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,8 +16,7 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.reading.columns import FileLayout
 from spark_jobs.reading.headers import Header, read_headers
 from spark_jobs.reading.lines import LineFile, parse_lines, place, place_column, read_lines
-from spark_jobs.reading.row_validation import files_validator
-from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, as_arrow, staged_ddl
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, as_arrow, files_validator, staged_ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
 from spark_jobs.batches import Batch, FileCounts, WaitingFile
 from spark_jobs.cloud.ports import FileGone
-from spark_jobs.contract.content_encoding import content_encoding_violation
-from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import validate
 from spark_jobs.contract.rejections import rejection
-from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
-from spark_jobs.contract.violation_counter import ViolationCounter
-from spark_jobs.contract.violations import RULES, Violation
+from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
+from spark_jobs.contract.violations import Violation
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.store.ingest_log import LogEntry
@@ -24,29 +21,7 @@ REPORT_SECONDS = 60.0
 """Time limit for validating a file again to write the sender's report."""
 
 
-def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult]:
-    """Files whose content encoding was set after the function accepted them: readers would disagree about their bytes."""
-    violations = {w.file: content_encoding_violation(w.stored.content_encoding) for w in files}
-    return {file: ViolationCounter().result(violation) for file, violation in violations.items() if violation}
-
-
-def find_rejected(
-    counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings, deps: Dependencies
-) -> dict[FileId, ValidationResult]:
-    """The files that must not load, with their violations. The function rejects most of them, but it may run out of time.
-
-    Raises FileGone where one is overwritten in the meantime.
-    """
-    rejected = {}
-    for file, found in counts.items():
-        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
-        if file in left and (found.fault or excess):
-            violation = Violation(found.fault, RULES[found.fault].title) if found.fault else excess
-            rejected[file] = _validated_again(left[file], found, violation, settings, deps)
-    return rejected
-
-
-def _validated_again(
+def validate_again(
     waiting: WaitingFile, found: FileCounts, violation: Violation | None, settings: IngestSettings, deps: Dependencies
 ) -> ValidationResult:
     """The result that the function would have reached: a report reads the same, whether function or job rejects the file.

@@ -17,7 +17,7 @@ from spark_jobs.batches import Attempts, ChangedRows, FileCounts
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import OutcomeKind
-from spark_jobs.reading.counts import count_staged
+from spark_jobs.reading.batch_summary import count_staged
 from spark_jobs.steps.parking import ANNOUNCED, UNANNOUNCED, AttemptRow, attempts_of
 from spark_jobs.steps.record import count_changed_rows, record
 from spark_jobs.steps.reject import SUPERSEDED

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFile
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
+from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import latest_allowed
+from spark_jobs.contract.validation_results import ValidationResult, too_many_bad_rows
+from spark_jobs.contract.violation_counter import ViolationCounter
+from spark_jobs.contract.violations import RULES, Violation
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.reading.counts import count_staged
-from spark_jobs.reading.row_validation import NOT_LINES
+from spark_jobs.reading.batch_summary import count_staged
+from spark_jobs.reading.staged_rows import NOT_LINES
 from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.reject import encoded_files, find_rejected
+from spark_jobs.steps.reject import validate_again
 from spark_jobs.store.commit_retry import commit_with_retry
 from spark_jobs.store.tables import Tables, at_version
 
@@ -112,7 +116,7 @@ def _parsed(
     settings: IngestSettings,
     deps: Dependencies,
 ) -> _Parsed:
-    from spark_jobs.reading.deduplication import flag
+    from spark_jobs.reading.batch_summary import flag
     from spark_jobs.reading.driver_batches import read_on_driver
     from spark_jobs.reading.spark_batches import Source, parse
 
@@ -180,3 +184,25 @@ def _last_commit(spark: SparkSession, stage_table: str, is_ours: Callable[[str],
 
 def _complete(found: FileCounts, rows: int) -> bool:
     return found.fault is not None or (found.rows == rows and found.numbers == rows * (rows + 1) // 2)
+
+
+def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult]:
+    """Files whose content encoding was set after the function accepted them: readers would disagree about their bytes."""
+    violations = {w.file: content_encoding_violation(w.stored.content_encoding) for w in files}
+    return {file: ViolationCounter().result(violation) for file, violation in violations.items() if violation}
+
+
+def find_rejected(
+    counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings, deps: Dependencies
+) -> dict[FileId, ValidationResult]:
+    """The files that must not load, with their violations. The function rejects most of them, but it may run out of time.
+
+    Raises FileGone where one is overwritten in the meantime.
+    """
+    rejected = {}
+    for file, found in counts.items():
+        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
+        if file in left and (found.fault or excess):
+            violation = Violation(found.fault, RULES[found.fault].title) if found.fault else excess
+            rejected[file] = validate_again(left[file], found, violation, settings, deps)
+    return rejected

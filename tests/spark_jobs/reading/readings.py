@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.rows import latest_allowed
-from spark_jobs.reading.row_validation import WHOLE_FILE_ROW, validate_stream
-from spark_jobs.reading.staged_rows import as_arrow
+from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, as_arrow, validate_stream
 from tests.strategies import ARRIVAL, files
 
 LATEST = latest_allowed(ORDER_TRACKING, ARRIVAL)

@@ -15,7 +15,7 @@ from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.reading import columns
 from spark_jobs.reading.columns import FileLayout, validate_lines
 from spark_jobs.reading.headers import find_header
-from spark_jobs.reading.row_validation import NOT_LINES, WHOLE_FILE_ROW, validate_line
+from spark_jobs.reading.staged_rows import NOT_LINES, WHOLE_FILE_ROW, validate_line
 from tests.spark_jobs.reading.readings import FILE, HEADER, LATEST, SCHEMA, Rows, contract_says, rows_of
 from tests.strategies import files
 

@@ -12,8 +12,8 @@ import pytest
 from spark_jobs.cloud.ports import FileGone
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.reading.row_validation import NOT_LINES, WHOLE_FILE_ROW
 from spark_jobs.reading.spark_batches import Source, parse
+from spark_jobs.reading.staged_rows import NOT_LINES, WHOLE_FILE_ROW
 from tests.fakes.mirrored_file_store import MirroredFileStore
 from tests.spark_jobs.reading.readings import HEADER, LATEST, Rows, contract_says, generated_files, rows_of
 

@@ -6,19 +6,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import pytest
 
-from spark_jobs.batches import Batch, ChangedRows, Counts, FileCounts
+from spark_jobs.batches import Batch, Counts, FileCounts
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.marks import MARK_KEY
 from spark_jobs.reading.staged_rows import staged_ddl
-from spark_jobs.steps.record import count_changed_rows
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.steps.stage import _Parsed, _write
-from spark_jobs.store.tables import current_version
 from tests.spark_jobs.harness import HEADER, JobHarness, csv, row
 
 if TYPE_CHECKING:
@@ -70,29 +67,6 @@ def test_a_batch_of_longer_files_with_an_empty_one_among_them_loses_none(harness
     assert len({entry.batch_id for entry in entries}) == 1
     assert len(harness.target()) == 2000
     assert [(line["inserted"], line["outranked"]) for line in harness.log().values()].count((500, 500)) == 1
-
-
-@pytest.mark.parametrize("others", [0, 1])
-def test_what_merge_says_of_itself_is_what_the_change_feed_says(harness: JobHarness, others: int) -> None:
-    """MERGE's counts are used if it made the only commit; with another commit in between, the change feed is queried."""
-    harness.day(1, row("T1"), row("T2"), row("T3", "2026-01-09 10:00:00"))
-    harness.ingest()
-    file = harness.day(2, *[row(key, "2026-01-02 10:00:00") for key in ("T1", "T2", "T3", "T4")], row("T4")).file
-    before = current_version(harness.spark, harness.tables.target)
-
-    def meanwhile() -> None:
-        for _ in range(others):
-            harness.spark.sql(
-                f"INSERT INTO {harness.tables.target} (tracking_num, file_id) VALUES ('X', 'another#1')"
-            ).collect()
-
-    with patch("spark_jobs.steps.record.count_changed_rows", wraps=count_changed_rows) as feed:
-        (entry,) = harness.ingest(at("staging done", meanwhile))
-    assert feed.call_count == others
-    assert (entry.inserted, entry.updated, entry.outranked, entry.balanced) == (1, 2, 2, True)
-    after = current_version(harness.spark, harness.tables.target)
-    changed, _ = count_changed_rows(harness.spark, harness.tables, [file], before, after)
-    assert changed == {file: ChangedRows(entry.inserted or 0, entry.updated or 0)}
 
 
 def test_a_stage_with_other_rows_than_were_read_ends_the_run(harness: JobHarness) -> None:
@@ -203,15 +177,6 @@ def test_what_the_function_could_not_judge_to_its_end_is_judged_before_any_row_l
     assert harness.store.names("source/") == []
 
 
-def test_counts_that_differ_from_the_marked_ones_are_an_alarm(
-    harness: JobHarness, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = harness.day(1, row("T1"), rows=7).file
-    harness.ingest()
-    assert harness.log()[str(file)]["balanced"] is False
-    assert any(record.levelname == "ERROR" and "does not balance" in record.message for record in caplog.records)
-
-
 def test_ties_with_other_content_are_counted_and_settled_by_content(harness: JobHarness) -> None:
     one = harness.day(1, row("T1", address="b"), row("T2")).file
     two = harness.day(2, row("T1", address="a"), row("T1", address="a"), row("T2")).file
@@ -220,35 +185,6 @@ def test_ties_with_other_content_are_counted_and_settled_by_content(harness: Job
     assert harness.target()["T1"]["address"] == "b"
     log = harness.log()
     assert (log[str(one)]["conflicting_ties"], log[str(two)]["conflicting_ties"]) == (1, 2)
-
-
-HOSTILE = [
-    "'",
-    "\\",
-    "\\'",
-    "${spark.master}",
-    "`",
-    "--",
-    "%",
-    "é",
-    "😀",
-    "\u2028",
-    "' OR '1'='1",
-    "{x}",
-    "$1",
-    "a;b",
-    "?",
-    ":x",
-]
-
-
-def test_keys_of_any_characters_are_merged_not_interpreted(harness: JobHarness) -> None:
-    for turn, status in enumerate(["pending", "shipped"]):
-        for number, key in enumerate(HOSTILE):
-            harness.upload(f"f{number}/order_tracking_2026_01_01.csv", csv(row(key, status=status, address=key)))
-        harness.ingest(max_batch_files=[1000, 9][turn])
-    harness.assert_right()
-    assert {key: values["status"] for key, values in harness.target().items()} == dict.fromkeys(HOSTILE, "shipped")
 
 
 def test_dates_at_the_ends_of_the_calendar_survive(harness: JobHarness) -> None:

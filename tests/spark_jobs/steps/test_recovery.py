@@ -85,66 +85,9 @@ def test_any_set_of_files_in_any_batches_overwritten_and_repeated_gives_the_orac
     check()
 
 
-def test_the_same_rows_again_and_again_make_no_commit_and_no_count(harness: JobHarness) -> None:
-    from spark_jobs.store.tables import current_version
-
-    rows = [row(f"K{n}", address="x") for n in range(5)]
-    harness.day(1, *rows)
-    harness.ingest()
-    version = current_version(harness.spark, harness.tables.target)
-    again = harness.day(1, *rows).file
-    harness.ingest()
-    assert current_version(harness.spark, harness.tables.target) == version
-    assert harness.log()[str(again)]["outranked"] == 5
-    harness.assert_right()
-
-
 @pytest.fixture
 def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
     return JobHarness(spark, tmp_path)
-
-
-def test_a_change_feed_that_is_gone_is_said_in_the_log_and_stops_nothing(harness: JobHarness) -> None:
-    harness.day(1, row("T1"), row("T2"))
-    harness.ingest()
-    file = harness.day(2, row("T1", "2026-01-02 10:00:00")).file
-    with pytest.raises(Crash):
-        harness.ingest(crash_at("merged"))
-    changes = list((harness.folder / "warehouse" / "orders_target" / "_change_data").iterdir())
-    assert changes
-    for path in changes:
-        path.unlink()
-    harness.ingest()
-    line = harness.log()[str(file)]
-    assert line["inserted"] is None and line["balanced"] is None and "change feed" in line["note"]
-    assert harness.target() == harness.expected()
-
-
-def test_one_key_inserted_twice_is_repaired_to_its_newest_row(harness: JobHarness) -> None:
-    """What two runs at once can leave where the platform settles conflicts row by row."""
-    harness.day(1, row("T1"), row("T2"))
-    harness.ingest()
-    columns = "order_num, tracking_num, status, address, last_update_timestamp, file_id, row_number, batch_id"
-
-    def other_run() -> None:
-        harness.spark.sql(
-            f"INSERT INTO {harness.tables.target} ({columns}) VALUES "
-            "('A1', 'T3', 'pending', NULL, TIMESTAMP'2026-01-01 00:00:00Z', 'b/n#1', 1, 'other'),"
-            "('A1', 'T4', 'pending', NULL, TIMESTAMP'2026-01-09 00:00:00Z', 'b/n#1', 2, 'other')"
-        )
-
-    harness.day(2, row("T3"), row("T4"))
-    staged_by_us = crash_at("merged")
-    with pytest.raises(Crash):
-        harness.ingest(staged_by_us)
-    other_run()
-    assert harness.spark.table(harness.tables.target).count() == 6
-    harness.day(3, row("T9"))
-    harness.ingest()
-    target = harness.target()
-    assert len(target) == 5
-    assert target["T3"]["last_update_timestamp"].hour == 10
-    assert target["T4"]["last_update_timestamp"].day == 9
 
 
 def test_another_runs_stage_never_mixes_with_ours(harness: JobHarness) -> None:

@@ -1,4 +1,4 @@
-"""Which row is the newest of its key, and which rows tie: the same in Spark, in Arrow and row by row."""
+"""Which row is the newest of its key, which rows tie, and counts: the same in Spark, in Arrow and row by row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import pyarrow as pa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from spark_jobs.batches import FileCounts
+from spark_jobs.batches import FileCounts, WaitingFile
+from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import ORDER_TRACKING
+from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.violations import Violation
-from spark_jobs.reading.counts import count_table
-from spark_jobs.reading.deduplication import flag, flag_table, flags
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.reading.batch_summary import count_staged, count_table, flag, flag_table, flags
+from spark_jobs.reading.driver_batches import read_on_driver
 from spark_jobs.reading.staged_rows import StagedRow, as_arrow, staged_ddl, staged_names
+from tests.fakes.announcer import FakeAnnouncer
+from tests.fakes.file_store import FakeFileStore
+from tests.spark_jobs.reading.readings import generated_files
+from tests.strategies import ARRIVAL
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -96,3 +103,14 @@ def test_a_missing_value_is_no_value_of_the_next_column(spark: SparkSession) -> 
     frame = spark.createDataFrame(pa.Table.from_batches([as_arrow(ORDER_TRACKING, rows)]), staged_ddl(ORDER_TRACKING))
     assert flag(frame, ORDER_TRACKING).where("tied").count() == 2
     assert [tied for _, tied in flags(rows, ORDER_TRACKING)] == [True, True]
+
+
+def test_spark_and_arrow_count_the_same_of_every_generated_file(spark: SparkSession) -> None:
+    store, mark = FakeFileStore(), AcceptedMark(1, CONTRACT_VERSION, 0, 0, False, True)
+    contents = enumerate(generated_files())
+    uploaded = [store.upload(f"source/{number}.csv", content, created=ARRIVAL) for number, content in contents]
+    waiting = [WaitingFile(stored, mark, ARRIVAL) for stored in uploaded]
+    staged, counts = read_on_driver(spark, ORDER_TRACKING, waiting, Dependencies(store, FakeAnnouncer()))
+    assert counts == count_staged(staged, ORDER_TRACKING)
+    assert counts.staged_rows == staged.count()
+    assert {counted.fault for counted in counts.files.values()} > {None}
