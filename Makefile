@@ -43,6 +43,9 @@ bench-import: $(READY) ## cold start: import of main.py, compared with a bare ha
 bench-validation: $(READY) ## validation: speed and memory, compared with pyarrow's typed read
 	$(PY) -m tests.bench.validation $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
 
+bench-stage: $(READY) ## staging files of 20 MB to 1 GB against Spark's own CSV reader (MAX_MB=1000)
+	$(PY) -m tests.bench.stage $(if $(MAX_MB),MAX_MB=$(MAX_MB))
+
 bench-merge: $(READY) ## merge into a large table, compared with the usual notebook and delta-rs (ROWS=10000000)
 	$(PY) -m tests.bench.merge $(if $(ROWS),ROWS=$(ROWS))
 

@@ -1,4 +1,4 @@
-"""One run: take, stage, merge, record, announce, archive, until nothing is left. Every step may be repeated."""
+"""One run: take, stage, merge, announce, record, archive, until nothing is left. Every step may be repeated."""
 
 from __future__ import annotations
 
