@@ -53,13 +53,13 @@ bench-growth: $(READY) ## 100 daily loads: the last ten compared with the first 
 	$(PY) -m tests.bench.growth
 
 bench-latency: $(READY) ## time from upload to queryable rows on the local stack, by step
-	$(PY) -m tests.bench.latency
+	$(PY) -m tests.bench.latency $(if $(UPLOADS),UPLOADS=$(UPLOADS))
 
 bench-events: $(READY) ## events per second, compared with a bare handler
 	$(PY) -m tests.bench.events
 
 bench-burst: $(READY) ## how many runs 1,000 files within one window cost
-	$(PY) -m tests.bench.burst
+	$(PY) -m tests.bench.burst $(foreach name,FILES QUEUE,$(if $($(name)),$(name)=$($(name))))
 
 chaos: $(READY) ## tell random stories of faults, kills and overwrites to real processes (MINUTES=10 SEED=1 STEPS=40)
 	@$(PY) -m tests.chaos $(foreach name,MINUTES SEED STEPS IGNORE,$(if $($(name)),"$(name)=$($(name))"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from spark_jobs.store.tables import (
     TableError,
     Tables,
     check_collation,
+    create_tables,
     frame_of,
     generation_ranges,
     of_files,
@@ -64,6 +66,14 @@ def test_comments_of_columns_are_plain_text_without_quotes() -> None:
     comments = [comment for _, columns, _ in definitions for _, _, comment in columns]
     assert comments and not [comment for comment in comments if "'" in comment or not comment.strip()]
     assert quoted("a`b") == "`a``b`"
+
+
+def test_text_columns_are_declared_to_compare_byte_by_byte() -> None:
+    spark = MagicMock()
+    spark.table().schema.__getitem__().dataType.simpleString.return_value = "string"
+    create_tables(spark, Tables.of(IngestSettings(BucketLayout("b"), warehouse="/w")), ORDER_TRACKING)
+    declared = " ".join(call.args[0] for call in spark.sql.call_args_list)
+    assert declared.count("` STRING COLLATE UTF8_BINARY COMMENT") == declared.count("` STRING ") > 10
 
 
 def test_a_key_that_ignores_case_is_refused() -> None:
