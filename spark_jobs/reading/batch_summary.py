@@ -1,5 +1,5 @@
-"""What is known of a batch's staged rows: the newest row of each key, ties, and counts per file. Computed by Spark, or (small
-batches) on the driver.
+"""What is known of a batch's staged rows: the newest row of each key, ties, and counts per file. Computed by Spark, or for
+small batches on the driver.
 """
 
 from __future__ import annotations

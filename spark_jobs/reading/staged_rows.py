@@ -1,5 +1,5 @@
-"""Staged rows: their columns in Arrow and in SQL, and how the contract's own Python makes them of lines and whole files, on the
-driver or in Spark's workers.
+"""Staged rows: their columns in Arrow and in SQL, and how the contract's own Python makes them of lines and whole files, on
+the driver or in Spark's workers.
 """
 
 from __future__ import annotations

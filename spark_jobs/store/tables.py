@@ -169,7 +169,7 @@ _ATTEMPTS: tuple[_Column, ...] = (
     (
         "batch_id",
         "STRING",
-        "batch that took the file; with the prefix retry-, excused-, unannounced- or announced-, a note about earlier attempts",
+        "batch that took the file; or, with the prefix retry-, excused-, unannounced- or announced-, a note",
     ),
     ("target_version", "BIGINT", "version of orders_target when the file was taken"),
     ("attempted_at", "TIMESTAMP", "when the batch took the file"),
