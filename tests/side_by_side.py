@@ -18,15 +18,17 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "-m")
 CHECKS = tuple(("make", "--no-print-directory", target) for target in ("lint", "types", "architecture"))
 NO_SPARK = "not spark and not e2e"
+COLD_RUNS = ("tests/spark_jobs/steps/test_connect.py", "tests/spark_jobs/steps/test_kill.py")
 LANES = {
     "check": (
         (*CHECKS, (*PYTEST, NO_SPARK, "tests", "--ignore=tests/infra")),
         ((*PYTEST, NO_SPARK, "tests/infra"),),
     ),
-    # One process has the Spark session; the runs of the end-to-end tests are processes anyway.
+    # One process has the Spark session; the end-to-end tests start processes of their own. Divided so that both lanes take
+    # about as long.
     "test": (
-        ((*PYTEST, "spark"),),
-        (*CHECKS, (*PYTEST, "not spark")),
+        ((*PYTEST, "spark"), (*PYTEST, "e2e", *COLD_RUNS)),
+        (*CHECKS, (*PYTEST, "not spark", "tests", *(f"--ignore={path}" for path in COLD_RUNS))),
     ),
 }
 

@@ -9,7 +9,6 @@ import os
 import signal
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.e2e.reading import HEADER, RUN_SECONDS, line, log_lines, newest_of, runs, send, settle, table, target
@@ -57,22 +56,6 @@ def test_killed_with_9_in_the_middle_of_a_run_the_next_start_finishes_it(stack: 
     assert len(table(stack, "orders_attempts", "file_id")) == 4  # each file was taken again
 
 
-def test_an_event_that_never_came_and_a_refusing_databricks_only_delay_a_file(stack: RunningStack) -> None:
-    """Its older rows don't change newer ones."""
-    stack.set_events(drop=1)
-    fault = {"action": "status", "status": 503, "path_regex": "run-now", "times": 3}
-    httpx.post(f"{stack.addresses.jobs}/_local/faults", json=fault).raise_for_status()
-    late = send(stack, "order_tracking_2026_01_25.csv", LATE)
-    settle(stack)
-    stack.set_events(drop=0)
-
-    assert target(stack) == newest_of(FIRST, SECOND, LATE)
-    logged = log_lines(stack)[late.file_id]
-    assert logged["balanced"] is True
-    assert (logged["inserted"], logged["outranked"]) == (500, 1500)
-    assert "swept" in stack.log("sweep")
-
-
 def test_a_function_that_was_killed_judges_again_after_a_restart(stack: RunningStack) -> None:
     """Its death ends the stack, with the event still undelivered; the next `up` delivers it."""
     stack.set_events(delay_seconds=1)
@@ -86,32 +69,6 @@ def test_a_function_that_was_killed_judges_again_after_a_restart(stack: RunningS
 
     assert f"rejected/order_tracking_2026_01_24.csv.{broken.generation}" in stack.names("rejected/")
     assert len(stack.names("archive/")) == before
-
-
-def test_an_overwrite_during_a_run_that_carries_the_mark_along_is_judged_on_its_own(stack: RunningStack) -> None:
-    """As gcsfuse writes: new bytes under the old custom metadata, an accepted mark among it."""
-    name = "order_tracking_2026_01_28.csv"
-    old_rows = HEADER + b"".join(line(f"R{n}", "pending", "2026-01-28 10:00:00") for n in range(50))
-    new_rows = HEADER + b"".join(line(f"R{n}", "shipped", "2026-01-28 09:00:00") for n in range(25, 75))
-    before = set(target(stack))
-    old = send(stack, name, old_rows)
-    until(lambda: old.file_id in attempted(stack), "the run has taken the file", RUN_SECONDS)
-    blob = stack.bucket.get_blob(f"source/{name}")
-    assert blob is not None and blob.metadata, "taken, and not marked"
-    carried = stack.bucket.blob(blob.name)
-    carried.metadata = blob.metadata
-    carried.upload_from_string(new_rows, content_type="text/csv")
-    settle(stack)
-
-    lines = log_lines(stack)
-    new_id = old.file_id.replace(str(old.generation), str(carried.generation))
-    assert lines[new_id]["outcome"] == "merged" and lines[new_id]["balanced"] is True
-    merged = [new_rows] if lines[old.file_id]["outcome"] == "superseded" else [old_rows, new_rows]
-    assert {key: row for key, row in target(stack).items() if key not in before} == newest_of(*merged)
-
-
-def attempted(stack: RunningStack) -> set[str]:
-    return {row["file_id"] for row in table(stack, "orders_attempts", "file_id")}
 
 
 def test_stopping_and_starting_again_keeps_tables_bucket_and_runs(stack: RunningStack) -> None:
