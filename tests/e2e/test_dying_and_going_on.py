@@ -18,7 +18,6 @@ pytestmark = pytest.mark.e2e
 
 FIRST = HEADER + b"".join(line(f"K{n}", "pending", "2026-01-26 10:00:00") for n in range(2000))
 SECOND = HEADER + b"".join(line(f"K{n}", "shipped", "2026-01-27 10:00:00") for n in range(1000, 2500))
-LATE = HEADER + b"".join(line(f"K{n}", "processing", "2026-01-26 18:00:00") for n in range(500, 3000))
 
 
 @pytest.fixture(scope="module")
