@@ -59,7 +59,21 @@ def keep(name: str, figures: Mapping[str, object]) -> None:
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     measured = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "command": _command(), **figures}
     kept[name] = kept.get(name, {}) | measured
-    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    KEPT.write_text(as_text(kept) + "\n")
+
+
+def as_text(value: object, indent: str = "") -> str:
+    """JSON with four significant digits, and a line for each list and each object that holds only numbers and texts."""
+    if isinstance(value, float):
+        return json.dumps(float(f"{value:.4g}"))
+    if isinstance(value, list):
+        return f"[{', '.join(as_text(each) for each in value)}]"
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    nested = any(isinstance(each, dict | list) for each in value.values())
+    separator, inner = (f",\n{indent} ", f"{indent} ") if nested else (", ", "")
+    items = separator.join(f"{json.dumps(key)}: {as_text(each, inner)}" for key, each in value.items())
+    return f"{{\n{inner}{items}\n{indent}}}" if nested else f"{{{items}}}"
 
 
 def _command() -> str:
