@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "-m")
 CHECKS = tuple(("make", "--no-print-directory", target) for target in ("lint", "types", "architecture"))
 NO_SPARK = "not spark and not e2e"
-COLD_RUNS = ("tests/spark_jobs/steps/test_connect.py", "tests/spark_jobs/steps/test_kill.py")
+COLD_RUNS = ("tests/spark_jobs/steps/test_connect.py",)
 LANES = {
     "check": (
         (*CHECKS, (*PYTEST, NO_SPARK, "tests", "--ignore=tests/infra")),
