@@ -36,6 +36,22 @@ class Crash(BaseException):
     """Simulates the death of the process."""
 
 
+def crash_at(step: str) -> Callable[[str], None]:
+    """A checkpoint at which the run dies as it leaves ``step``."""
+
+    def checkpoint(reached: str) -> None:
+        if reached == step:
+            raise Crash(step)
+
+    return checkpoint
+
+
+def at(step: str, do: Callable[[], Any]) -> Callable[[str], None]:
+    """A checkpoint that does something the first time that the run leaves ``step``."""
+    left = [do]
+    return lambda reached: left.pop()() if reached == step and left else None
+
+
 def csv(*rows: str) -> bytes:
     return ("\n".join([HEADER, *rows]) + "\n").encode()
 

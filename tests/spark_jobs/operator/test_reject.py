@@ -15,7 +15,7 @@ from spark_jobs.operator.retry import request_retry
 from spark_jobs.operator.waiting_file import Refused
 from spark_jobs.steps.take import look_up
 from spark_jobs.store import session
-from tests.spark_jobs.harness import Crash, JobHarness, csv, row
+from tests.spark_jobs.harness import Crash, JobHarness, crash_at, csv, row
 from tests.spark_jobs.operator.conftest import invoke
 
 if TYPE_CHECKING:
@@ -42,14 +42,6 @@ def waiting(harness: JobHarness) -> Iterator[StoredFile]:
 
 def reject(harness: JobHarness, stored: StoredFile, checkpoint: Callable[[str], None] = lambda step: None) -> Any:
     return reject_file(harness.spark, harness.settings, harness.deps(checkpoint), str(stored.file), "test data")
-
-
-def crash_at(step: str) -> Callable[[str], None]:
-    def checkpoint(at: str) -> None:
-        if at == step:
-            raise Crash(at)
-
-    return checkpoint
 
 
 def test_a_rejected_file_has_a_report_a_log_line_an_outcome_and_leaves_the_source_folder(

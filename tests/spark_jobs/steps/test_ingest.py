@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,15 +14,10 @@ from spark_jobs.contract.marks import MARK_KEY
 from spark_jobs.reading.staged_rows import staged_ddl
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.steps.stage import _Parsed, _write
-from tests.spark_jobs.harness import HEADER, JobHarness, csv, row
+from tests.spark_jobs.harness import HEADER, JobHarness, at, csv, row
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-@pytest.fixture
-def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
-    return JobHarness(spark, tmp_path)
 
 
 def no_spark() -> SparkSession:
@@ -112,12 +105,6 @@ def test_a_run_waits_for_the_end_of_its_window_before_it_lists(harness: JobHarne
     ingest(replace(harness.settings, not_before=start + timedelta(seconds=20)), harness.deps(), no_spark)
     ingest(replace(harness.settings, not_before=harness.clock() + timedelta(hours=2)), harness.deps(), no_spark)
     assert called_at == [start + timedelta(seconds=20), start + timedelta(seconds=80)], "a minute at most"
-
-
-def at(step: str, do: Callable[[], Any]) -> Callable[[str], None]:
-    """Do something the first time that a run leaves a step."""
-    left = [do]
-    return lambda reached: left.pop()() if reached == step and left else None
 
 
 @pytest.mark.parametrize("moment", ["taken", "staged"])

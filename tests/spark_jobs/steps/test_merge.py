@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from spark_jobs.store.tables import current_version
-from tests.spark_jobs.harness import Crash, JobHarness, csv, row
+from tests.spark_jobs.harness import Crash, JobHarness, crash_at, csv, row
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-
-@pytest.fixture
-def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
-    return JobHarness(spark, tmp_path)
-
-
-def crash_at(step: str) -> Callable[[str], None]:
-    def checkpoint(reached: str) -> None:
-        if reached == step:
-            raise Crash(step)
-
-    return checkpoint
+    pass
 
 
 def test_the_same_rows_again_and_again_make_no_commit_and_no_count(harness: JobHarness) -> None:

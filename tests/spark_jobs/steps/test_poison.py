@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,14 +16,9 @@ from spark_jobs.steps.take import note
 from tests.spark_jobs.harness import Crash, JobHarness, row
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    pass
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
-    return JobHarness(spark, tmp_path)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException]) -> list[list[str]]:

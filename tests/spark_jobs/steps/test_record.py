@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -12,29 +10,10 @@ import pytest
 from spark_jobs.batches import ChangedRows
 from spark_jobs.steps.record import count_changed_rows
 from spark_jobs.store.tables import current_version
-from tests.spark_jobs.harness import Crash, JobHarness, row
+from tests.spark_jobs.harness import Crash, JobHarness, at, crash_at, row
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-
-def at(step: str, do: Callable[[], Any]) -> Callable[[str], None]:
-    """Do something the first time that a run leaves a step."""
-    left = [do]
-    return lambda reached: left.pop()() if reached == step and left else None
-
-
-@pytest.fixture
-def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
-    return JobHarness(spark, tmp_path)
-
-
-def crash_at(step: str) -> Callable[[str], None]:
-    def checkpoint(reached: str) -> None:
-        if reached == step:
-            raise Crash(step)
-
-    return checkpoint
+    pass
 
 
 def test_a_change_feed_that_is_gone_is_said_in_the_log_and_stops_nothing(harness: JobHarness) -> None:

@@ -4,26 +4,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.spark_jobs.harness import Crash, JobHarness, row
+from tests.spark_jobs.harness import JobHarness, row
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-def crash_at(step: str) -> Callable[[str], None]:
-    def checkpoint(reached: str) -> None:
-        if reached == step:
-            raise Crash(step)
-
-    return checkpoint
 
 
 KEYS = st.sampled_from(["T1", "T2", "T3", "é", "'"])
@@ -83,11 +73,6 @@ def test_any_set_of_files_in_any_batches_overwritten_and_repeated_gives_the_orac
         shutil.rmtree(folder)
 
     check()
-
-
-@pytest.fixture
-def harness(spark: SparkSession, tmp_path: Path) -> JobHarness:
-    return JobHarness(spark, tmp_path)
 
 
 def test_another_runs_stage_never_mixes_with_ours(harness: JobHarness) -> None:
