@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spark_jobs.batches import Attempts, ChangedRows, FileCounts
-from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.reading.batch_summary import count_staged
@@ -22,7 +20,7 @@ from spark_jobs.steps.parking import ANNOUNCED, UNANNOUNCED, AttemptRow, attempt
 from spark_jobs.steps.record import count_changed_rows, record
 from spark_jobs.steps.reject import SUPERSEDED
 from spark_jobs.steps.run import Run, conclude, publish, publish_owed
-from spark_jobs.steps.stage import last_version_of
+from spark_jobs.steps.stage import gone_files, last_version_of
 from spark_jobs.steps.take import attempt_row
 from spark_jobs.store.ingest_log import LogEntry, logged
 from spark_jobs.store.tables import at_version, current_version
@@ -42,7 +40,7 @@ def settle(run: Run) -> None:
     rows = _open_attempts(run)
     attempts = attempts_of(row for row, _ in rows)
     outcomes = {FileId.parse(row.file_id): outcome for row, outcome in rows}
-    gone = _gone(run, list(attempts))
+    gone = gone_files(run.deps, list(attempts))
     if owed := [file for file in gone if outcomes[file] and attempts[file].unannounced]:
         publish_owed(run, logged(run.spark, run.tables, owed))
     if unsure := [file for file in gone if outcomes[file] in {None, "superseded"} and attempts[file].batches]:
@@ -89,13 +87,6 @@ def _open_attempts(run: Run) -> list[tuple[AttemptRow, str | None]]:
     logged_as = F.broadcast(lines.select("file_id", "outcome", "logged_at"))
     found = rows.join(logged_as, "file_id", "left").where(is_open)
     return [(attempt_row(row), row["outcome"]) for row in found.select(*AttemptRow._fields, "outcome").collect()]
-
-
-def _gone(run: Run, files: Sequence[FileId]) -> list[FileId]:
-    """The files whose generation is no longer live."""
-    with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
-        live = pool.map(lambda file: run.deps.store.stat(file.bucket, file.name), files)
-        return [file for file, now in zip(files, live, strict=True) if now is None or now.file != file]
 
 
 def _in_target(run: Run, files: Sequence[FileId]) -> set[FileId]:

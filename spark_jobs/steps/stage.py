@@ -86,11 +86,17 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
 
 
 def overwritten(deps: Dependencies, files: Iterable[WaitingFile]) -> list[WaitingFile]:
-    """The files whose generation is no longer live."""
-    listed = list(files)
+    """The files whose generation isn't the live one any more."""
+    waiting = list(files)
+    gone = set(gone_files(deps, [w.file for w in waiting]))
+    return [w for w in waiting if w.file in gone]
+
+
+def gone_files(deps: Dependencies, files: Sequence[FileId]) -> list[FileId]:
+    """Of these generations, those that aren't live any more."""
     with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
-        live = pool.map(lambda w: deps.store.stat(w.file.bucket, w.file.name), listed)
-        return [w for w, now in zip(listed, live, strict=True) if now is None or now.file != w.file]
+        live = pool.map(lambda file: deps.store.stat(file.bucket, file.name), files)
+        return [file for file, now in zip(files, live, strict=True) if now is None or now.file != file]
 
 
 def path_of(settings: IngestSettings, name: str) -> str:
