@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from spark_jobs.contract import CONTRACT_VERSION
-from spark_jobs.contract.feeds import ORDER_TRACKING, Feed
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import ORDER_TRACKING
 
 MAX_WAIT_SECONDS = 60.0
 """The longest wait for the end of the launch window: the function's clock may be far ahead, and only one run is active."""

@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from functions.validation.date_patterns import ANY_DAY, days_until, ordered_days
-from spark_jobs.contract.feeds import Column, Feed
+from spark_jobs.contract.column_types import Column
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_validation import Stretch
 from spark_jobs.contract.records import line_ends
 

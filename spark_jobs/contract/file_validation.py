@@ -13,10 +13,12 @@ from datetime import date, datetime
 from functools import partial
 from typing import BinaryIO, NamedTuple, Protocol
 
-from spark_jobs.contract.feeds import MAX_RECORD_BYTES, Feed, name_problem
-from spark_jobs.contract.records import BOM, Record, RecordCutter, RecordError, line_ends
-from spark_jobs.contract.rows import Fault, Value, describe, latest_allowed, validate_fields, validate_header
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import feed_of, name_problem
+from spark_jobs.contract.records import BOM, MAX_RECORD_BYTES, Record, RecordCutter, RecordError, line_ends
+from spark_jobs.contract.rows import Positions, describe, latest_allowed, validate_fields, validate_header
 from spark_jobs.contract.validation_results import ValidationResult, too_many_bad_rows
+from spark_jobs.contract.values import Fault, Value
 from spark_jobs.contract.violation_counter import ViolationCounter
 from spark_jobs.contract.violations import Violation, shorten
 
@@ -46,7 +48,7 @@ class FastPath(Protocol):
         """The clean rows that begin at ``at``, with their line endings; None if the first row isn't certainly clean."""
 
 
-FastPathFactory = Callable[[Feed, Sequence[int], datetime, date], FastPath]
+FastPathFactory = Callable[[Feed, Positions, datetime, date], FastPath]
 """Takes the feed, its columns' positions in the file, the latest timestamp allowed, and the day in the file's name."""
 
 
@@ -68,7 +70,7 @@ class FileValidation:
     def __init__(self, feed: Feed, latest: datetime) -> None:
         self.rows = 0
         self.violations: list[Violation] = []
-        self.positions: list[int] | None = None
+        self.positions: list[int | None] | None = None
         self.fast_path: FastPath | None = None
         self._feed, self._latest = feed, latest
         self._cutter = RecordCutter()
@@ -100,7 +102,7 @@ class FileValidation:
         """The faults of a row as violations with messages."""
         if self.positions is not None:
             for fault in row.faults:
-                yield describe(self._feed, self.positions, fault, row.record, row.number, self._latest)
+                yield describe(self._feed, self.positions, fault, row.record, row.number)
 
     def _checked_rows(self) -> Iterator[CheckedRow]:
         while not self.violations:
@@ -145,7 +147,6 @@ def never() -> bool:
 def validate(
     stream: BinaryIO,
     *,
-    feed: Feed,
     name: str,
     arrival: datetime,
     max_bad_row_ratio: float,
@@ -153,7 +154,7 @@ def validate(
     out_of_time: Callable[[], bool] = never,
     fast_path: FastPathFactory | None = None,
 ) -> ValidationResult:
-    """Validate a whole file against its feed.
+    """Validate a whole file against its feed, which its name determines.
 
     ``name`` is the object's name relative to the source prefix; ``arrival`` (aware) limits the timestamps. When
     ``out_of_time`` returns true, validation stops: the result is partial, and the job checks the share of bad rows. With
@@ -161,8 +162,10 @@ def validate(
     Raises only what ``stream.read`` raises.
     """
     counter = ViolationCounter()
-    if problem := name_problem(feed, name):
-        return counter.result(Violation("file_name", problem, value=shorten(name)))
+    feed, problem = feed_of(name), name_problem(name)
+    if feed is None or problem:
+        return counter.result(Violation("file_name", problem or "", value=shorten(name)))
+    counter.feed = feed.name
     latest = latest_allowed(feed, arrival)
     day = feed.file_date(name.rpartition("/")[2]) or arrival.date()
     file = FileValidation(feed, latest)
@@ -192,8 +195,8 @@ def validate(
 
 def shortest_row(feed: Feed) -> int:
     """The length in bytes of the shortest good row, with its line ending."""
-    shortest = {"text": 1, "date": 10, "status": min(map(len, feed.statuses)), "timestamp": len("YYYY-MM-DD HH:MM:SS")}
-    return sum(shortest[column.kind] for column in feed.columns if column.required) + len(feed.columns)
+    required = [column.type.shortest for column in feed.columns if column.required]
+    return sum(required) + sum(not column.since for column in feed.columns)
 
 
 def blocks_of(stream: BinaryIO) -> Generator[tuple[bytes, bool], None, None]:

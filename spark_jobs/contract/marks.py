@@ -39,6 +39,8 @@ class AcceptedMark:
     partial: bool
     splittable: bool
     arrival: str = ""
+    feed: str = "order_tracking"
+    """Marks of contract version 2 don't name it."""
 
     @classmethod
     def of(cls, result: ValidationResult, generation: int, arrival: datetime | None = None) -> AcceptedMark:
@@ -50,6 +52,7 @@ class AcceptedMark:
             result.partial,
             result.splittable,
             arrival.isoformat() if arrival else "",
+            result.feed,
         )
 
     def as_metadata(self) -> dict[str, str]:
@@ -93,7 +96,7 @@ def _parse(metadata: Mapping[str, str] | None) -> AcceptedMark | None:
         return None
     numbers = (mark.generation, mark.contract_version, mark.rows, mark.bad_rows)
     typed = all(type(n) is int and n >= 0 for n in numbers) and type(mark.partial) is type(mark.splittable) is bool
-    return mark if typed and type(mark.arrival) is str else None
+    return mark if typed and type(mark.arrival) is type(mark.feed) is str else None
 
 
 def noted_arrival(original: int, created: datetime, metadata: Mapping[str, str] | None) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 
 MAX_NAME_BYTES = 1024

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from spark_jobs.contract.feeds import MAX_RECORD_BYTES
-
+MAX_RECORD_BYTES = 1024 * 1024
+"""Longest record, without its line ending: a quote that is never closed must not use up all memory."""
 BOM = b"\xef\xbb\xbf"
 
 _QUOTE_OR_END = re.compile(rb'["\r\n]')

@@ -24,6 +24,7 @@ def build_report(file: str, result: ValidationResult, *, seconds: float, arrival
         "schema_version": REPORT_VERSION,
         "verdict": "rejected" if result.rejecting else "accepted",
         "file": file,
+        "feed": result.feed or None,
         "arrival": arrival.astimezone(UTC).isoformat() if arrival else None,
         "rows": result.rows,
         "bad_rows": result.bad_rows,

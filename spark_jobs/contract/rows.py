@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from spark_jobs.contract.feeds import Column, Feed
+from spark_jobs.contract.column_types import Column, Enumeration, as_text
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.record_lists import canonical_text
 from spark_jobs.contract.records import Record, place_of_field
+from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
 from spark_jobs.contract.violations import Violation, shorten
-
-WHITE_SPACE = " \t\n\r\v\f"
-Value = str | date | datetime | None
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_TIMESTAMP = re.compile(
-    r"(\d{4}-\d{2}-\d{2}[ T](?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,6}))?(?:Z|([+-])(\d{2}):(\d{2}))?",
-    re.ASCII,
-)
-_STATUS_GAP = re.compile(r"[ \t\n\r\v\f_-]+")
-_MAX_OFFSET = timedelta(hours=18)
+Positions = Sequence[int | None]
+"""The index in a record of each of the feed's columns; None for a column that was added later and that the file lacks."""
 
 
 class ValidatedRow(NamedTuple):
@@ -35,16 +29,7 @@ class ValidatedRow(NamedTuple):
     violations: tuple[Violation, ...] = ()
 
 
-class Fault(NamedTuple):
-    """A violation of a row, without its message yet. ``detail`` is what the message needs besides ``found``."""
-
-    code: str
-    column: str | None = None
-    found: str | None = None
-    detail: int | str | None = None
-
-
-def validate_header(feed: Feed, record: Record) -> tuple[list[int], list[Violation]]:
+def validate_header(feed: Feed, record: Record) -> tuple[list[int | None], list[Violation]]:
     """The position of each of the feed's columns in a record, or the violations of the file.
 
     Raises UnicodeDecodeError if the header isn't UTF-8.
@@ -61,8 +46,8 @@ def validate_header(feed: Feed, record: Record) -> tuple[list[int], list[Violati
             column=name,
             line=record.line,
         )
-        for name in feed.column_names
-        if name not in names
+        for name, column in zip(feed.column_names, feed.columns, strict=True)
+        if name not in names and not column.since
     ]
     known = set(feed.column_names)
     seen: set[str] = set()
@@ -76,26 +61,28 @@ def validate_header(feed: Feed, record: Record) -> tuple[list[int], list[Violati
         seen.add(name)
         if len(violations) >= _MAX_HEADER_VIOLATIONS:
             break
-    return ([] if violations else [names.index(name) for name in feed.column_names]), violations
+    if violations:
+        return [], violations
+    return [names.index(name) if name in seen else None for name in feed.column_names], []
 
 
 _MAX_HEADER_VIOLATIONS = 20
 
 
-def validate_row(feed: Feed, positions: Sequence[int], record: Record, row: int, latest: datetime) -> ValidatedRow:
+def validate_row(feed: Feed, positions: Positions, record: Record, row: int, latest: datetime) -> ValidatedRow:
     """Validate one record. ``latest`` is the latest timestamp allowed (arrival plus the feed's allowance, aware).
 
     Raises UnicodeDecodeError if the record isn't UTF-8, which is a violation of the whole file.
     """
     values, faults = validate_fields(feed, positions, record, latest)
     if faults:
-        violations = tuple(describe(feed, positions, fault, record, row, latest) for fault in faults)
+        violations = tuple(describe(feed, positions, fault, record, row) for fault in faults)
         return ValidatedRow(row, record.line, None, violations)
     return ValidatedRow(row, record.line, tuple(values))
 
 
 def validate_fields(
-    feed: Feed, positions: Sequence[int], record: Record, latest: datetime
+    feed: Feed, positions: Positions, record: Record, latest: datetime
 ) -> tuple[Sequence[Value], Sequence[Fault]]:
     """Like ``validate_row``, but without messages, which are most of the cost of a bad row, for callers that only count."""
     raws = [raw.decode() for raw in record.fields]
@@ -104,7 +91,7 @@ def validate_fields(
         return (), faults
     values: list[Value] = []
     for column, position in zip(feed.columns, positions, strict=True):
-        value = validate_value(feed, column, raws[position].strip(WHITE_SPACE), latest)
+        value = validate_value(column, "" if position is None else raws[position].strip(WHITE_SPACE), latest)
         if isinstance(value, Fault):
             faults.append(value)
         else:
@@ -112,88 +99,51 @@ def validate_fields(
     return values, faults or _order_of_dates(feed, values)
 
 
-def describe(feed: Feed, positions: Sequence[int], fault: Fault, record: Record, row: int, latest: datetime) -> Violation:
+def describe(feed: Feed, positions: Positions, fault: Fault, record: Record, row: int) -> Violation:
     """A fault as a violation with a message. The other arguments are the inputs of its row's validation, and its number."""
     found = None if fault.found is None else shorten(fault.found)
     field = record.stray_quote if fault.code == "stray_quote" else None
     if fault.column is not None:
         field = positions[feed.position(fault.column)]
     line, character = place_of_field(record, field or 0)
-    return Violation(fault.code, _message(feed, fault, latest), row, fault.column, found, line, character)
+    place = fault.place or fault.column
+    message = _message(fault, place, sum(position is not None for position in positions))
+    return Violation(fault.code, message, row, place, found, line, character)
 
 
-def _message(feed: Feed, fault: Fault, latest: datetime) -> str:
-    code, column, found, detail = fault
-    match code:
+def _message(fault: Fault, place: str | None, fields: int) -> str:
+    found, detail = fault.found, fault.detail
+    match fault.code:
         case "stray_quote":
             return "a field has a misplaced quote; quote the whole field and double the quotes inside it"
         case "field_count":
-            return f"the row has {detail} fields, expected {len(feed.columns)}"
+            return f"the row has {detail} fields, expected {fields}"
         case "control_character":
-            return f"{column} has the control character U+{detail:04X}"
+            return f"{place} has the control character U+{detail:04X}"
         case "required":
-            return f"{column} is empty"
+            return f"{place} is empty"
         case "too_long":
-            return f"{column} has {len(found or '')} characters; at most {detail} are allowed"
-        case "unknown_status":
-            return f"status must be one of {', '.join(feed.statuses)}"
+            return f"{place} has {len(found or '')} characters; at most {detail} are allowed"
         case "bad_date":
-            return f"{column} must be a real calendar date in the form YYYY-MM-DD"
+            return f"{place} must be a real calendar date in the form YYYY-MM-DD"
         case "bad_timestamp":
-            return f"{column} must have the form YYYY-MM-DD HH:MM:SS, optionally followed by Z or +hh:mm"
+            return f"{place} must have the form YYYY-MM-DD HH:MM:SS, optionally followed by Z or +hh:mm"
         case "timestamp_in_future":
-            return f"{column} is after {latest:%Y-%m-%d %H:%M:%S} UTC, 24 h after the file's arrival"
+            return f"{place} is after {detail} UTC, 24 h after the file's arrival"
         case "date_order":
-            return f"{column} {found} is before {detail}"
-    raise AssertionError(f"no message for {code}")
+            return f"{place} {found} is before {detail}"
+        case "bad_json":
+            return f"{place} is not a JSON array: {detail}"
+        case "duplicate_field":
+            return f"{place} occurs more than once in its object"
+        case "record_count":
+            return f"{place} has {detail}"
+    return f"{place} must be {detail}"
 
 
 def latest_allowed(feed: Feed, arrival: datetime) -> datetime:
     """The latest timestamp allowed in a file with this arrival (aware)."""
     return arrival.astimezone(UTC) + feed.future_allowance
-
-
-def parse_date(text: str) -> date | None:
-    """A real calendar date in the form ``YYYY-MM-DD``, years 0001-9999; None for anything else."""
-    return _day(text) if len(text) == len("YYYY-MM-DD") else None
-
-
-@lru_cache(maxsize=4096)  # days repeat; the keys have ten characters, so the cache stays small
-def _day(text: str) -> date | None:
-    found = _DATE.fullmatch(text)
-    try:
-        return date(*(int(part) for part in found.groups())) if found else None
-    except ValueError:
-        return None
-
-
-def parse_timestamp(text: str) -> datetime | None:
-    """``YYYY-MM-DD HH:MM:SS[.ffffff]`` with optional ``Z`` or ``+hh:mm`` (up to 18:00), as UTC; None for anything else."""
-    found = _TIMESTAMP.fullmatch(text)
-    if not found:
-        return None
-    clock, fraction, sign, hours, minutes = found.groups()
-    try:
-        stamp = datetime.fromisoformat(clock + "+00:00")
-        if fraction:
-            stamp = stamp.replace(microsecond=int(fraction.ljust(6, "0")))
-        if sign:
-            offset = timedelta(hours=int(hours), minutes=int(minutes))
-            if int(minutes) > 59 or offset > _MAX_OFFSET:
-                return None
-            stamp = stamp + offset if sign == "-" else stamp - offset
-    except (ValueError, OverflowError):
-        return None
-    return stamp
-
-
-def parse_status(feed: Feed, text: str) -> str | None:
-    """The status in its canonical spelling; None if it isn't one."""
-    if text in feed.statuses:
-        return text
-    spelled = _STATUS_GAP.sub(" ", text.encode().lower().decode())  # bytes.lower() changes ASCII letters only
-    spelled = feed.status_synonyms.get(spelled, spelled)
-    return spelled if spelled in feed.statuses else None
 
 
 def precedence(feed: Feed, values: Sequence[Value]) -> tuple[tuple[bool, str | int | datetime], ...]:
@@ -204,49 +154,57 @@ def precedence(feed: Feed, values: Sequence[Value]) -> tuple[tuple[bool, str | i
 def _comparable(feed: Feed, name: str, value: Value) -> tuple[bool, str | int | datetime]:
     if value is None:
         return (False, "")
-    if feed.columns[feed.position(name)].kind == "status":
-        return (True, feed.statuses.index(str(value)))
-    return (True, value if isinstance(value, datetime) else str(value))
+    if isinstance(value, list):
+        return (True, canonical_text(value))
+    kind = feed.column(name).type
+    if isinstance(kind, Enumeration):
+        return (True, kind.ranks[str(value)])
+    return (True, value if isinstance(value, datetime) else as_text(value))
 
 
-def _structure(feed: Feed, positions: Sequence[int], record: Record, raws: Sequence[str]) -> list[Fault]:
+def _structure(feed: Feed, positions: Positions, record: Record, raws: Sequence[str]) -> list[Fault]:
     """Faults that make all fields unreliable: a row with such a fault is not validated any further."""
     faults: list[Fault] = []
     if record.stray_quote is not None:
         faults.append(Fault("stray_quote", found=raws[record.stray_quote]))
-    if len(raws) != len(feed.columns):
+    if len(raws) != sum(position is not None for position in positions):
         faults.append(Fault("field_count", detail=len(raws)))
     elif len(record.raw.translate(None, _CONTROL_BYTES)) < len(record.raw):
         for column, position in zip(feed.columns, positions, strict=True):
-            if control := _CONTROL.search(raws[position]):
+            if position is not None and (control := _CONTROL.search(raws[position])):
                 faults.append(Fault("control_character", column.name, raws[position], ord(control.group())))
     return faults
 
 
-def validate_value(feed: Feed, column: Column, text: str, latest: datetime) -> Value | Fault:
+def validate_value(column: Column, text: str, latest: datetime) -> Value | Fault:
     """The typed value of a field, or its fault. ``text`` is trimmed; an empty text means missing."""
-    kind = column.kind
-    if not text:
-        return Fault("required", column.name) if column.required else None
-    if kind == "text":
-        return text if len(text) <= column.max_length else Fault("too_long", column.name, text, column.max_length)
-    if kind == "date":
-        return parse_date(text) or Fault("bad_date", column.name, text)
-    if kind == "status":
-        return parse_status(feed, text) or Fault("unknown_status", column.name, text)
-    stamp = parse_timestamp(text)
-    if stamp is None:
-        return Fault("bad_timestamp", column.name, text)
-    return stamp if stamp <= latest else Fault("timestamp_in_future", column.name, text)
+    if text:
+        return column.type.parse(column.name, text, latest)
+    return Fault("required", column.name) if column.required else None
 
 
 def _order_of_dates(feed: Feed, values: Sequence[Value]) -> list[Fault]:
     faults = []
     for later, earlier in feed.not_before:
         last, first = values[feed.position(later)], values[feed.position(earlier)]
-        if isinstance(last, date) and isinstance(first, date) and last < first:
-            faults.append(Fault("date_order", later, str(last), f"{earlier} {first}"))
+        if isinstance(last, date) and isinstance(first, date) and _before(last, first):
+            faults.append(Fault("date_order", later, _written(last), f"{earlier} {_written(first)}"))
     return faults
+
+
+def _before(last: date, first: date) -> bool:
+    if isinstance(last, datetime) and isinstance(first, datetime):
+        return last < first
+    return _day(last) < _day(first)
+
+
+def _day(value: date) -> date:
+    """The day (of a timestamp: in UTC)."""
+    return value.date() if isinstance(value, datetime) else value
+
+
+def _written(value: date) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if isinstance(value, datetime) else str(value)
 
 
 def _shown(raw: bytes) -> str:

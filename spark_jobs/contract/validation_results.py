@@ -13,12 +13,15 @@ MAX_VIOLATIONS = 1000
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """``counts`` is code -> column (or "" for the whole row or file) -> number, complete even if ``violations`` is
+    """``feed`` is its name; empty if the file's name matches no feed.
+
+    ``counts`` is code -> column (or "" for the whole row or file) -> number, complete even if ``violations`` is
     truncated. ``partial``: validation stopped early (time limit); ``rows`` and ``counts`` then cover only the first part.
     ``splittable``: in the part that was read, every record is one line that ends with LF or CRLF, so lines can be parsed
     in parallel.
     """
 
+    feed: str = ""
     rows: int = 0
     bad_rows: int = 0
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

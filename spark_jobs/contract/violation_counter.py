@@ -6,15 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from spark_jobs.contract.rows import Fault
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
+from spark_jobs.contract.values import Fault
 from spark_jobs.contract.violations import Violation
 
 
 class ViolationCounter:
-    """Counts violations and keeps the first ones in full. The caller sets ``rows``, because it also counts skipped rows."""
+    """Counts violations and keeps the first ones in full. The caller sets ``feed``, its name, and ``rows``, because it also
+    counts skipped rows."""
 
     def __init__(self) -> None:
+        self.feed = ""
         self.rows = 0
         self.bad_rows = 0
         self._counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -40,6 +42,7 @@ class ViolationCounter:
         for violation in whole_file:
             self._counts[violation.code][violation.column or ""] += 1
         return ValidationResult(
+            feed=self.feed,
             rows=self.rows,
             bad_rows=self.bad_rows,
             counts={code: dict(columns) for code, columns in self._counts.items()},

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import CheckedRow, FileValidation, blocks_of
 from spark_jobs.contract.marks import arrival_of

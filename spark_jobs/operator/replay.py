@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
-from spark_jobs.contract.feeds import Feed, name_problem
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import name_problem
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, carried_arrival, noted_arrival
 from spark_jobs.operator.backlog import read_report

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.batches import Counts, FileCounts
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.rows import precedence
 from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, StagedRow

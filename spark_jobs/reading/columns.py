@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from spark_jobs.contract.feeds import Column, Feed
+from spark_jobs.contract.column_types import Column
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.rows import Fault, parse_timestamp, validate_value
 from spark_jobs.reading.staged_rows import (
     MAX_PLAIN_BYTES,

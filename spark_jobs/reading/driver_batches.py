@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Counts, WaitingFile
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.records import BOM
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.dependencies import Dependencies

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone, FileStore
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.records import BOM, RecordCutter, RecordError
 from spark_jobs.contract.rows import validate_header

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from pyspark.sql import functions as F
 
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.reading.columns import FileLayout, validate_lines
 from spark_jobs.reading.staged_rows import Arrow, Validate, staged_ddl
 

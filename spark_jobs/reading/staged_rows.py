@@ -10,7 +10,8 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO
 
-from spark_jobs.contract.feeds import Column, Feed
+from spark_jobs.contract.column_types import Column
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_validation import FileValidation, blocks_of, lines_as_blocks
 from spark_jobs.contract.records import Record, RecordError, split_records
 from spark_jobs.contract.rows import ValidatedRow, Value, validate_row

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Batch, ChangedRows, MergeResult, StageResult
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.batch_summary import rank_columns
 from spark_jobs.store.commit_retry import commit_with_retry

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
 from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, near_generations, of_files

@@ -11,7 +11,7 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.contract.feeds import Feed
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.reading.staged_rows import SQL_TYPES, VIOLATIONS_TYPE
 from spark_jobs.settings import IngestSettings

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.validation.clean_rows import CleanRowPattern, Stretch
+from spark_jobs.contract.feeds import ORDER_TRACKING
 from tests.oracle import COLUMNS, read_file
 from tests.strategies import ARRIVAL, rows
 
-from spark_jobs.contract.feeds import ORDER_TRACKING  # isort: skip
 from spark_jobs.contract.rows import latest_allowed  # isort: skip
 
 ORDERS = {

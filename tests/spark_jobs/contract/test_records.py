@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_jobs.contract.feeds import MAX_RECORD_BYTES
-from spark_jobs.contract.records import BOM, Record, RecordCutter, RecordError, line_ends, place_of_field, split_records
+from spark_jobs.contract.records import (
+    BOM,
+    MAX_RECORD_BYTES,
+    Record,
+    RecordCutter,
+    RecordError,
+    line_ends,
+    place_of_field,
+    split_records,
+)
 from tests.oracle import Bad, cut
 from tests.strategies import files
 

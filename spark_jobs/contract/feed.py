@@ -1,0 +1,208 @@
+"""What a feed is: one declared kind of file. A declaration that can't work fails when it is made, with one sentence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+
+from spark_jobs.contract.column_types import (
+    MAX_PRECISION,
+    MAX_SCALE,
+    Column,
+    Date,
+    Enumeration,
+    Integer,
+    Number,
+    Text,
+    Timestamp,
+)
+from spark_jobs.contract.record_lists import Records
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ALLOWED_NAMES = "use at most 63 lower-case letters, digits and underscores, a letter first"
+RESERVED_COLUMNS = frozenset(("file_id", "row_number", "batch_id", "raw_line", "violations", "newest", "tied"))
+"""Columns that the tables have besides the feed's."""
+_KEY_TYPES = (Text, Date, Enumeration, Integer)
+_RECORD_TYPES = (Text, Date, Enumeration, Integer, Number)
+
+
+class DeclarationError(ValueError):
+    """A declaration that can't work; the message is one sentence for the person who wrote it."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A declared kind of file.
+
+    ``key``: the columns that identify a row. ``newest_by`` lists the columns that decide which of two rows with the same
+    key is newer: values are compared in this order, missing lowest. The first is a timestamp. It must cover every column
+    except the key, so that the order is total on content. Enumerations compare by their rank, all others as text.
+    """
+
+    name: str
+    title: str
+    """In a few words, for people: "order tracking"."""
+    file_prefix: str
+    table_prefix: str
+    """Tables are called PREFIX_target, PREFIX_stage and so on."""
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    newest_by: tuple[str, ...]
+    not_before: tuple[tuple[str, str], ...] = ()
+    """(later, earlier) pairs of dates or timestamps: if both have a value, the first must not be before the second. Where
+    one of them is a date, days (in UTC) are compared."""
+    version: int = 1
+    """Grows when a column is added."""
+    about: str = ""
+    """One sentence for senders: what a row is."""
+    future_allowance: timedelta = field(default=timedelta(hours=24))
+    """How far a timestamp may be after the file's arrival: a far-future timestamp would pin its row forever."""
+
+    def __post_init__(self) -> None:
+        if problem := _problem(self):
+            raise DeclarationError(f"feed {self.name!r}: {problem}")
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def position(self, column: str) -> int:
+        """Index of a column in a typed row."""
+        return self._positions[column]
+
+    def column(self, name: str) -> Column:
+        return self.columns[self._positions[name]]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.column_names)}
+
+    @cached_property
+    def key_positions(self) -> tuple[int, ...]:
+        return tuple(self._positions[name] for name in self.key)
+
+    @property
+    def moment(self) -> str:
+        """The timestamp that is compared first."""
+        return self.newest_by[0]
+
+    @property
+    def file_pattern(self) -> str:
+        """The form of a file's name, for people."""
+        return f"{self.file_prefix}_YYYY_MM_DD.csv"
+
+    def file_date(self, base_name: str) -> date | None:
+        """The date in a file's base name; None if the name doesn't match this feed or the date doesn't exist."""
+        found = re.fullmatch(re.escape(self.file_prefix) + r"_(\d{4})_(\d{2})_(\d{2})\.csv", base_name, re.ASCII)
+        if not found:
+            return None
+        try:
+            return date(*(int(part) for part in found.groups()))
+        except ValueError:
+            return None
+
+
+def _problem(feed: Feed) -> str | None:
+    """The first reason why a declaration can't work; None if it can."""
+    for what, name in (("name", feed.name), ("file prefix", feed.file_prefix), ("table prefix", feed.table_prefix)):
+        if not _NAME.fullmatch(name):
+            return f"its {what} is {name!r}; {_ALLOWED_NAMES}"
+    names = [column.name for column in feed.columns]
+    return (
+        _columns_problem(feed.columns, "column")
+        or _key_problem(feed, names)
+        or _order_problem(feed, names)
+        or next(filter(None, (_pair_problem(feed, *pair) for pair in feed.not_before)), None)
+        or next(
+            (
+                f"{c.name} was added in version {c.since}, but the feed has version {feed.version}"
+                for c in feed.columns
+                if c.since and not 1 < c.since <= feed.version
+            ),
+            None,
+        )
+    )
+
+
+def _columns_problem(columns: tuple[Column, ...], kind: str) -> str | None:
+    seen: set[str] = set()
+    for column in columns:
+        name = column.name
+        if not _NAME.fullmatch(name):
+            return f"the name of its {kind} is {name!r}; {_ALLOWED_NAMES}"
+        if name in seen:
+            return f"it declares the {kind} {name} twice"
+        if name in RESERVED_COLUMNS:
+            return f"its {kind} {name} has the name of a column that every table has"
+        if column.since and column.required:
+            return f"its {kind} {name} can't be required, because files before version {column.since} don't have it"
+        if problem := _type_problem(column, kind):
+            return f"its {kind} {name} {problem}"
+        seen.add(name)
+    return None
+
+
+def _type_problem(column: Column, kind: str) -> str | None:
+    match column.type:
+        case Text(max_length):
+            return None if 1 <= max_length <= 65536 else "must allow 1 to 65,536 characters"
+        case Date() | Timestamp():
+            return None
+        case Enumeration(values, synonyms):
+            if not values or len(set(values)) < len(values):
+                return "must have at least one value, each once"
+            spelled = (*values, *synonyms)
+            wrong = [text for text in spelled if not re.fullmatch("[a-z0-9]+(?: [a-z0-9]+)*", text)]
+            wrong += [text for text in synonyms.values() if text not in values]
+            return (
+                f"has the value {wrong[0]!r}; use lower-case words with single spaces, and synonyms of declared values"
+                if wrong
+                else None
+            )
+        case Integer(low, high):
+            return None if -(2**63) <= low <= high < 2**63 else "must have bounds within 64 bits, the lower one first"
+        case Number(precision, scale):
+            valid = 1 <= precision <= MAX_PRECISION and 0 <= scale <= min(precision, MAX_SCALE)
+            return (
+                None if valid else f"must have at most {MAX_PRECISION} digits, at most {MAX_SCALE} of them after the point"
+            )
+        case Records(fields, max_records):
+            if kind != "column":
+                return "can't be a list of records inside another one"
+            if not fields or not 1 <= max_records <= 10_000:
+                return "must have at least one field, and allow 1 to 10,000 records"
+            if any(not isinstance(one.type, _RECORD_TYPES) for one in fields):
+                return "may have fields of these types only: text, date, enumeration, integer, number"
+            return _columns_problem(fields, "field")
+    return f"has the unknown type {type(column.type).__name__}"
+
+
+def _key_problem(feed: Feed, names: list[str]) -> str | None:
+    if not feed.key:
+        return "it has no key; name the columns that identify a row"
+    for name in feed.key:
+        if name not in names:
+            return f"its key has the column {name}, which it doesn't declare"
+        column = feed.columns[names.index(name)]
+        if not column.required or not isinstance(column.type, _KEY_TYPES):
+            return f"its key column {name} must be required, and a text, date, enumeration or integer"
+    return None
+
+
+def _order_problem(feed: Feed, names: list[str]) -> str | None:
+    rest = sorted(set(names) - set(feed.key))
+    if sorted(feed.newest_by) != rest or len(set(feed.key)) < len(feed.key):
+        return f"the order in newest_by must name every column except the key exactly once, that is: {', '.join(rest)}"
+    lead = feed.columns[names.index(feed.newest_by[0])] if feed.newest_by else None
+    if lead is None or not lead.required or lead.type != Timestamp():
+        return "the first column of newest_by must be a required timestamp that can't be in the future"
+    return None
+
+
+def _pair_problem(feed: Feed, later: str, earlier: str) -> str | None:
+    for name in (later, earlier):
+        if name not in feed.column_names or not isinstance(feed.column(name).type, (Date, Timestamp)):
+            return f"not_before names {name}, which is not one of its dates and timestamps"
+    return None
