@@ -10,6 +10,9 @@ from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.validation_results import ValidationResult
+from spark_jobs.contract.values import Value
+
+KeyRange = tuple[Value, Value]
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,11 @@ class FileCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """``keys``: lowest and highest key of the good rows, compared by code point as in Spark; None without good rows."""
+    """``keys``: lowest and highest value of the key's first column in the good rows, texts compared by code point as in
+    Spark; None without good rows."""
 
     files: Mapping[FileId, FileCounts]
-    keys: tuple[str, str] | None
+    keys: KeyRange | None
 
     @property
     def staged_rows(self) -> int:
@@ -95,12 +99,12 @@ class Counts:
 @dataclass(frozen=True)
 class StageResult:
     """``files`` may be merged, from this ``version`` of the stage. Files in ``gone`` (overwritten or deleted) and
-    ``rejected`` may not. ``keys``: lowest and highest key."""
+    ``rejected`` may not. ``keys``: as in `Counts`."""
 
     version: int | None = None
     files: tuple[WaitingFile, ...] = ()
     counts: Mapping[FileId, FileCounts] = field(default_factory=dict)
-    keys: tuple[str, str] | None = None
+    keys: KeyRange | None = None
     gone: tuple[WaitingFile, ...] = ()
     rejected: Mapping[FileId, ValidationResult] = field(default_factory=dict)
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.batches import Counts, FileCounts
+from spark_jobs.contract.column_types import Column, Enumeration, Integer, Number
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.record_lists import Records
 from spark_jobs.contract.rows import precedence
 from spark_jobs.reading.staged_rows import WHOLE_FILE_ROW, StagedRow
 
@@ -27,14 +29,15 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
 
     good = F.col("violations").isNull()
     # Bad rows have no key. Each is a group of its own; otherwise one task would get all of them.
-    group = F.coalesce(feed.key, F.concat_ws("#", "file_id", "row_number"))
+    bad = F.when(~good, F.concat_ws("#", "file_id", "row_number"))
     order = [F.expr(sql).desc_nulls_last() for sql in rank_columns(feed)]
-    by_age = Window.partitionBy("staged_key").orderBy(*order, F.desc("file_id"), F.desc("row_number"))
-    same_moment = Window.partitionBy("staged_key", feed.newest_by[0])
+    group = ("staged_key", *feed.key)
+    by_age = Window.partitionBy(*group).orderBy(*order, F.desc("file_id"), F.desc("row_number"))
+    same_moment = Window.partitionBy(*group, feed.moment)
     # The hash skips nulls. Without the null flags, (x, null) and (null, x) would be the same content.
-    content = F.xxhash64(*feed.newest_by, *(F.isnull(name) for name in feed.newest_by))
+    content = F.xxhash64(*(F.expr(sql) for sql in rank_columns(feed)), *(F.isnull(name) for name in feed.newest_by))
     return (
-        rows.withColumn("staged_key", group)
+        rows.withColumn("staged_key", bad)
         .withColumn("newest", (F.row_number().over(by_age) == 1) & good)
         .withColumn("tied", (F.min(content).over(same_moment) != F.max(content).over(same_moment)) & good)
         .drop("staged_key")
@@ -46,7 +49,7 @@ def flag_table(rows: pyarrow.Table, feed: Feed) -> pyarrow.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = rows.column(feed.key)  # null where a row is bad
+    keys = _single_keys(rows, feed)
     newest, tied = pc.is_valid(keys).to_pylist(), [False] * len(rows)
     found = pc.value_counts(keys.drop_null())
     repeated = found.field("values").filter(pc.greater(found.field("counts"), 1))
@@ -61,12 +64,30 @@ def flag_table(rows: pyarrow.Table, feed: Feed) -> pyarrow.Table:
     return rows
 
 
+def _single_keys(rows: pyarrow.Table, feed: Feed) -> pyarrow.ChunkedArray:
+    """Each row's key as one value; null where the row is bad. Keys of several columns as text, each with its length:
+    two different keys have different texts."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(feed.key) == 1:
+        return rows.column(feed.key[0])
+    parts = []
+    for name in feed.key:
+        text = rows.column(name).cast(pa.string())
+        parts += [pc.utf8_length(text).cast(pa.string()), text]
+    return pc.binary_join_element_wise(*parts, ":")
+
+
 def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:
     """(newest, tied) of each row, as ``flag`` gives them."""
-    key, moment = feed.position(feed.key), feed.position(feed.newest_by[0])
+    moment = feed.position(feed.moment)
     best: dict[Any, int] = {}
     contents: dict[tuple[Any, Any], Sequence[Any]] = {}
     tied: set[tuple[Any, Any]] = set()
+
+    def key_of(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[position] for position in feed.key_positions)
 
     def age(at: int) -> tuple[Any, ...]:
         file_id, number, values, *_ = rows[at]
@@ -75,29 +96,35 @@ def flags(rows: Sequence[StagedRow], feed: Feed) -> list[tuple[bool, bool]]:
     for at, (_, _, values, _, _) in enumerate(rows):
         if values is None:
             continue
-        held = best.setdefault(values[key], at)
+        key = key_of(values)
+        held = best.setdefault(key, at)
         if held != at and age(at) > age(held):  # compared only for the few keys that occur twice
-            best[values[key]] = at
-        same = (values[key], values[moment])
+            best[key] = at
+        same = (key, values[moment])
         if contents.setdefault(same, values) != values:
             tied.add(same)
     newest = set(best.values())
     return [
-        (at in newest, values is not None and (values[key], values[moment]) in tied)
+        (at in newest, values is not None and (key_of(values), values[moment]) in tied)
         for at, (_, _, values, _, _) in enumerate(rows)
     ]
 
 
 def rank_columns(feed: Feed, prefix: str = "") -> list[str]:
-    """SQL for the columns that newest-wins compares; a status is compared by its rank."""
-    statuses = ", ".join(f"'{status}'" for status in feed.statuses)
-    columns = []
-    for name in feed.newest_by:
-        column = f"{prefix}`{name}`"
-        if feed.columns[feed.position(name)].kind == "status":
-            column = f"array_position(array({statuses}), {column})"
-        columns.append(column)
-    return columns
+    """SQL for the columns that newest-wins compares: the contract's order (`spark_jobs.contract.rows.precedence`)."""
+    return [_comparable(feed.column(name), f"{prefix}`{name}`") for name in feed.newest_by]
+
+
+def _comparable(column: Column, name: str) -> str:
+    match column.type:
+        case Enumeration(values):
+            listed = ", ".join(f"'{value}'" for value in values)
+            return f"array_position(array({listed}), {name})"
+        case Integer() | Number():
+            return f"CAST({name} AS STRING)"
+        case Records():
+            return f"to_json({name})"  # the contract's canonical text
+    return name  # dates and moments compare like their texts
 
 
 def count_staged(staged: DataFrame, feed: Feed) -> Counts:
@@ -114,8 +141,8 @@ def count_staged(staged: DataFrame, feed: Feed) -> Counts:
             F.sum("row_number").alias("numbers"),
             F.count_if("tied").alias("ties"),
             F.max(F.when(~row, F.col("violations")[0]["code"])).alias("fault"),
-            F.min(F.when(~bad, F.col(feed.key))).alias("lowest"),
-            F.max(F.when(~bad, F.col(feed.key))).alias("highest"),
+            F.min(F.when(~bad, F.col(feed.key[0]))).alias("lowest"),
+            F.max(F.when(~bad, F.col(feed.key[0]))).alias("highest"),
         )
         .collect()
     )
@@ -142,9 +169,9 @@ def count_table(rows: pyarrow.Table, feed: Feed) -> Counts:
     for summed in sums:
         total, broken, row_numbers, ties = (summed[f"{name}_sum"] for name in names)
         files[FileId.parse(summed["file_id"])] = FileCounts(total, broken, row_numbers, ties, faults.get(summed["file_id"]))
-    return Counts(files, _range(key for key in pc.min_max(rows.column(feed.key)).as_py().values() if key is not None))
+    return Counts(files, _range(key for key in pc.min_max(rows.column(feed.key[0])).as_py().values() if key is not None))
 
 
-def _range(keys: Iterable[str]) -> tuple[str, str] | None:
+def _range(keys: Iterable[Any]) -> tuple[Any, Any] | None:
     listed = list(keys)
     return (min(listed), max(listed)) if listed else None

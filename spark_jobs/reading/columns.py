@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from spark_jobs.contract.column_types import Column
+from spark_jobs.contract.column_types import Column, Date, Integer, Number, Text, Timestamp
 from spark_jobs.contract.feed import Feed
-from spark_jobs.contract.rows import Fault, parse_timestamp, validate_value
+from spark_jobs.contract.records import BOM
+from spark_jobs.contract.rows import Positions, validate_value
+from spark_jobs.contract.values import Fault, parse_timestamp
 from spark_jobs.reading.staged_rows import (
     MAX_PLAIN_BYTES,
     arrow_type,
@@ -30,8 +33,8 @@ _DAY_CHARACTERS = len("YYYY-MM-DD")
 _OFFSET = r"[+-]\d{2}:\d{2}$"
 _OFFSET_CHARACTERS = len("+hh:mm")
 _CONTROLS = bytes(range(0x20))
-_QUOTED_COMMA = "\x1f"
-"""Replaces a comma in a quoted field. No plain line has this character, because it is a control character."""
+_FIELD = r'(?:[^",\x00-\x1f]*|"(?:[^"\x00-\x1f]|"")*")'
+_INTEGER = r"^-?(?:0|[1-9]\d{0,17})$"
 
 
 class FileLayout(NamedTuple):
@@ -39,7 +42,7 @@ class FileLayout(NamedTuple):
     ``latest`` (aware) is the greatest timestamp allowed."""
 
     file_id: str
-    positions: Sequence[int]
+    positions: Positions
     latest: datetime
 
 
@@ -50,8 +53,8 @@ def validate_lines(
     without LF; a CR at the end belongs to the line end."""
     import pyarrow.compute as pc
 
-    fields, plain = _split(feed, lines)
-    typed, good = _typed(feed, layout, _kept(fields, plain))
+    fields, plain = _split(layout.positions, lines)
+    typed, good = _typed(feed, layout, fields)
     clean = pc.replace_with_mask(plain, plain, good)
     batches = [_clean_rows(feed, layout, _kept(numbers, clean), [_kept(values, good) for values in typed])]
     if not _all(clean):
@@ -82,24 +85,34 @@ def _kept(values: pyarrow.Array, mask: pyarrow.Array) -> pyarrow.Array:
     return values if _all(mask) else values.filter(mask)
 
 
-def _split(feed: Feed, lines: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
-    """Each line's fields, and which lines have the right number of them, plainly written."""
+def _split(positions: Positions, lines: pyarrow.Array) -> tuple[list[pyarrow.Array], pyarrow.Array]:
+    """Which lines are plain: the right number of fields, quoted correctly or not at all, without control characters. And
+    the fields of those lines, column by column, as Arrow's own CSV reader splits them."""
     import pyarrow as pa
     import pyarrow.compute as pc
+    from pyarrow import csv
 
+    names = [str(place) for place in range(sum(position is not None for position in positions))]
     try:
         texts = _without_line_ends(lines).cast(pa.string())
     except pa.ArrowInvalid:  # at least one line isn't UTF-8
-        return pa.array([[]] * len(lines), pa.list_(pa.string())), pa.repeat(pa.scalar(False), len(lines))
-    plain = pc.less_equal(pc.binary_length(texts), MAX_PLAIN_BYTES)
+        return [pa.array([], pa.string()) for _ in names], pa.repeat(pa.scalar(False), len(lines))
     content = _content(texts)
-    if len(content.translate(None, _CONTROLS)) < len(content):
-        plain = pc.and_not(plain, pc.match_substring_regex(texts, r"[\x00-\x1f]"))
-    if b'"' in content:
-        has_quotes = pc.match_substring(texts, '"')
-        texts = pc.replace_with_mask(texts, has_quotes, _without_quotes(texts.filter(has_quotes)))
-    fields = pc.split_pattern(texts, ",")
-    return fields, pc.and_(plain, pc.fill_null(pc.equal(pc.list_value_length(fields), len(feed.columns)), False))
+    if b'"' in content or len(content.translate(None, _CONTROLS)) < len(content):
+        plain = pc.match_substring_regex(texts, f"^{_FIELD}(?:,{_FIELD}){{{len(names) - 1}}}$")
+    else:
+        plain = pc.equal(pc.count_substring(texts, ","), len(names) - 1)
+    plain = pc.and_(plain, pc.less_equal(pc.binary_length(texts), MAX_PLAIN_BYTES))
+    kept = _kept(texts, plain)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(kept)], pa.int32()), kept), "\n")[0].as_buffer()
+    table = csv.read_csv(
+        # An empty line hides a byte order mark at the start of the first field, which the reader would remove.
+        BytesIO(b"\n" + joined.to_pybytes()) if joined[: len(BOM)].to_pybytes() == BOM else pa.BufferReader(joined),
+        csv.ReadOptions(column_names=names),
+        csv.ParseOptions(newlines_in_values=False),
+        csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False),
+    )
+    return [column.combine_chunks() for column in table.columns], plain
 
 
 def _content(texts: pyarrow.Array) -> bytes:
@@ -116,90 +129,98 @@ def _without_line_ends(lines: pyarrow.Array) -> pyarrow.Array:
     return pc.if_else(ends, pc.binary_slice(lines, 0, -1), lines) if ends.true_count else lines
 
 
-def _without_quotes(texts: pyarrow.Array) -> pyarrow.Array:
-    """Lines in which every pair of quotes encloses a whole field, without the quotes and with ``_QUOTED_COMMA`` for the
-    commas between them. Null for a line with any other quote."""
+def _typed(feed: Feed, layout: FileLayout, fields: Sequence[pyarrow.Array]) -> tuple[list[pyarrow.Array], pyarrow.Array]:
+    """The columns' values, and which rows are clean. ``fields``: the columns of plain lines, as texts."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lists = pc.split_pattern(texts, '"')
-    line, part, length = pc.list_parent_indices(lists), lists.flatten(), pc.list_value_length(lists)
-    place = pc.subtract(_indices(len(part)), lists.offsets.take(line))
-    inside = pc.equal(pc.bit_wise_and(place, 1), 1)
-    first, last, empty = pc.equal(place, 0), pc.equal(place, pc.subtract(length, 1).take(line)), pc.equal(part, "")
-    # Two quoted fields are separated by a comma, or by unquoted fields between commas.
-    begins = pc.or_(pc.or_(first, pc.starts_with(part, ",")), pc.and_(last, empty))
-    ends = pc.or_(pc.or_(last, pc.ends_with(part, ",")), pc.and_(first, empty))
-    wrong = line.filter(pc.invert(pc.or_(inside, pc.and_(begins, ends))))
-    closed = pc.equal(pc.bit_wise_and(length, 1), 1)
-    simple = pc.and_not(closed, pc.is_in(_indices(len(texts)), wrong.cast(pa.int32())))
-    protected = pc.if_else(inside, pc.replace_substring(part, ",", _QUOTED_COMMA), part)
-    joined = pc.binary_join(pa.ListArray.from_arrays(lists.offsets, protected), "")
-    return pc.if_else(simple, joined, pa.scalar(None, pa.string()))
-
-
-def _indices(length: int) -> pyarrow.Array:
-    """0, 1, 2, …, without a Python object for each."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.indices_nonzero(pa.repeat(pa.scalar(True), length)).cast(pa.int32())
-
-
-def _typed(feed: Feed, layout: FileLayout, fields: pyarrow.Array) -> tuple[list[pyarrow.Array], pyarrow.Array]:
-    """The columns' values, and which rows are clean. ``fields``: lists of the right number of texts without controls."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    typed, clean = [], pa.repeat(pa.scalar(True), len(fields))
+    rows = len(fields[0])
+    typed, clean = [], pa.repeat(pa.scalar(True), rows)
     for column, position in zip(feed.columns, layout.positions, strict=True):
+        if position is None:
+            typed.append(pa.array([None] * rows, arrow_type(column)))
+            continue
         # Plain lines have no other white space than blanks.
-        text = pc.utf8_trim(pc.list_element(fields, position), " ")
-        if column.kind == "text":
-            values, good = _texts(column, text)
-        elif column.kind == "timestamp":
-            values, good = _timestamps(feed, column, layout.latest, text)
-        else:
-            values, good = _few(feed, column, layout.latest, text)
+        values, good = _values(column, layout.latest, pc.utf8_trim(fields[position], " "))
         typed.append(values)
         clean = pc.and_(clean, good)
     for later, earlier in feed.not_before:
         last, first = typed[feed.position(later)], typed[feed.position(earlier)]
+        if last.type != first.type:  # a date and a timestamp
+            last, first = last.cast(pa.date32()), first.cast(pa.date32())
         clean = pc.and_(clean, pc.fill_null(pc.greater_equal(last, first), True))
     return typed, clean
 
 
-def _texts(column: Column, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
+def _values(column: Column, latest: datetime, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
+    match column.type:
+        case Text():
+            return _texts(column, column.type, text)
+        case Timestamp(future):
+            return _timestamps(column, None if future else latest, text)
+        case Integer() | Number():
+            return _numbers(column, column.type, text)
+    return _each_once(column, latest, text)
+
+
+def _texts(column: Column, kind: Text, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
+    import pyarrow.compute as pc
+
+    good = pc.less_equal(pc.utf8_length(text), kind.max_length)
+    if kind.form:
+        good = pc.and_(good, pc.match_substring_regex(text, f"^(?:{kind.form.plain})$"))
+    return _or_missing(column, text, text, good)
+
+
+def _numbers(column: Column, kind: Integer | Number, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    pattern = _INTEGER
+    if isinstance(kind, Number):
+        whole = kind.precision - kind.scale
+        digits = rf"0|[1-9]\d{{0,{whole - 1}}}" if whole else "0"
+        pattern = rf"^-?(?:{digits})" + (rf"(?:\.\d{{1,{kind.scale}}})?$" if kind.scale else "$")
+    good = pc.match_substring_regex(text, pattern)
+    values = pc.if_else(good, text, pa.scalar(None, pa.string())).cast(arrow_type(column))
+    for bound, within in ((kind.low, pc.greater_equal), (kind.high, pc.less_equal)):
+        if bound is not None:
+            good = pc.and_(good, pc.fill_null(within(values, pa.scalar(bound)), False))
+    return _or_missing(column, text, values, good)
+
+
+def _or_missing(
+    column: Column, text: pyarrow.Array, values: pyarrow.Array, good: pyarrow.Array
+) -> tuple[pyarrow.Array, pyarrow.Array]:
+    """The values, null where the text is empty, which is good unless the column is required."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     missing = pc.equal(text, "")
-    good = pc.less_equal(pc.utf8_length(text), column.max_length)
-    if column.required:
-        good = pc.and_not(good, missing)
-    if _QUOTED_COMMA.encode() in _content(text):
-        text = pc.replace_substring(text, _QUOTED_COMMA, ",")
-    return pc.if_else(missing, pa.scalar(None, pa.string()), text) if missing.true_count else text, good
+    if not missing.true_count:
+        return values, good
+    good = pc.and_not(good, missing) if column.required else pc.or_(good, missing)
+    return pc.if_else(missing, pa.scalar(None, values.type), values), good
 
 
-def _few(feed: Feed, column: Column, latest: datetime, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
-    """A column with few different texts: the contract validates each of them once."""
+def _each_once(column: Column, latest: datetime, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
+    """The contract validates each different text once."""
     import pyarrow as pa
 
     coded = text.dictionary_encode()
-    validated = [validate_value(feed, column, each, latest) for each in coded.dictionary.to_pylist()]
+    validated = [validate_value(column, each, latest) for each in coded.dictionary.to_pylist()]
     values = pa.array([None if isinstance(value, Fault) else value for value in validated], arrow_type(column))
     good = pa.array([not isinstance(value, Fault) for value in validated], pa.bool_())
     return values.take(coded.indices), good.take(coded.indices)
 
 
-def _timestamps(feed: Feed, column: Column, latest: datetime, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
+def _timestamps(column: Column, latest: datetime | None, text: pyarrow.Array) -> tuple[pyarrow.Array, pyarrow.Array]:
     """The contract validates the days, because Arrow's own parser takes the 30th of February, and the offsets."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    days = Column(column.name, "date", required=True)
-    _, good = _few(feed, days, latest, pc.utf8_slice_codeunits(text, 0, _DAY_CHARACTERS))
+    days = Column(column.name, Date(), required=True)
+    _, good = _each_once(days, _ANY_MOMENT, pc.utf8_slice_codeunits(text, 0, _DAY_CHARACTERS))
     good = pc.and_(good, pc.match_substring_regex(text, _TIMESTAMP))
     clock, shift = text, None
     has_offset = pc.match_substring_regex(text, _OFFSET)
@@ -213,7 +234,9 @@ def _timestamps(feed: Feed, column: Column, latest: datetime, text: pyarrow.Arra
         moments = pc.subtract(moments, shift)
         good = pc.and_kleene(good, pc.greater_equal(moments, pa.scalar(_FIRST_MOMENT, pa.timestamp("us"))))
     values = moments.cast(arrow_type(column))
-    return values, pc.and_(good, pc.fill_null(pc.less_equal(values, pa.scalar(latest, arrow_type(column))), False))
+    if latest is not None:
+        good = pc.and_(good, pc.fill_null(pc.less_equal(values, pa.scalar(latest, arrow_type(column))), False))
+    return _or_missing(column, text, values, pc.fill_null(good, False))
 
 
 _FIRST_MOMENT = datetime.min  # noqa: DTZ901 - Arrow's naive moments are in UTC

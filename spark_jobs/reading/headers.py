@@ -10,7 +10,7 @@ from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone, FileStore
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.records import BOM, RecordCutter, RecordError
-from spark_jobs.contract.rows import validate_header
+from spark_jobs.contract.rows import Positions, validate_header
 from spark_jobs.contract.violations import RULES, Violation
 
 HEADER_BYTES = 64 * 1024
@@ -20,7 +20,7 @@ HEADER_BYTES = 64 * 1024
 class Header(NamedTuple):
     """``positions``: the index in a record of each of the feed's columns; empty if there are ``violations``."""
 
-    positions: Sequence[int]
+    positions: Positions
     violations: Sequence[Violation]
 
 

@@ -10,17 +10,18 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO
 
-from spark_jobs.contract.column_types import Column
+from spark_jobs.contract.column_types import Column, Date, Integer, Number, Timestamp
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_validation import FileValidation, blocks_of, lines_as_blocks
+from spark_jobs.contract.record_lists import Records
 from spark_jobs.contract.records import Record, RecordError, split_records
-from spark_jobs.contract.rows import ValidatedRow, Value, validate_row
+from spark_jobs.contract.rows import Positions, ValidatedRow, validate_row
+from spark_jobs.contract.values import Value
 from spark_jobs.contract.violations import Violation
 
 if TYPE_CHECKING:
     import pyarrow
 
-SQL_TYPES = {"text": "STRING", "status": "STRING", "date": "DATE", "timestamp": "TIMESTAMP"}
 VIOLATIONS_TYPE = "ARRAY<STRUCT<code: STRING, column: STRING, value: STRING, message: STRING>>"
 WHOLE_FILE_ROW = 0
 """``row_number`` of a violation of the file as a whole; such a file is never merged."""
@@ -40,7 +41,7 @@ Validate = Callable[[Arrow], Iterator["pyarrow.RecordBatch"]]
 
 def staged_ddl(feed: Feed) -> str:
     """Schema of staged rows for Spark."""
-    columns = ", ".join(f"`{column.name}` {SQL_TYPES[column.kind]}" for column in feed.columns)
+    columns = ", ".join(f"`{column.name}` {column.type.sql}" for column in feed.columns)
     return f"{columns}, file_id STRING, row_number BIGINT, raw_line STRING, violations {VIOLATIONS_TYPE}"
 
 
@@ -76,9 +77,18 @@ def arrow_type(column: Column) -> pyarrow.DataType:
     """The type of a column's values."""
     import pyarrow as pa
 
-    if column.kind == "timestamp":
-        return pa.timestamp("us", tz="UTC")
-    return pa.date32() if column.kind == "date" else pa.string()
+    match column.type:
+        case Timestamp():
+            return pa.timestamp("us", tz="UTC")
+        case Date():
+            return pa.date32()
+        case Integer():
+            return pa.int64()
+        case Number(precision, scale):
+            return pa.decimal128(precision, scale)
+        case Records(fields):
+            return pa.list_(pa.struct([(field.name, arrow_type(field)) for field in fields]))
+    return pa.string()
 
 
 def violations_type() -> pyarrow.DataType:
@@ -88,7 +98,7 @@ def violations_type() -> pyarrow.DataType:
     return pa.list_(pa.struct([(name, pa.string()) for name in ("code", "column", "value", "message")]))
 
 
-def validate_line(feed: Feed, positions: Sequence[int], latest: datetime, file_id: str, row: int, line: bytes) -> StagedRow:
+def validate_line(feed: Feed, positions: Positions, latest: datetime, file_id: str, row: int, line: bytes) -> StagedRow:
     """One line, without its LF, as a record; if it isn't one, a violation of the whole file (``NOT_LINES``)."""
     try:
         records = list(split_records([line + b"\n"]))

@@ -6,12 +6,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from spark_jobs.batches import Batch, ChangedRows, MergeResult, StageResult
+from spark_jobs.batches import Batch, ChangedRows, KeyRange, MergeResult, StageResult
 from spark_jobs.contract.feed import Feed
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.batch_summary import rank_columns
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.tables import Tables, current_version, quoted, sql_text
+from spark_jobs.store.tables import Tables, current_version, quoted, sql_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,19 +39,18 @@ def merge(
     return MergeResult(after, {staged.files[0].file: changed} if ours_alone else None)
 
 
-def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> ChangedRows:
+def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: KeyRange) -> ChangedRows:
     """The literal range of keys lets Delta skip the files of the target that can't hold any of them.
 
     ``row_number > 0`` leaves nothing out: Spark makes a Bloom filter only of a side that a comparison narrows.
     """
-    key = quoted(feed.key)
     columns = [*(quoted(name) for name in feed.column_names), *PROVENANCE]
     newest = f"{tables.stage} VERSION AS OF {stage_version} WHERE newest AND row_number > 0"
     answer = spark.sql(
         f"""
         MERGE INTO {tables.target} t
         USING (SELECT {", ".join(columns)} FROM {newest}) s
-        ON t.{key} = s.{key} AND t.{key} BETWEEN {sql_text(keys[0])} AND {sql_text(keys[1])}
+        ON {same_key(feed, "t", "s")} AND {_within(feed, keys)}
         WHEN MATCHED AND {rank_sql(feed, "s")} > {rank_sql(feed, "t")}
           THEN UPDATE SET {", ".join(f"t.{column} = s.{column}" for column in columns)}
         WHEN NOT MATCHED
@@ -67,24 +66,33 @@ def rank_sql(feed: Feed, alias: str) -> str:
     return "named_struct(" + ", ".join(f"'{name}', {column}" for name, column in columns) + ")"
 
 
-def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: tuple[str, str]) -> None:
+def same_key(feed: Feed, one: str, other: str) -> str:
+    """That two rows have the same key; no column of a key is ever null."""
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in map(quoted, feed.key))
+
+
+def _within(feed: Feed, keys: KeyRange) -> str:
+    return f"t.{quoted(feed.key[0])} BETWEEN {sql_literal(keys[0])} AND {sql_literal(keys[1])}"
+
+
+def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: KeyRange) -> None:
     """Of several rows of one key, keep the newest. Looks only at keys of this batch; usually finds nothing."""
-    key = quoted(feed.key)
-    within = f"BETWEEN {sql_text(keys[0])} AND {sql_text(keys[1])}"
+    key = [quoted(name) for name in feed.key]
+    key_of_t = ", ".join(f"t.{name}" for name in key)
     order = f"named_struct('rank', {rank_sql(feed, 't')}, 'f', t.file_id, 'r', t.row_number, 'b', t.batch_id)"
     losers = f"""
-        SELECT t.{key}, t.file_id, t.row_number, t.batch_id FROM (
-          SELECT t.*, row_number() OVER (PARTITION BY t.{key} ORDER BY {order} DESC) AS place
+        SELECT {key_of_t}, t.file_id, t.row_number, t.batch_id FROM (
+          SELECT t.*, row_number() OVER (PARTITION BY {key_of_t} ORDER BY {order} DESC) AS place
           FROM {tables.target} t
-          LEFT SEMI JOIN (SELECT {key} FROM {tables.stage} VERSION AS OF {stage_version} WHERE newest) b
-            ON t.{key} = b.{key}
-          WHERE t.{key} {within}
+          LEFT SEMI JOIN (SELECT {", ".join(key)} FROM {tables.stage} VERSION AS OF {stage_version} WHERE newest) b
+            ON {same_key(feed, "t", "b")}
+          WHERE {_within(feed, keys)}
         ) t WHERE t.place > 1"""
     found = spark.sql(f"SELECT count(*) AS losers FROM ({losers})").head()
     if found is None or not found["losers"]:
         return
     _log.warning("step=merge two runs inserted the same keys: deleting %d outranked rows", found["losers"])
-    same = " AND ".join(f"t.{c} <=> s.{c}" for c in (key, *PROVENANCE))
+    same = " AND ".join(f"t.{c} <=> s.{c}" for c in (*key, *PROVENANCE))
     spark.sql(
-        f"MERGE INTO {tables.target} t USING ({losers}) s ON {same} AND t.{key} {within} WHEN MATCHED THEN DELETE"
+        f"MERGE INTO {tables.target} t USING ({losers}) s ON {same} AND {_within(feed, keys)} WHEN MATCHED THEN DELETE"
     ).collect()

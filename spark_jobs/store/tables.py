@@ -3,23 +3,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import reduce
 from itertools import pairwise
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.contract.column_types import Text
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.reading.staged_rows import SQL_TYPES, VIOLATIONS_TYPE
+from spark_jobs.contract.values import Value
+from spark_jobs.reading.staged_rows import VIOLATIONS_TYPE
 from spark_jobs.settings import IngestSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 FEW_FILES = 100
+MAX_CLUSTERING_COLUMNS = 4
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,14 +41,12 @@ class Tables:
 
     @classmethod
     def of(cls, settings: IngestSettings) -> Tables:
+        names = [f"{settings.feed.table_prefix}_{name}" for name in cls.__dataclass_fields__]
         if settings.warehouse:
             folder = settings.warehouse.rstrip("/")
             root = folder if "://" in folder else str(Path(folder).absolute())
-            return cls(*(f"delta.{quoted(f'{root}/{name}')}" for name in _NAMES))
-        return cls(*(f"{quoted(settings.catalog)}.{quoted(settings.schema)}.{quoted(name)}" for name in _NAMES))
-
-
-_NAMES = ("orders_target", "orders_stage", "orders_attempts", "orders_rejected_rows", "orders_ingest_log")
+            return cls(*(f"delta.{quoted(f'{root}/{name}')}" for name in names))
+        return cls(*(f"{quoted(settings.catalog)}.{quoted(settings.schema)}.{quoted(name)}" for name in names))
 
 
 def quoted(name: str) -> str:
@@ -59,21 +64,55 @@ def _escaped(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
+def sql_literal(value: Value) -> str:
+    """A literal of a value that a key's column can have."""
+    if isinstance(value, datetime) or not isinstance(value, (str, int, date)):
+        raise TypeError(f"no key has a value of type {type(value).__name__}")
+    if isinstance(value, str):
+        return sql_text(value)
+    return f"DATE'{value}'" if isinstance(value, date) else str(value)
+
+
 class TableError(Exception):
     """A table is not as it must be; the message is one sentence that says what to do."""
 
 
 def create_tables(spark: SparkSession, tables: Tables, feed: Feed) -> None:
-    """Create missing tables; existing ones stay unchanged. Raises TableError."""
+    """Create missing tables, and add missing columns to existing ones. Raises TableError."""
     for name, columns, more in _definitions(tables, feed):
-        body = ", ".join(f"{quoted(column)} {_declared(sql_type)} COMMENT '{about}'" for column, sql_type, about in columns)
-        spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({body}) USING delta {more}")
-    check_collation(tables.target, feed.key, spark.table(tables.target).schema[feed.key].dataType.simpleString())
+        existing = _schema(spark, name)
+        if existing is None:
+            spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(map(_declared, columns))}) USING delta {more}")
+        else:
+            _add_missing(spark, name, [column for column in columns if column[0] not in existing.names])
+    target = spark.table(tables.target).schema
+    for name in feed.key:
+        if isinstance(feed.column(name).type, Text):
+            check_collation(tables.target, name, target[name].dataType.simpleString())
 
 
-def _declared(sql_type: str) -> str:
+def _schema(spark: SparkSession, table: str) -> StructType | None:
+    """None if the table doesn't exist; whatever else is wrong with it, CREATE TABLE says."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        return spark.table(table).schema
+    except AnalysisException:
+        return None
+
+
+def _add_missing(spark: SparkSession, table: str, columns: Sequence[_Column]) -> None:
+    """The migration: a table of an earlier version gets the columns that were added since. Older wheels name the columns
+    that they write, so they still can."""
+    if columns:
+        spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({', '.join(map(_declared, columns))})")
+        _log.info("step=migrate table %s has new columns: %s", table, ", ".join(name for name, _, _ in columns))
+
+
+def _declared(column: _Column) -> str:
     """A schema may have another default collation, under which `a1` and `A1` would be one key."""
-    return f"{sql_type} COLLATE UTF8_BINARY" if sql_type == "STRING" else sql_type
+    name, sql_type, about = column
+    return f"{quoted(name)} {sql_type.replace('STRING', 'STRING COLLATE UTF8_BINARY')} COMMENT {sql_text(about)}"
 
 
 def check_collation(table: str, column: str, sql_type: str) -> None:
@@ -171,7 +210,7 @@ _ATTEMPTS: tuple[_Column, ...] = (
         "STRING",
         "batch that took the file; or, with the prefix retry-, excused-, unannounced- or announced-, a note",
     ),
-    ("target_version", "BIGINT", "version of orders_target when the file was taken"),
+    ("target_version", "BIGINT", "version of the target when the file was taken"),
     ("attempted_at", "TIMESTAMP", "when the batch took the file"),
 )
 _REJECTED_ROWS: tuple[_Column, ...] = (
@@ -204,16 +243,16 @@ _INGEST_LOG: tuple[_Column, ...] = (
 
 
 def _definitions(tables: Tables, feed: Feed) -> list[tuple[str, tuple[_Column, ...], str]]:
-    typed = tuple((column.name, SQL_TYPES[column.kind], "as in the file") for column in feed.columns)
+    typed = tuple((column.name, column.type.sql, column.about or "as in the file") for column in feed.columns)
     # Two MERGEs that insert the same new key must conflict, even on platforms that resolve conflicts per row.
     strict = "'delta.isolationLevel' = 'Serializable'"
     vectors = "'delta.enableDeletionVectors' = 'true'"
     feed_changes = "'delta.enableChangeDataFeed' = 'true'"
     # Collect statistics only for columns that help to skip files: Delta reads them all in every plan, which takes seconds.
     near = "'delta.dataSkippingStatsColumns' = 'generation'"
-    keyed = f"'delta.dataSkippingStatsColumns' = '{feed.key},{feed.newest_by[0]}'"
+    keyed = f"'delta.dataSkippingStatsColumns' = '{','.join((*feed.key, feed.moment))}'"
     none = "'delta.dataSkippingNumIndexedCols' = '0'"
-    target = f"CLUSTER BY ({quoted(feed.key)}) TBLPROPERTIES ({vectors}, {feed_changes}, {strict}, {keyed})"
+    target = f"CLUSTER BY ({', '.join(map(quoted, feed.key[:MAX_CLUSTERING_COLUMNS]))}) TBLPROPERTIES ({vectors}, {feed_changes}, {strict}, {keyed})"
     return [
         (tables.target, (*typed, *_PROVENANCE), target),
         (tables.stage, (*typed, *_PROVENANCE, *_BAD_ROW, *_FLAGS), f"TBLPROPERTIES ({none})"),
