@@ -104,6 +104,8 @@ def _split(positions: Positions, lines: pyarrow.Array) -> tuple[list[pyarrow.Arr
         plain = pc.equal(pc.count_substring(texts, ","), len(names) - 1)
     plain = pc.and_(plain, pc.less_equal(pc.binary_length(texts), MAX_PLAIN_BYTES))
     kept = _kept(texts, plain)
+    if not len(kept):
+        return [kept for _ in names], plain
     joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(kept)], pa.int32()), kept), "\n")[0].as_buffer()
     table = csv.read_csv(
         # An empty line hides a byte order mark at the start of the first field, which the reader would remove.
