@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra.contracts.__main__ import ROOT, MarksError, documents, stale, write
 from infra.contracts.page import declaration
-from spark_jobs.contract.feeds import CUSTOMER_ORDERS, FEEDS
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import FEEDS
+from tests.infra.contracts.odd_feed import ODD
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def test_no_file_of_a_former_feed_is_left() -> None:
 
 
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=lambda feed: feed.name)
-def test_a_page_names_the_module_that_declares_its_feed(feed: object) -> None:
-    assert (ROOT / declaration(feed)).is_file()  # type: ignore[arg-type]
+def test_a_page_names_the_module_that_declares_its_feed(feed: Feed) -> None:
+    assert (ROOT / declaration(feed)).is_file()
 
 
 def test_what_is_current_is_not_written_again(copy: Path) -> None:
@@ -41,13 +42,12 @@ def test_what_is_current_is_not_written_again(copy: Path) -> None:
 
 
 def test_another_feed_gets_its_files_and_its_lines(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    returns = replace(CUSTOMER_ORDERS, name="returns", title="returns", file_prefix="returns", table_prefix="returns")
     with monkeypatch.context() as declared:
-        declared.setitem(FEEDS, "returns", returns)
-        written = [Path("docs/contracts/returns.md"), Path("docs/contracts/returns.odcs.yaml")]
+        declared.setitem(FEEDS, ODD.name, ODD)
+        written = [Path("docs/contracts/odd.md"), Path("docs/contracts/odd.odcs.yaml")]
         assert write(copy) == [*written, Path("README.md"), Path("docs/contract.md")]
-        assert "| [returns](docs/contracts/returns.md) | `returns_YYYY_MM_DD.csv` |" in (copy / "README.md").read_text()
-        assert "| [returns](contracts/returns.md) |" in (copy / "docs" / "contract.md").read_text()
+        assert "| [odd things](docs/contracts/odd.md) | `odd_YYYY_MM_DD.csv` |" in (copy / "README.md").read_text()
+        assert "| [odd things](contracts/odd.md) |" in (copy / "docs" / "contract.md").read_text()
     assert write(copy) == [Path("README.md"), Path("docs/contract.md"), *written]
     assert not (copy / written[0]).exists()
 
