@@ -64,6 +64,10 @@ class ColumnType(Protocol):
     def about(self) -> str:
         """The type in words, for the sender."""
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the violations that ``parse`` can find."""
+
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         """The value of a trimmed text that isn't empty. ``latest`` (aware) is the latest timestamp allowed."""
 
@@ -81,6 +85,10 @@ class Text:
     def about(self) -> str:
         return f"text, at most {self.max_length:,} characters" + (f"; {self.form.about}" if self.form else "")
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return ("too_long", "bad_form") if self.form else ("too_long",)
+
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         if len(text) > self.max_length:
             return Fault("too_long", column, text, self.max_length)
@@ -94,6 +102,7 @@ class Date:
     sql = "DATE"
     shortest = len("YYYY-MM-DD")
     about = "date `YYYY-MM-DD`"
+    codes = ("bad_date",)
 
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         return parse_date(text) or Fault("bad_date", column, text)
@@ -109,6 +118,10 @@ class Timestamp:
     about = (
         "`YYYY-MM-DD HH:MM:SS[.ffffff]`, with a space or `T`, and optionally `Z` or `+hh:mm`; without an offset it is UTC"
     )
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return ("bad_timestamp",) if self.future else ("bad_timestamp", "timestamp_in_future")
 
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         stamp = parse_timestamp(text)
@@ -140,6 +153,10 @@ class Enumeration:
     def about(self) -> str:
         return ", ".join(self.values)
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return (self.code,)
+
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         if text in self.ranks:
             return text
@@ -164,6 +181,7 @@ class Integer:
     high: int = _LONG - 1
     sql = "BIGINT"
     shortest = 1
+    codes = ("bad_number", "out_of_range")
 
     @property
     def about(self) -> str:
@@ -187,6 +205,7 @@ class Number:
     low: Decimal | None = None
     high: Decimal | None = None
     shortest = 1
+    codes = ("bad_number", "out_of_range")
 
     @property
     def sql(self) -> str:

@@ -65,6 +65,12 @@ class Records:
     def about(self) -> str:
         return f"JSON array of 1 to {self.max_records:,} objects"
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        own = ("bad_json", "wrong_type", "record_count", "unknown_field", "duplicate_field", "control_character")
+        required = ("required",) if any(field.required for field in self.fields) else ()
+        return own + required + tuple(code for field in self.fields for code in field.type.codes)
+
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         try:
             found = _read(text)

@@ -1,12 +1,15 @@
-"""The task of the maintenance job: OPTIMIZE and VACUUM all tables. It is safe while an ingest run is active.
+"""The task of the maintenance job: OPTIMIZE and VACUUM the tables of all feeds. It is safe while an ingest run is active.
 
-VACUUM keeps the default 7 days, because a run reads older versions of its tables (time travel).
+VACUUM keeps the default 7 days, because a run reads older versions of its tables (time travel). The job's wheel knows
+the feeds, so the job installs it.
 """
 
 from __future__ import annotations
 
 import sys
 from typing import Any
+
+from spark_jobs.contract.feeds import FEEDS
 
 
 def statements(catalog: str, schema: str, tables: list[str]) -> list[str]:
@@ -17,7 +20,8 @@ def statements(catalog: str, schema: str, tables: list[str]) -> list[str]:
 
 def maintain(spark: Any, catalog: str, schema: str) -> int:
     """Run all statements. Returns the number of tables."""
-    found = [row.tableName for row in spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE 'orders_*'").collect()]
+    prefixes = "|".join(f"{feed.table_prefix}_*" for feed in FEEDS.values())
+    found = [row.tableName for row in spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE '{prefixes}'").collect()]
     for statement in statements(catalog, schema, found):
         print(statement, flush=True)
         spark.sql(statement).collect()

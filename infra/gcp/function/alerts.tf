@@ -114,7 +114,7 @@ resource "google_monitoring_alert_policy" "unbalanced_log" {
     }
   }
   documentation {
-    content = "All files are loaded and archived, but function and job counted different numbers of rows, which is a bug. The files are in orders_ingest_log where balanced = false; keep them. docs/deploy.md, When something is wrong."
+    content = "All files are loaded and archived, but function and job counted different numbers of rows, which is a bug. The files are in the feed's ingest log (…_ingest_log) where balanced = false; keep them. docs/deploy.md, When something is wrong."
   }
 }
 

@@ -129,9 +129,15 @@ def test_the_job_calls_the_wheel_that_the_bundle_builds(target: str) -> None:
     assert task["python_wheel_task"]["entry_point"] in entry_points()
     artifact = main_file()["artifacts"]["order_tracking"]
     assert (BUNDLE / artifact["path"]).resolve() == ROOT / "spark_jobs"
+
+
+@pytest.mark.parametrize("target", DEPLOYED)
+def test_every_task_has_the_wheel_which_knows_the_feeds(target: str) -> None:
     wheels = "../../spark_jobs/dist/*.whl"
-    given = task.get("libraries") or jobs(target)["order_tracking_ingest"]["environments"][0]["spec"]["dependencies"]
-    assert given in ([wheels], [{"whl": wheels}])
+    for settings in jobs(target).values():
+        (task,) = settings["tasks"]
+        given = task.get("libraries") or settings["environments"][0]["spec"]["dependencies"]
+        assert given in ([wheels], [{"whl": wheels}])
 
 
 @pytest.mark.parametrize("target", DEPLOYED)
