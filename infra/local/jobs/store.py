@@ -150,10 +150,11 @@ class Store:
 
     def _runs(self, where: str, *values: Any) -> list[Run]:
         rows = self._db.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE {where}", values)  # noqa: S608
-        return [
-            Run(**{**row, **{name: json.loads(row[name]) for name in ("parameters", "overriding")}})
-            for row in map(dict, rows)
-        ]
+        runs = []
+        for row in map(dict, rows):
+            given = {name: json.loads(row.pop(name)) for name in ("parameters", "overriding")}
+            runs.append(Run(**row, **given))
+        return runs
 
     # --- attempts
 
