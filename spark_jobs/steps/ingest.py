@@ -6,33 +6,32 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from spark_jobs.batches import Batch, LookupResult, StageResult, WaitingFile
-from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.batches import Batch, LookupResult, WaitingFile
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
+from spark_jobs.steps.archive import finish, finish_logged
 from spark_jobs.steps.merge import merge
 from spark_jobs.steps.parking import EXCUSED, is_parked
-from spark_jobs.steps.record import balance_of, merged_entries, record
-from spark_jobs.steps.reject import reject, superseded
-from spark_jobs.steps.run import FilesFailed, Run, conclude, publish, publish_owed, timed
+from spark_jobs.steps.record import merged_entries, rejected_entries, superseded_entries
+from spark_jobs.steps.run import FilesFailed, Run, timed
 from spark_jobs.steps.settle import settle
 from spark_jobs.steps.stage import stage
 from spark_jobs.steps.take import choose, look_up, note, take, waiting_files
-from spark_jobs.store.ingest_log import LogEntry, logged
-from spark_jobs.store.tables import Tables, create_tables
+from spark_jobs.store.ingest_log import LogEntry
+from spark_jobs.store.tables import create_tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_log = logging.getLogger(__name__)
-
-
 MAX_FAILURES_IN_A_ROW = 4
 """Then the environment is the likely cause, and the run ends."""
+SUMMED = ("rows", "inserted", "updated", "outranked", "rejected_rows")
+"""The counts in the run's last line."""
 GROUPS = 8
 """A failed batch is retried in this many parts, until the failing file is alone."""
+_log = logging.getLogger(__name__)
 
 
 def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession]) -> list[LogEntry]:
@@ -49,7 +48,7 @@ def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[]
         run = run or _start(settings, deps, open_spark)
         handled |= _next_batch(run, waiting)
     entries = run.entries if run else []
-    sums = " ".join(f"{name}={number}" for name, number in balance_of(entries).items())
+    sums = " ".join(f"{name}={sum(getattr(entry, name) or 0 for entry in entries)}" for name in SUMMED)
     _log.info("step=run seconds=%.3f files=%d %s", deps.elapsed() - started, len(entries), sums)
     if run and run.problems:
         raise FilesFailed(run.problems, entries)
@@ -74,10 +73,9 @@ def _listed(settings: IngestSettings, deps: Dependencies) -> list[WaitingFile]:
 def _start(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession]) -> Run:
     with timed("session", deps):
         spark = open_spark()
+    run = Run(settings, deps, spark)
     with timed("tables", deps):
-        tables = Tables.of(settings)
-        create_tables(spark, tables, settings.feed)
-    run = Run(settings, deps, spark, tables)
+        create_tables(spark, run.tables, settings.feed)
     with timed("settle", deps):
         settle(run)
     return run
@@ -86,9 +84,9 @@ def _start(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[]
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     """Finish files that only have to be moved, then process one batch. Returns the files that are done for this run."""
     with timed("look", run.deps):
-        known = look_up(run.spark, run.tables, [w.file for w in waiting])
+        known = look_up(run, [w.file for w in waiting])
     if known.done:
-        _finish(run, known)
+        finish_logged(run, known)
     fresh = [w for w in waiting if w.file not in known.done]
     chosen = _next_group(run, fresh) or choose(fresh, known, run.settings, run.deps.now())
     if not chosen:
@@ -97,7 +95,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
         return {w.file for w in waiting}
     try:
         with timed("take", run.deps) as fields:
-            batch = take(run.spark, run.tables, chosen, known, run.next_batch_id(), run.deps)
+            batch = take(run, chosen, known)
             fields["files"] = len(chosen)
         work(run, batch)
     except TransientError:
@@ -107,14 +105,6 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
         return known.done | _failed(run, chosen, known, error)
     run.failures = 0
     return {*known.done, *(w.file for w in chosen)}
-
-
-def _finish(run: Run, known: LookupResult) -> None:
-    """Move files whose line is in the log; first announce those whose outcome could not be published."""
-    entries = logged(run.spark, run.tables, known.done)
-    owed = [entry for entry in entries if known.attempts(entry.file).unannounced]
-    published: dict[FileId, OutcomeKind] = {entry.file: entry.outcome for entry in entries if entry not in owed}
-    conclude(run, entries, published | publish_owed(run, owed))
 
 
 def _next_group(run: Run, waiting: Sequence[WaitingFile]) -> list[WaitingFile]:
@@ -148,48 +138,23 @@ def _failed(run: Run, chosen: Sequence[WaitingFile], known: LookupResult, error:
 def _excuse(run: Run, chosen: Sequence[WaitingFile], known: LookupResult) -> None:
     """An outage is not the files' fault: this attempt must not park them. If the note can't be written, it counts."""
     try:
-        files = [w.file for w in chosen]
-        note(run.spark, run.tables, files, f"{EXCUSED}{run.id}", known.target_version, run.deps)
+        note(run, [w.file for w in chosen], f"{EXCUSED}{run.id}", known.target_version)
     except Exception as error:  # noqa: BLE001 - the outage itself is raised by the caller
         _log.warning("step=run the attempt counts although an external dependency failed: %s", error)
 
 
 def work(run: Run, batch: Batch) -> None:
     """The steps after taking."""
-    spark, tables, settings, deps = run.spark, run.tables, run.settings, run.deps
+    deps = run.deps
     deps.checkpoint("taken")
     with timed("stage", deps):
-        staged = stage(spark, tables, batch, settings, deps)
+        staged = stage(run, batch)
     deps.checkpoint("staging done")
     with timed("merge", deps):
-        merged = merge(spark, tables, batch, staged, settings.feed, deps)
+        target_version, changed = merge(run, batch, staged)
     deps.checkpoint("merged")
     with timed("count", deps):
-        entries = merged_entries(spark, tables, batch, staged, merged, deps)
-        entries += _rejected_entries(run, batch, staged)
-        entries += _superseded_entries(run, batch, staged)
-    published = publish(run, entries)
-    with timed("record", deps):
-        entries = record(spark, tables, entries, staged.version, deps)
-    conclude(run, entries, published)
-    run.entries += entries
-
-
-def _superseded_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
-    """Log lines of files that are gone. If another run has logged one already, its line is used: the file may be merged."""
-    if not staged.gone:
-        return []
-    held = {entry.file: entry for entry in logged(run.spark, run.tables, [w.file for w in staged.gone])}
-    return [held.get(entry.file, entry) for entry in superseded(staged.gone, batch, run.deps)]
-
-
-def _rejected_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
-    """A file whose report can't be written stays where it is, and does not stop the others."""
-    entries = []
-    for waiting in batch.files:
-        if result := staged.rejected.get(waiting.file):
-            try:
-                entries.append(reject(waiting, result, batch, run.settings, run.deps))
-            except (FileRefused, TransientError) as error:
-                run.problem(waiting.file, f"it must be rejected, but its report can't be written: {error}")
-    return entries
+        entries = merged_entries(run, batch, staged, target_version, changed)
+        entries += rejected_entries(run, batch, staged)
+        entries += superseded_entries(run, batch, staged)
+    finish(run, entries, staged.version)

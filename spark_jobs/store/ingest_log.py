@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.batches import Batch, WaitingFile
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
@@ -42,6 +43,12 @@ class LogEntry:
     def as_row(self) -> tuple[Any, ...]:
         values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
         return tuple(values[name] for name in INGEST_LOG_COLUMNS)
+
+    @classmethod
+    def of(cls, waiting: WaitingFile, batch: Batch, outcome: OutcomeKind, at: datetime, **others: Any) -> LogEntry:
+        """The line of a file that this batch took."""
+        arrived, attempts = waiting.arrival.astimezone(UTC), batch.attempts[waiting.file]
+        return cls(waiting.file, outcome, batch.id, arrived, at, attempts, **others)
 
     @classmethod
     def of_row(cls, row: Row) -> LogEntry:

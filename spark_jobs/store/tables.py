@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spark_jobs.contract.feeds import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.reading.staged_rows import SQL_TYPES, VIOLATIONS_TYPE
-from spark_jobs.settings import IngestSettings
+from spark_jobs.settings import Explained, IngestSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,8 +59,8 @@ def _escaped(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-class TableError(Exception):
-    """A table is not as it must be; the message is one sentence that says what to do."""
+class TableError(Explained):
+    """A table is not as it must be; the message says what to do."""
 
 
 def create_tables(spark: SparkSession, tables: Tables, feed: Feed) -> None:
