@@ -115,12 +115,3 @@ class ChangedRows:
 
     inserted: int = 0
     updated: int = 0
-
-
-@dataclass(frozen=True)
-class MergeResult:
-    """The target's ``version`` after the merge. ``changed``: MERGE's own counts, set only if the batch has one file and
-    this is the only commit since the file's first attempt. Otherwise the change feed has to be counted."""
-
-    version: int
-    changed: Mapping[FileId, ChangedRows] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileStore, Job
+from spark_jobs.cloud.ports import Announcer, Job
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings, SettingsError
 
@@ -13,24 +13,15 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 
-def build_dependencies(settings: IngestSettings) -> Dependencies:
+def build_dependencies(settings: IngestSettings | None = None) -> Dependencies:
     """Cloud Storage, and Pub/Sub if the settings name a topic. Raises SettingsError."""
     from spark_jobs.cloud.gcs import GcsFileStore
-    from spark_jobs.cloud.ports import Announcer
     from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 
-    credentials = _service_credential(settings.service_credential)
-    store = GcsFileStore.connect(credentials, connections=STORAGE_CALLS_AT_ONCE)
-    topic = settings.outcome_topic
+    credentials = _service_credential(settings.service_credential if settings else "")
+    topic = settings.outcome_topic if settings else ""
     announcer: Announcer = PubSubAnnouncer(topic, credentials) if topic else LogAnnouncer()
-    return Dependencies(store, announcer)
-
-
-def build_file_store() -> FileStore:
-    """Cloud Storage with application default credentials, for an operator's command."""
-    from spark_jobs.cloud.gcs import GcsFileStore
-
-    return GcsFileStore.connect()
+    return Dependencies(GcsFileStore.connect(credentials), announcer)
 
 
 def build_job(job_id: int) -> Job:

@@ -7,20 +7,18 @@ import sys
 
 import click
 
+from spark_jobs import bootstrap
 from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract.violations import shorten
-from spark_jobs.operator.backlog import WaitTimeout
-from spark_jobs.operator.commands.options import TableOptions, layout_options, outcome_topic_option, table_options
-from spark_jobs.operator.commands.reject import reject
-from spark_jobs.operator.commands.replay import replay
-from spark_jobs.operator.commands.retry import retry
-from spark_jobs.operator.commands.status import status
-from spark_jobs.operator.waiting_file import Refused
-from spark_jobs.settings import BucketLayout, SettingsError, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.operator.decisions import reject, retry
+from spark_jobs.operator.options import SettingsOf, feed_option, location_options, outcome_topic_option
+from spark_jobs.operator.replay import replay
+from spark_jobs.operator.status import status
+from spark_jobs.settings import BucketLayout, Explained, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.steps.ingest import ingest as run_ingest
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.store.ingest_log import LogEntry
-from spark_jobs.store.session import SessionError, open_session
-from spark_jobs.store.tables import TableError
+from spark_jobs.store.session import open_session
 
 SHOWN_FILES = 3
 _log = logging.getLogger(__name__)
@@ -28,28 +26,24 @@ _log = logging.getLogger(__name__)
 
 @click.group()
 def main() -> None:
-    """Ingest order tracking files, and see or change what happens to them."""
+    """Ingest the feeds' files, and see or change what happens to them."""
 
 
 # In options of `ingest`, empty means "not set": Databricks always passes every job parameter.
 @main.command()
-@layout_options
-@table_options
+@location_options
 @outcome_topic_option
+@feed_option
 @click.option("--max-bad-row-ratio", default="0.1", show_default=True, help="Reject files with a larger share of bad rows.")
 @click.option("--not-before", default="", help="Wait until this time (at most a minute) before listing files.")
 @click.option("--contract-version", default="", help="Refuse to run if this wheel has another contract version.")
 @click.option("--files-root", default="", help="Folder or volume with the bucket's objects. If empty: gs://BUCKET.")
 @click.option("--service-credential", default="", help="Unity Catalog service credential for Google Cloud.")
-def ingest(layout: BucketLayout, tables: TableOptions, **options: str) -> None:
-    """Merge every accepted file in the bucket into orders_target and archive it."""
-    from spark_jobs.bootstrap import build_dependencies
-    from spark_jobs.steps.ingest import ingest as run_ingest
-
+def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, **options: str) -> None:
+    """Merge every accepted file in the bucket into its feed's target table and archive it."""
     configure_logging()
     check_contract_version(options["contract_version"])
-    settings = tables.settings(
-        layout,
+    settings = settings_of(
         files_root=options["files_root"],
         outcome_topic=options["outcome_topic"],
         service_credential=options["service_credential"],
@@ -58,7 +52,7 @@ def ingest(layout: BucketLayout, tables: TableOptions, **options: str) -> None:
     )
     failed = None
     try:
-        entries = run_ingest(settings, build_dependencies(settings), open_session)
+        entries = run_ingest(settings, bootstrap.build_dependencies(settings), open_session, [feed] if feed else ())
     except FilesFailed as error:
         failed, entries = error, error.entries
     check_balance(entries, failed)
@@ -76,7 +70,7 @@ def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> N
         also = f"; also: {failed}" if failed else ""
         raise UnbalancedLog(
             f"{len(unbalanced)} files do not balance: {named}{', …' if len(unbalanced) > SHOWN_FILES else ''}; they are "
-            "merged and archived; find them in orders_ingest_log where balanced = false and report them to the developers"
+            "merged and archived; find them in the ingest log where balanced = false and report them to the developers"
             f"{also}"
         )
 
@@ -85,7 +79,7 @@ for command in (status, replay, reject, retry):
     main.add_command(command)
 
 
-class UnbalancedLog(Exception):
+class UnbalancedLog(Explained):
     """The merged rows don't match the counted rows."""
 
 
@@ -111,23 +105,18 @@ def run() -> None:
         raise RunFailed(error.format_message()) from None
     except click.Abort:
         raise RunFailed("interrupted from the keyboard") from None
-    except (
-        SettingsError,
-        SessionError,
-        TransientError,
-        FileRefused,
-        UnbalancedLog,
-        WaitTimeout,
-        FilesFailed,
-        TableError,
-        Refused,
-    ) as error:
-        raise RunFailed(str(error)) from error
+    except (Explained, TransientError, FileRefused) as error:
+        raise RunFailed(f"{_feed(error)}{error}") from error
     except Exception as error:
         # The full stack trace goes to the log. The on-call person sees one line first.
         _log.exception("step=run failed")
         first = next(iter(str(error).splitlines()), "")
-        raise RunFailed(f"{type(error).__name__}: {shorten(first.strip())}") from error
+        raise RunFailed(f"{_feed(error)}{type(error).__name__}: {shorten(first.strip())}") from error
+
+
+def _feed(error: Exception) -> str:
+    """The feed that failed, as `ingest` notes it."""
+    return "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
 
 
 if __name__ == "__main__":

@@ -10,21 +10,13 @@ from datetime import UTC, datetime
 from spark_jobs.cloud.ports import Announcer, FileStore
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _no_checkpoint(step: str) -> None:
-    """Does nothing; tests replace it to crash a run at a given step."""
-
-
 @dataclass(frozen=True)
 class Dependencies:
     """``now`` returns an aware time. ``checkpoint`` is called with a step's name when it ends; tests crash there."""
 
     store: FileStore
     announcer: Announcer
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     elapsed: Callable[[], float] = time.monotonic
-    checkpoint: Callable[[str], None] = _no_checkpoint
+    checkpoint: Callable[[str], None] = lambda step: None

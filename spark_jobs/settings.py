@@ -13,8 +13,12 @@ MAX_WAIT_SECONDS = 60.0
 """The longest wait for the end of the launch window: the function's clock may be far ahead, and only one run is active."""
 
 
-class SettingsError(Exception):
-    """A setting is missing or invalid. The message is one sentence that names it."""
+class Explained(Exception):
+    """An error whose message is one sentence for the person who can act: it is shown without a stack trace."""
+
+
+class SettingsError(Explained):
+    """A setting is missing or invalid. The message names it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ staging found is given to the job as counts: how Spark comes to them is tested i
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -19,8 +19,12 @@ from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.violations import RULES
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import BucketLayout, IngestSettings
+from spark_jobs.steps.run import Run
 from spark_jobs.steps.stage import find_rejected
 from tests.fakes.dependencies import BUCKET, HEADER, NAME, FakeDependencies
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ROW = b"A1,T1,2026-01-10,2026-01-12,delivered,1 Main St,2026-01-12 10:00:00\n"
 NOT_IN_THE_BYTES = {
@@ -80,8 +84,8 @@ def report_of_job(fake: FakeDependencies, name: str, fault: str | None) -> dict[
     in_rows = fault is None or fault == "too_many_bad_rows"
     counts = FileCounts(rows=4, bad_rows=2) if in_rows else FileCounts(fault=fault)
     deps = Dependencies(fake.store, fake.announcer, now=fake.clock)
-    settings = IngestSettings(BucketLayout(BUCKET), warehouse="unused")
-    (result,) = find_rejected({stored.file: counts}, {stored.file: waiting}, settings, deps).values()
+    run = Run(IngestSettings(BucketLayout(BUCKET), warehouse="unused"), deps, spark=cast("SparkSession", None))
+    (result,) = find_rejected(run, {stored.file: counts}, {stored.file: waiting}).values()
     prefixes = {"source_prefix": "source/", "rejected_prefix": "rejected/"}
     report: dict[str, Any] = json.loads(rejection(stored.file, stored.created, result, seconds=0, **prefixes).report)
     return report

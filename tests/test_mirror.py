@@ -40,7 +40,7 @@ ACROSS_MODULES = {
 COVERED_BY = {
     "infra/deploy/__main__.py": "infra/deploy/test_page.py",
     "infra/deploy/shell.py": "infra/deploy/test_steps.py",
-    "infra/local/class_data.py": "spark_jobs/store/test_class_data.py",
+    "infra/local/class_data.py": "spark_jobs/store/test_java.py",
     "infra/local/console.py": "infra/local/services/test_stack.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",
     "infra/local/demo/closing.py": "e2e/test_demo.py",
@@ -61,13 +61,10 @@ COVERED_BY = {
     # Types only: each adapter and each step that uses them checks them.
     "spark_jobs/batches.py": "spark_jobs/steps/test_ingest.py",
     "spark_jobs/cloud/ports.py": "spark_jobs/cloud/test_gcs.py",
-    "spark_jobs/operator/commands/options.py": "spark_jobs/operator/commands/test_status.py",
+    "spark_jobs/operator/options.py": "spark_jobs/operator/test_status.py",
     "spark_jobs/reading/staged_rows.py": "spark_jobs/reading/test_spark_batches.py",
     # A step alone does little: whole runs test it.
-    "spark_jobs/steps/reject.py": "test_function_and_job.py",
     "spark_jobs/steps/run.py": "spark_jobs/steps/test_ingest.py",
-    # Fetching jars needs the network; set-up does it before any test that needs Spark.
-    "spark_jobs/store/jars.py": "spark_jobs/store/test_class_data.py",
     "spark_jobs/store/session.py": "spark_jobs/steps/test_kill.py",
 }
 """Source modules without a test module of the same name, and the test module that covers each of them."""

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - the tables' names are quoted, nothing else is put into the SQL
-"""Makes the class-data archive from which local sessions start faster (`spark_jobs.store.class_data`).
+"""Makes the class-data archive from which local sessions start faster (`spark_jobs.store.java`).
 
 python -m infra.local.class_data        makes the archive for this Java and these jars if there is none
 """
@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_jobs.settings import BucketLayout, IngestSettings
-from spark_jobs.store.class_data import JAVA_OPTIONS, archive_path, shared_spark_home
-from spark_jobs.store.jars import fetch_jars, jar_folder
-from spark_jobs.store.java import find_java
+from spark_jobs.store.java import JAVA_OPTIONS, archive_path, fetch_jars, find_java, jar_folder, shared_spark_home
 from spark_jobs.store.session import local_settings
 from spark_jobs.store.tables import Tables, create_tables, current_version, frame_of
 

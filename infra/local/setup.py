@@ -16,8 +16,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - it says so before an older one f
     sys.exit("error: Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12 ...")
 
 from infra.local.installer import InstallError, install, run_quietly
-from spark_jobs.store.jars import jar_folder
-from spark_jobs.store.java import JavaError, find_java
+from spark_jobs.store.java import JavaError, find_java, jar_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -45,7 +44,7 @@ def main() -> None:
             step("packages", install_packages)
         with ThreadPoolExecutor() as pool:
             job = pool.submit(step, "environment of the local job", lambda: run_module("infra.local.jobs.environment"))
-            step("jars of Delta and Cloud Storage", lambda: run_module("spark_jobs.store.jars"))
+            step("jars of Delta and Cloud Storage", lambda: run_module("spark_jobs.store.java"))
             create_class_data()
             job.result()
     except (SetupError, InstallError, JavaError) as error:

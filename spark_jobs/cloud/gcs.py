@@ -18,9 +18,10 @@ from google.api_core.exceptions import (
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
-from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
+from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone, FileRefused, StoredFile, TransientError
 from spark_jobs.contract.file_ids import FileId
 
 if TYPE_CHECKING:
@@ -43,15 +44,13 @@ class GcsFileStore:
         self._client = client
 
     @classmethod
-    def connect(cls, credentials: Credentials | None = None, connections: int = 10) -> GcsFileStore:
-        """``connections``: how many threads call at the same time (urllib3 closes connections beyond its pool size)."""
-        client = storage.Client(credentials=credentials) if credentials else storage.Client()
-        if connections > 10:
-            from requests.adapters import HTTPAdapter
-
-            adapter = HTTPAdapter(pool_maxsize=connections)
-            client._http.mount("https://", adapter)
-            client._http.mount("http://", adapter)
+    def connect(cls, credentials: Credentials | None = None) -> GcsFileStore:
+        """Without credentials: with the application default ones."""
+        client = storage.Client(credentials=credentials)
+        # urllib3 closes connections beyond its pool's size.
+        adapter = HTTPAdapter(pool_maxsize=STORAGE_CALLS_AT_ONCE)
+        client._http.mount("https://", adapter)
+        client._http.mount("http://", adapter)
         return cls(client)
 
     def stat(self, bucket: str, name: str) -> StoredFile | None:

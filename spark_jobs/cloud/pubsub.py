@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spark_jobs.cloud.ports import TransientError
@@ -26,15 +27,12 @@ class PubSubAnnouncer:
     def __init__(self, topic: str, credentials: Credentials | None = None) -> None:
         self._topic = topic
         self._credentials = credentials
-        self._publisher: pubsub_v1.PublisherClient | None = None
 
-    def _connected(self) -> pubsub_v1.PublisherClient:
+    @cached_property
+    def _publisher(self) -> pubsub_v1.PublisherClient:
         from google.cloud import pubsub_v1
 
-        if self._publisher is None:
-            chosen = {"credentials": self._credentials} if self._credentials else {}
-            self._publisher = pubsub_v1.PublisherClient(**chosen)
-        return self._publisher
+        return pubsub_v1.PublisherClient(credentials=self._credentials)
 
     def announce(self, outcomes: list[Outcome]) -> None:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
@@ -43,9 +41,8 @@ class PubSubAnnouncer:
 
         retry = Retry(timeout=RETRY_SECONDS)
         try:
-            publisher = self._connected()
             futures = [
-                publisher.publish(self._topic, o.as_message(), retry=retry, timeout=10.0, **o.attributes())
+                self._publisher.publish(self._topic, o.as_message(), retry=retry, timeout=10.0, **o.attributes())
                 for o in outcomes
             ]
             for future in futures:

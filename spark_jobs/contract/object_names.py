@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 
-from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import file_date
 from spark_jobs.contract.file_ids import FileId
 
 MAX_NAME_BYTES = 1024
 _REPORT_SUFFIX = ".report.json"
 
 
-def archive_name(feed: Feed, file: FileId, source_prefix: str, archive_prefix: str) -> str:
-    """``archive/YYYY/MM/DD/<folder below source/>/order_tracking_YYYY_MM_DD.<generation>.csv``.
+def archive_name(file: FileId, source_prefix: str, archive_prefix: str) -> str:
+    """``archive/YYYY/MM/DD/<folder below source/>/<feed>_YYYY_MM_DD.<generation>.csv``.
 
     The day is that of the file's name. A folder that would make the name too long is cut and given a hash.
     """
     folder, _, base = file.name.removeprefix(source_prefix).rpartition("/")
-    day = feed.file_date(base)
+    day = file_date(base)
     if day is None:
-        raise ValueError(f"{file} was accepted under a name that feed {feed.name} doesn't know")
+        raise ValueError(f"{file} was accepted under a name that no feed has")
     start, end = f"{archive_prefix}{day:%Y/%m/%d}/", f"{base.removesuffix('.csv')}.{file.generation}.csv"
     if not folder:
         return start + end

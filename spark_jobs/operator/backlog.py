@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
@@ -17,7 +17,8 @@ from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.object_names import report_name
 from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.settings import BucketLayout
+from spark_jobs.operator.console import wait_progress
+from spark_jobs.settings import BucketLayout, Explained
 
 State = Literal["accepted", "not validated yet", "accepted under another contract version", "empty"]
 
@@ -31,18 +32,8 @@ _HINTS: dict[State, str] = {
 }
 
 
-@dataclass(frozen=True)
-class BacklogFile:
-    """One object in the source folder. ``since`` (aware) is its creation time."""
-
-    name: str
-    generation: int
-    since: datetime
-    state: State
-
-
-class WaitTimeout(Exception):
-    """Files were still waiting when the time was up. The message is one sentence that names them and says what to do."""
+class WaitTimeout(Explained):
+    """Files were still waiting when the time was up. The message names them."""
 
 
 @dataclass(frozen=True)
@@ -54,48 +45,42 @@ class RejectedFile:
     reason: str
 
 
-def backlog(store: FileStore, layout: BucketLayout) -> list[BacklogFile]:
+def backlog(store: FileStore, layout: BucketLayout) -> list[StoredFile]:
     """All objects in the source folder, oldest first."""
     return _listed(store, layout.bucket, layout.source_prefix)
 
 
-def _listed(store: FileStore, bucket: str, prefix: str) -> list[BacklogFile]:
-    found = (s for s in store.list_files(bucket, prefix) if not s.file.name.endswith("/"))
-    files = [BacklogFile(s.file.name, s.file.generation, s.created, state_of(s)) for s in found]
-    return sorted(files, key=lambda file: file.since)
+def _listed(store: FileStore, bucket: str, prefix: str) -> list[StoredFile]:
+    found = (stored for stored in store.list_files(bucket, prefix) if not stored.file.name.endswith("/"))
+    return sorted(found, key=lambda stored: stored.created)
 
 
-def wait_for(
-    files: Collection[FileId],
-    deps: Dependencies,
-    layout: BucketLayout,
-    timeout: float,
-    on_look: Callable[[list[BacklogFile]], None],
-) -> None:
-    """Return when none of these files is in the source folder, whatever their outcome. ``on_look`` receives those that
-    are left each time the folder is listed. Raises WaitTimeout after ``timeout`` seconds.
+def wait_for(files: Collection[FileId], deps: Dependencies, layout: BucketLayout, timeout: float) -> None:
+    """Return when none of these files is in the source folder, whatever their outcome; meanwhile show progress on stderr.
+    Raises WaitTimeout after ``timeout`` seconds.
     """
     if not files:
         return
-    wanted = {(file.name, file.generation) for file in files}
     # The longest common prefix keeps the listing short: one file, or the copies of one replay.
     prefix = os.path.commonprefix([file.name for file in files])  # noqa: RUF071 - object names aren't paths
     deadline = deps.elapsed() + timeout
-    while True:
-        left = [file for file in _listed(deps.store, layout.bucket, prefix) if (file.name, file.generation) in wanted]
-        on_look(left)
-        if not left:
-            return
-        remaining = deadline - deps.elapsed()
-        if remaining <= 0:
-            raise WaitTimeout(_timeout_message(left, len(files), timeout))
-        deps.sleep(min(POLL_SECONDS, remaining))
+    wanted = set(files)
+    with wait_progress(len(files)) as show:
+        while left := [stored for stored in _listed(deps.store, layout.bucket, prefix) if stored.file in wanted]:
+            states = Counter(map(state_of, left))
+            shown = [f"left {layout.source_prefix}", *(f"{count} {state}" for state, count in states.items())]
+            show(len(files) - len(left), ", ".join(shown))
+            remaining = deadline - deps.elapsed()
+            if remaining <= 0:
+                raise WaitTimeout(_timeout_message(left, len(files), timeout))
+            deps.sleep(min(POLL_SECONDS, remaining))
+        show(len(files), f"left {layout.source_prefix}")
 
 
-def _timeout_message(left: list[BacklogFile], total: int, timeout: float) -> str:
-    named = ", ".join(f"{shorten(file.name)} ({file.state})" for file in left[:SHOWN_FILES])
+def _timeout_message(left: list[StoredFile], total: int, timeout: float) -> str:
+    named = ", ".join(f"{shorten(stored.file.name)} ({state_of(stored)})" for stored in left[:SHOWN_FILES])
     more = f" and {len(left) - SHOWN_FILES} more" if len(left) > SHOWN_FILES else ""
-    hints = "; ".join(_HINTS[state] for state in Counter(file.state for file in left))
+    hints = "; ".join(_HINTS[state] for state in Counter(map(state_of, left)))
     return f"{len(left)} of {total} files are still waiting after {timeout:g} s: {named}{more}; {hints}"
 
 
@@ -116,8 +101,11 @@ def mark_of(stored: StoredFile) -> AcceptedMark | None:
 
 def rejected_since(store: FileStore, layout: BucketLayout, since: datetime) -> list[RejectedFile]:
     """Files moved to the rejected folder after ``since`` (aware), latest first."""
-    found = [s for s in store.list_files(layout.bucket, layout.rejected_prefix) if s.created >= since and not _is_report(s)]
-    files = [RejectedFile(s.file.name, s.created, reason_of(store, s)) for s in found]
+    files = [
+        RejectedFile(stored.file.name, stored.created, reason_of(store, stored))
+        for stored in store.list_files(layout.bucket, layout.rejected_prefix)
+        if stored.created >= since and not stored.file.name.endswith(report_name(""))
+    ]
     return sorted(files, key=lambda file: file.at, reverse=True)
 
 
@@ -140,12 +128,3 @@ def read_report(store: FileStore, rejected: StoredFile) -> dict[str, Any]:
         except ValueError:
             return {}
     return report if isinstance(report, dict) else {}
-
-
-def oldest_age(files: list[BacklogFile], now: datetime) -> timedelta | None:
-    """The age of the oldest file; None if the backlog is empty."""
-    return now - files[0].since if files else None
-
-
-def _is_report(stored: StoredFile) -> bool:
-    return stored.file.name.endswith(report_name(""))

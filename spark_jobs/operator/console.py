@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.store import session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
@@ -72,16 +77,31 @@ def print_json(answer: Any) -> None:
 
 
 def _as_json(value: Any) -> Any:
-    if isinstance(value, datetime | date):
+    if isinstance(value, date):  # a datetime is one, too
         return value.isoformat()
     if isinstance(value, FileId):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         # One level only, unlike `asdict`, which would take a file id apart.
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return vars(value)
     raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
 def format_time(time: datetime) -> str:
     """An aware time, to the second, in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def shown(number: int | None) -> str:
+    """A count in a table; nothing if it is unknown."""
+    return "" if number is None else str(number)
+
+
+@contextmanager
+def spark_session(doing: str = "Reading the log") -> Iterator[SparkSession]:
+    """A session for the block; stderr says what the command is ``doing`` meanwhile. Raises SessionError."""
+    from rich.console import Console
+
+    logging.getLogger("py4j").setLevel(logging.ERROR)
+    with Console(stderr=True).status(f"{doing} (Spark takes a few seconds to start)"):
+        yield session.open_session()

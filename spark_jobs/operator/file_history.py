@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+import csv
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from io import StringIO
+from itertools import islice
+from operator import and_, or_
+from typing import Any
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import file_date
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import CheckedRow, FileValidation, blocks_of
 from spark_jobs.contract.marks import arrival_of
 from spark_jobs.contract.rows import latest_allowed, precedence
+from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
 from spark_jobs.operator.backlog import reason_of, state_of
+from spark_jobs.operator.moved_files import MovedFile, moved_files, relative_name
 from spark_jobs.operator.parked import FailedRuns, ParkedFile, parked_file
-from spark_jobs.operator.replay import Replay, moved_files, relative_name
+from spark_jobs.reading.staged_rows import as_arrow, staged_ddl
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.steps.archive import destination
 from spark_jobs.steps.parking import NOTES, AttemptRow, attempts_of
+from spark_jobs.steps.run import Run
 from spark_jobs.steps.take import attempt_row
 from spark_jobs.store.ingest_log import LogEntry, of_generations
-from spark_jobs.store.tables import Tables, of_files
+from spark_jobs.store.tables import of_files
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+_CHUNK_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,9 @@ class FileHistory:
     place: str
     seen: datetime
     state: str
-    taken: tuple[datetime, ...] = ()
-    entry: LogEntry | None = None
-    parked: ParkedFile | None = None
+    taken: tuple[datetime, ...]
+    entry: LogEntry | None
+    parked: ParkedFile | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def find(store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
     """Every generation of a file in the bucket, without log lines. Raises SettingsError if there is none."""
     layout = settings.layout
     relative = relative_name(layout, name)
-    moved = sorted(moved_files(store, settings.feed, layout, name), key=lambda one: one.original)
+    moved = sorted(moved_files(store, layout, name), key=lambda one: one.original)
     found = [Found(_uploaded_as(layout, relative, one), one.stored, one.arrival) for one in moved]
     live = store.stat(layout.bucket, layout.source_prefix + relative)
     if live:
@@ -81,7 +89,7 @@ def _not_found(name: str, layout: BucketLayout) -> SettingsError:
     return SettingsError(f"{name!r} is not in bucket {layout.bucket}: not waiting, not archived and not rejected")
 
 
-def _uploaded_as(layout: BucketLayout, relative: str, moved: Replay) -> FileId:
+def _uploaded_as(layout: BucketLayout, relative: str, moved: MovedFile) -> FileId:
     """The file id at upload. If the archived object's name lost the folder, assume the one that was asked for."""
     lost_folder = moved.stored.file.name.startswith(layout.archive_prefix) and "/" not in moved.uploaded
     by_name = relative.rpartition("/")[2] == moved.uploaded
@@ -89,13 +97,14 @@ def _uploaded_as(layout: BucketLayout, relative: str, moved: Replay) -> FileId:
     return FileId(layout.bucket, layout.source_prefix + uploaded, moved.original)
 
 
-def identify(spark: SparkSession, store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
+def identify(run: Run, name: str) -> list[Found]:
     """What ``find`` finds, with log lines and the file ids from the log. If ``name`` includes a folder, files of other
     folders are left out. Raises SettingsError.
     """
-    found = find(store, settings, name)
-    entries = of_generations(spark, Tables.of(settings), [one.file.generation for one in found])
+    settings = run.settings
     layout = settings.layout
+    found = find(run.deps.store, settings, name)
+    entries = of_generations(run.spark, run.tables, [one.file.generation for one in found])
     relative = relative_name(layout, name)
     any_folder = "/" not in relative or relative.startswith((layout.archive_prefix, layout.rejected_prefix))
     identified = [with_entry(one, entries, settings) for one in found]
@@ -125,43 +134,27 @@ def _base(file: FileId) -> tuple[str, int]:
 def _without_folder(file: FileId, settings: IngestSettings) -> str | None:
     """The name of an archived object without the folder of its upload, as all had until 2026-12."""
     base = file.name.rpartition("/")[2]
-    day = settings.feed.file_date(base)
+    day = file_date(base)
     prefix = settings.layout.archive_prefix
     return f"{prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}.{file.generation}.csv" if day else None
 
 
-def file_history(
-    spark: SparkSession,
-    store: FileStore,
-    settings: IngestSettings,
-    found: Sequence[Found],
-    failed_runs: FailedRuns | None = None,
-) -> list[FileHistory]:
+def file_history(run: Run, found: Sequence[Found], failed_runs: FailedRuns | None) -> list[FileHistory]:
     """The history of each of these generations. ``failed_runs`` is asked for the last error of parked files."""
-    recorded = of_files(spark.table(Tables.of(settings).attempts), [one.file for one in found])
+    recorded = of_files(run.spark.table(run.tables.attempts), [one.file for one in found])
     rows = [attempt_row(row) for row in recorded.select(*AttemptRow._fields).collect()]
     attempts = attempts_of(rows)
-    taken: dict[str, list[datetime]] = {}
-    for row in rows:
-        if not row.batch_id.startswith(NOTES):
-            taken.setdefault(row.file_id, []).append(row.attempted_at)
-    return [
-        FileHistory(
-            str(one.file),
-            one.stored.file.name,
-            one.arrival,
-            describe_state(store, settings.layout, one),
-            tuple(sorted(taken.get(str(one.file), []))),
-            one.entry,
-            parked_file(one.file, attempts[one.file], failed_runs) if _may_be_parked(one, settings, attempts) else None,
-        )
-        for one in found
-    ]
-
-
-def _may_be_parked(one: Found, settings: IngestSettings, attempts: Container[FileId]) -> bool:
-    waiting = one.stored.file.name.startswith(settings.layout.source_prefix)
-    return waiting and one.entry is None and one.file in attempts
+    layout = run.settings.layout
+    histories = []
+    for one in found:
+        file, place = str(one.file), one.stored.file.name
+        taken = [row.attempted_at for row in rows if row.file_id == file and not row.batch_id.startswith(NOTES)]
+        parked = None
+        if place.startswith(layout.source_prefix) and one.entry is None and one.file in attempts:
+            parked = parked_file(one.file, attempts[one.file], failed_runs)
+        state = describe_state(run.deps.store, layout, one)
+        histories.append(FileHistory(file, place, one.arrival, state, tuple(sorted(taken)), one.entry, parked))
+    return histories
 
 
 def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
@@ -173,12 +166,33 @@ def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
     return f"{found.entry.outcome}, not moved yet" if found.entry else f"waiting: {state_of(found.stored)}"
 
 
-def explain_key(
-    spark: SparkSession, store: FileStore, settings: IngestSettings, found: Sequence[Found], key: str
-) -> list[KeyHistory]:
-    """For each of these generations: which of its rows has the key, and what the target has instead."""
-    target = _target_row(spark, settings, key)
-    return [explain(good_rows(store, settings.feed, one), target, settings.feed, one.file, key) for one in found]
+def explain_key(run: Run, found: Sequence[Found], key: str) -> list[KeyHistory]:
+    """For each of these generations: which of its rows has the key, and what the target has instead. Raises SettingsError."""
+    feed, store = run.settings.feed, run.deps.store
+    values = parse_key(feed, key)
+    target = _target_row(run, values)
+    return [explain(good_rows(store, feed, one), target, feed, one.file, values) for one in found]
+
+
+def parse_key(feed: Feed, text: str) -> tuple[Value, ...]:
+    """A key as typed values. Several columns are written as a line of CSV. Raises SettingsError."""
+    parts = next(csv.reader([text]), []) if len(feed.key) > 1 else [text]
+    values = tuple(
+        feed.column(name).type.parse(name, part.strip(WHITE_SPACE), datetime.max.replace(tzinfo=UTC))
+        for name, part in zip(feed.key, parts, strict=False)
+    )
+    if len(parts) != len(feed.key) or any(isinstance(value, Fault) for value in values):
+        raise SettingsError(f"--key must be a value of {', '.join(feed.key)} (several columns: as in a line of CSV)")
+    return values
+
+
+def key_text(values: Sequence[Any]) -> str:
+    """A key for people: the value, or a line of CSV."""
+    if len(values) == 1:
+        return str(values[0])
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
 
 
 @dataclass(frozen=True)
@@ -194,17 +208,22 @@ class TargetRow:
         return f"row {self.row_number} of {self.file_id} ({self.stamp:%Y-%m-%d %H:%M:%S})"
 
 
-def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, file: FileId, key: str) -> KeyHistory:
+def explain(
+    rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, file: FileId, key: tuple[Value, ...]
+) -> KeyHistory:
     """Compare a file's newest row for a key with the target's row."""
     best: CheckedRow | None = None
     for row in rows:
-        if row.values[feed.position(feed.key)] != key:
+        if tuple(row.values[position] for position in feed.key_positions) != key:
             continue
         if best is None or precedence(feed, row.values) > precedence(feed, best.values):
             best = row
     if best is None:
-        return KeyHistory(f"{file} has no valid row for {feed.key} {key!r}; see orders_rejected_rows for its invalid rows")
-    stamp = best.values[feed.position(feed.newest_by[0])]
+        named = f"{', '.join(feed.key)} {key_text(key)!r}"
+        return KeyHistory(
+            f"{file} has no valid row for {named}; see {feed.table_prefix}_rejected_rows for its invalid rows"
+        )
+    stamp = best.values[feed.position(feed.moment)]
     ours = f"row {best.number} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
     if target is None:
         return KeyHistory(f"{ours} has not reached the target yet", best.number)
@@ -215,15 +234,23 @@ def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, fi
     return KeyHistory(f"{ours} was outranked by {target}", best.number, target.file_id, target.row_number)
 
 
-def _target_row(spark: SparkSession, settings: IngestSettings, key: str) -> TargetRow | None:
+def _target_row(run: Run, key: Sequence[Value]) -> TargetRow | None:
     from pyspark.sql import functions as F
 
-    feed = settings.feed
-    row = spark.table(Tables.of(settings).target).where(F.col(feed.key) == F.lit(key)).head()
+    feed = run.settings.feed
+    same = reduce(and_, (F.col(name) == F.lit(value) for name, value in zip(feed.key, key, strict=True)))
+    row = run.spark.table(run.tables.target).where(same).head()
     if row is None:
         return None
-    values = tuple(v.astimezone(UTC) if isinstance(v, datetime) else v for v in (row[c] for c in feed.column_names))
-    return TargetRow(row["file_id"], row["row_number"], values, values[feed.position(feed.newest_by[0])])
+    values = tuple(_as_value(row[name]) for name in feed.column_names)
+    return TargetRow(row["file_id"], row["row_number"], values, values[feed.position(feed.moment)])
+
+
+def _as_value(stored: Any) -> Any:
+    """A value as the contract has it: times are aware, and records are dicts."""
+    if isinstance(stored, datetime):
+        return stored.astimezone(UTC)
+    return [record.asDict() for record in stored] if isinstance(stored, list) else stored
 
 
 def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[CheckedRow]:
@@ -234,3 +261,44 @@ def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[CheckedRow
             yield from (row for row in file.take(block, last=last) if not row.faults)
             if file.violations:
                 return
+
+
+@dataclass(frozen=True)
+class Tie:
+    """``row`` of ``file`` shares ``key`` and ``stamp`` (aware) with the target's row, which came from ``kept_row`` of
+    ``kept_file`` and differs in another column. Ties that a newer row has resolved since are not listed.
+    """
+
+    key: str
+    stamp: datetime
+    file: str
+    row: int
+    kept_file: str
+    kept_row: int
+
+
+def find_ties(run: Run, found: Sequence[Found]) -> Iterator[Tie]:
+    """The ties of each of these generations, in row order."""
+    for one in found:
+        rows = good_rows(run.deps.store, run.settings.feed, one)
+        while chunk := list(islice(rows, _CHUNK_ROWS)):
+            yield from sorted(_ties_in(run, one.file, chunk), key=lambda tie: tie.row)
+
+
+def _ties_in(run: Run, file: FileId, rows: Sequence[CheckedRow]) -> list[Tie]:
+    import pyarrow as pa
+    from pyspark.sql import functions as F
+
+    feed = run.settings.feed
+    shared = (*feed.key, feed.moment)
+    batch = as_arrow(feed, [(str(file), row.number, row.values, None, None) for row in rows])
+    ours = run.spark.createDataFrame(pa.Table.from_batches([batch]), staged_ddl(feed)).alias("s")
+    target = run.spark.table(run.tables.target).alias("t")
+    same = reduce(lambda one, other: one & other, (F.col(f"t.{name}") == F.col(f"s.{name}") for name in shared))
+    differ = (~F.col(f"s.{n}").eqNullSafe(F.col(f"t.{n}")) for n in feed.column_names if n not in shared)
+    columns = [*(f"s.{name}" for name in shared), "s.row_number", "t.file_id", "t.row_number"]
+    found = target.join(F.broadcast(ours), same & reduce(or_, differ)).select(*columns).collect()
+    return [
+        Tie(key_text(key), stamp.astimezone(UTC), str(file), row, kept, kept_row)
+        for *key, stamp, row, kept, kept_row in found
+    ]

@@ -6,18 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Attempts
 from spark_jobs.cloud.ports import FailedRun
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.violations import shorten
 from spark_jobs.steps.parking import is_parked, next_try
+from spark_jobs.steps.run import Run
 from spark_jobs.steps.take import look_up
-from spark_jobs.store.tables import Tables
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 FailedRuns = Callable[[datetime], Sequence[FailedRun]]
 """The runs that failed at this time (aware) or later."""
@@ -35,16 +31,14 @@ class ParkedFile:
     last_error: str
 
 
-def parked_files(
-    spark: SparkSession, tables: Tables, files: Sequence[FileId], failed_runs: FailedRuns | None
-) -> list[ParkedFile]:
+def parked_files(run: Run, files: Sequence[FileId], failed_runs: FailedRuns | None) -> list[ParkedFile]:
     """The parked ones among these waiting files, those due first at the top; none if no run has created the tables."""
     from pyspark.errors import AnalysisException
 
     if not files:
         return []
     try:
-        known = look_up(spark, tables, files)
+        known = look_up(run, files)
     except AnalysisException:
         return []
     waiting = [file for file in files if file not in known.done]

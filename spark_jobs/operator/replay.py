@@ -1,27 +1,78 @@
-"""Replay: copy archived or rejected files into the replay folder below source/, where they are ingested like uploads."""
+"""`order-tracking replay`: copy archived or rejected files into the replay folder below source/, where they are ingested
+like uploads, and show what they changed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from spark_jobs.cloud.ports import FileStore, StoredFile
-from spark_jobs.contract.feed import Feed
-from spark_jobs.contract.feeds import name_problem
+import click
+
+from spark_jobs import bootstrap
+from spark_jobs.cloud.ports import FileStore
+from spark_jobs.contract.feeds import FEEDS, feed_of, file_date
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import ARRIVAL_KEY, REPLAY_FOLDER, carried_arrival, noted_arrival
-from spark_jobs.operator.backlog import read_report
-from spark_jobs.settings import BucketLayout, SettingsError
+from spark_jobs.contract.marks import ARRIVAL_KEY
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.operator.backlog import wait_for
+from spark_jobs.operator.console import format_time, print_json, print_table, shown, spark_session
+from spark_jobs.operator.moved_files import MovedFile, moved_file, moved_files, relative_name
+from spark_jobs.operator.options import SettingsOf, feed_option, json_option, location_options, timeout_option
+from spark_jobs.operator.replay_result import RESULT_FIELDS, replay_results, summary
+from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
+from spark_jobs.store.ingest_log import LogEntry, logged
+from spark_jobs.store.tables import Tables
 
-# Below their prefixes. Objects archived before 2026-12 lost the folder that they were uploaded to.
-_ARCHIVED = re.compile(r"\d{4}/\d{2}/\d{2}/(?P<folder>(?:.+/)?)(?P<stem>[^/]+)\.(?P<generation>\d+)\.csv")
-_REJECTED = re.compile(r"(?P<folder>(?:.+/)?)(?P<base>[^/]+)\.(?P<generation>\d+)")
-_REPLAYED = re.compile(re.escape(REPLAY_FOLDER) + r"\d+/")
+_DAY = click.DateTime(["%Y-%m-%d"])
 
-Answer = Literal["copied", "already waiting", "gone"]
+
+@click.command()
+@location_options
+@click.argument("files", nargs=-1)
+@click.option("--from", "first", type=_DAY, help="Replay files with this date or a later one in their name.")
+@click.option("--to", "last", type=_DAY, help="Replay files with this date or an earlier one in their name.")
+@feed_option
+@click.option("--dry-run", is_flag=True, help="Show what would be copied, but copy nothing.")
+@click.option("--wait", "should_wait", is_flag=True, help="Wait for the copies and show their results (needs the tables).")
+@timeout_option
+@json_option
+def replay(
+    layout: BucketLayout,
+    settings_of: SettingsOf,
+    files: tuple[str, ...],
+    first: datetime | None,
+    last: datetime | None,
+    feed: str,
+    dry_run: bool,
+    should_wait: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Copy archived or rejected files back to the source folder, to be ingested again.
+
+    Each of FILES is the name a file was uploaded under (every generation), an object name in archive/ or rejected/, or a
+    file id.
+    """
+    if should_wait and dry_run:
+        raise click.UsageError("--dry-run copies nothing, so --wait has nothing to wait for")
+    # Checked before anything is copied, so that a missing option leaves the bucket unchanged.
+    settings = settings_of() if should_wait else None
+    deps = bootstrap.build_dependencies(settings)
+    selection = Selection(files, first.date() if first else None, last.date() if last else None, feed)
+    planned = plan(deps.store, layout, selection)
+    copies = [(one, Copy("would be copied") if dry_run else carry_out(deps.store, one)) for one in planned]
+    if settings:
+        _show_results(copies, settings, deps, timeout, as_json)
+        return
+    if as_json:
+        print_json([_copy_fields(one, copy) for one, copy in copies])
+        return
+    rows = [[one.stored.file.name, one.to, format_time(one.arrival), copy.answer] for one, copy in copies]
+    print_table(["from", "to", "arrived", ""], rows)
+    hint = "to see what they change, use replay --wait, or status --file with a name from `to` after the next run"
+    click.echo(f"{len(copies)} files; {hint}", err=True)
 
 
 @dataclass(frozen=True)
@@ -31,6 +82,8 @@ class Selection:
     files: tuple[str, ...] = ()
     first: date | None = None
     last: date | None = None
+    feed: str = ""
+    """With days: only files of this feed; empty means all."""
 
     def __post_init__(self) -> None:
         if bool(self.files) == bool(self.first or self.last):
@@ -40,139 +93,84 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Replay:
-    """One planned copy. ``uploaded`` is the name below source/ at upload, without a folder if the object's name lost it;
-    ``original`` is the generation then, and ``arrival`` (aware) the time.
-    """
-
-    stored: StoredFile
-    uploaded: str
-    original: int
-    arrival: datetime
-    to: str
-
-
-@dataclass(frozen=True)
 class Copy:
     """``file`` is the copy that is now waiting; the log will contain its own id. None if there is no copy."""
 
-    answer: Answer
+    answer: Literal["copied", "already waiting", "gone", "would be copied"]
     file: FileId | None = None
 
 
-def plan(store: FileStore, feed: Feed, layout: BucketLayout, selection: Selection) -> list[Replay]:
-    """The copies to make, older generations first. Raises SettingsError for a file that doesn't exist."""
-    found = {replay.stored.file: replay for replay in _found(store, feed, layout, selection)}
-    return sorted(found.values(), key=lambda replay: replay.original)
+def plan(store: FileStore, layout: BucketLayout, selection: Selection) -> list[MovedFile]:
+    """The files to copy, older generations first. Raises SettingsError for a file that doesn't exist."""
+    found = {moved.stored.file: moved for moved in _found(store, layout, selection)}
+    return sorted(found.values(), key=lambda moved: moved.original)
 
 
-def carry_out(store: FileStore, replay: Replay) -> Copy:
+def carry_out(store: FileStore, moved: MovedFile) -> Copy:
     """Copy one file back. Idempotent: the copy's name is derived from the generation."""
-    copied = store.copy(replay.stored.file, replay.to, {ARRIVAL_KEY: replay.arrival.isoformat()})
+    copied = store.copy(moved.stored.file, moved.to, {ARRIVAL_KEY: moved.arrival.isoformat()})
     if copied:
         return Copy("copied", copied)
-    existing = store.stat(replay.stored.file.bucket, replay.to)
+    existing = store.stat(moved.stored.file.bucket, moved.to)
     return Copy("already waiting", existing.file) if existing else Copy("gone")
 
 
-def _found(store: FileStore, feed: Feed, layout: BucketLayout, selection: Selection) -> Iterator[Replay]:
+def _found(store: FileStore, layout: BucketLayout, selection: Selection) -> Iterator[MovedFile]:
     if selection.first and selection.last:
-        yield from _between(store, feed, layout, selection.first, selection.last)
+        yield from _between(store, layout, selection)
     for file in selection.files:
-        replays = list(moved_files(store, feed, layout, file))
-        if not replays:
+        found = list(moved_files(store, layout, file))
+        if not found:
             raise SettingsError(
                 f"{file!r} is not in {layout.archive_prefix} or {layout.rejected_prefix} of bucket {layout.bucket}, "
-                "or the feed doesn't accept its name"
+                "or no feed accepts its name"
             )
         # If any object is known to come from the named folder, those without a folder belong to other files.
         relative = relative_name(layout, file)
-        exact = [one for one in replays if one.uploaded == relative]
-        yield from exact if exact and "/" in relative else replays
+        exact = [one for one in found if one.uploaded == relative]
+        yield from exact if exact and "/" in relative else found
 
 
-def _between(store: FileStore, feed: Feed, layout: BucketLayout, first: date, last: date) -> Iterator[Replay]:
+def _between(store: FileStore, layout: BucketLayout, selection: Selection) -> Iterator[MovedFile]:
+    first, last = selection.first or date.min, selection.last or date.max
     days = (first + timedelta(n) for n in range((last - first).days + 1))
-    candidates: list[StoredFile] = []
-    for day in days:
-        candidates += store.list_files(layout.bucket, f"{layout.archive_prefix}{day:%Y/%m/%d}/")
-    candidates += store.list_files(layout.bucket, layout.rejected_prefix)
-    for stored in candidates:
-        replay = _replay_of(store, feed, layout, stored)
-        named = feed.file_date(replay.uploaded.rpartition("/")[2]) if replay else None
-        if replay and named and first <= named <= last:
-            yield replay
-
-
-def moved_files(store: FileStore, feed: Feed, layout: BucketLayout, text: str) -> Iterator[Replay]:
-    """Archived or rejected generations of a file, given its object name, its file id, or the name it was uploaded under.
-
-    A name without a folder means any folder. A name with a folder also finds archived objects whose names lost theirs.
-    """
-    name, generation = split_id(layout, text)
-    if name.startswith((layout.archive_prefix, layout.rejected_prefix)):
-        prefixes: Sequence[str] = [name]
-        folder = base = ""
-    else:
-        folder, _, base = name.removeprefix(layout.source_prefix).rpartition("/")
-        prefixes = _prefixes(feed, layout, folder, base)
-    for prefix in prefixes:
+    for prefix in [*(f"{layout.archive_prefix}{day:%Y/%m/%d}/" for day in days), layout.rejected_prefix]:
         for stored in store.list_files(layout.bucket, prefix):
-            replay = _replay_of(store, feed, layout, stored)
-            if replay is None or generation not in (None, replay.original):
-                continue
-            its_folder, _, its_base = replay.uploaded.rpartition("/")
-            lost_folder = not its_folder and stored.file.name.startswith(layout.archive_prefix)
-            if base in ("", its_base) and (not folder or folder == its_folder or lost_folder):
-                yield replay
+            moved = moved_file(store, layout, stored)
+            feed, named = (feed_of(moved.uploaded), file_date(moved.uploaded)) if moved else (None, None)
+            if moved and feed and named and first <= named <= last and selection.feed in ("", feed.name):
+                yield moved
 
 
-def split_id(layout: BucketLayout, text: str) -> tuple[str, int | None]:
-    """The object name and, if ``text`` is a file id, the generation. Raises SettingsError."""
-    if not (text.startswith(f"{layout.bucket}/") and "#" in text):
-        return text, None
-    try:
-        parsed = FileId.parse(text)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
-    return parsed.name, parsed.generation
+def _copy_fields(moved: MovedFile, copy: Copy) -> dict[str, Any]:
+    return {"from": moved.stored.file.name, "to": moved.to, "arrival": moved.arrival, "answer": copy.answer}
 
 
-def relative_name(layout: BucketLayout, text: str) -> str:
-    """A file's name below the source folder, given its name, object name or file id."""
-    return split_id(layout, text)[0].removeprefix(layout.source_prefix)
+def _show_results(
+    copies: Sequence[tuple[MovedFile, Copy]], settings: IngestSettings, deps: Dependencies, timeout: float, as_json: bool
+) -> None:
+    def read_log(files: Sequence[FileId]) -> list[LogEntry]:
+        entries = []
+        with spark_session() as spark:
+            for feed in FEEDS.values():
+                if of_feed := [file for file in files if feed_of(file.name) is feed]:
+                    entries += logged(spark, Tables.of(replace(settings, feed=feed)), of_feed)
+        return entries
 
-
-def _prefixes(feed: Feed, layout: BucketLayout, folder: str, base: str) -> Sequence[str]:
-    """All archived files of one name are below the day in that name."""
-    day = feed.file_date(base)
-    rejected = f"{layout.rejected_prefix}{folder}/{base}." if folder else f"{layout.rejected_prefix}{base}."
-    return [*([f"{layout.archive_prefix}{day:%Y/%m/%d}/"] if day else []), rejected]
-
-
-def _replay_of(store: FileStore, feed: Feed, layout: BucketLayout, stored: StoredFile) -> Replay | None:
-    """How to copy an object back; None if it isn't a file of the feed (a report, or another name)."""
-    name = stored.file.name
-    if name.startswith(layout.archive_prefix):
-        matched = _ARCHIVED.fullmatch(name.removeprefix(layout.archive_prefix))
-        base = f"{matched['stem']}.csv" if matched else ""
-    else:
-        matched = _REJECTED.fullmatch(name.removeprefix(layout.rejected_prefix))
-        base = matched["base"] if matched else ""
-    if not matched or feed.file_date(base) is None:
-        return None
-    folder, original = matched["folder"], int(matched["generation"])
-    # A replay of a replay goes to the same depth. A folder that the function would reject is left out.
-    kept = _REPLAYED.sub("", folder, count=1) if _REPLAYED.match(folder) else folder
-    kept = "" if name_problem(feed, kept + base) else kept
-    to = f"{layout.source_prefix}{REPLAY_FOLDER}{original}/{kept}{base}"
-    return Replay(stored, folder + base, original, _arrival(store, stored, original), to)
-
-
-def _arrival(store: FileStore, stored: StoredFile, original: int) -> datetime:
-    """From the mark of an accepted file or the report of a rejected one; otherwise the time it was moved."""
-    arrival = noted_arrival(original, stored.created, stored.metadata)
-    if arrival:
-        return arrival
-    reported = read_report(store, stored).get("arrival")
-    return carried_arrival(reported if isinstance(reported, str) else None, stored.created)
+    files = [copy.file for _, copy in copies if copy.file]
+    wait_for(files, deps, settings.layout, timeout)
+    results = replay_results(files, deps.store, settings.layout, read_log)
+    # Every line has every field, whatever happened to its file.
+    fields = [vars(results[copy.file]) if copy.file else dict.fromkeys(RESULT_FIELDS) for _, copy in copies]
+    if as_json:
+        print_json([_copy_fields(*copy) | result for copy, result in zip(copies, fields, strict=True)])
+        return
+    _, *columns = RESULT_FIELDS  # the file is the copy, which is shown by its name
+    print_table(
+        ["copy", "", *("rejected" if name == "rejected_rows" else name for name in columns)],
+        [
+            [one.to, copy.answer, *(shown(result[name]) for name in columns)]
+            for (one, copy), result in zip(copies, fields, strict=True)
+        ],
+    )
+    click.echo(summary(list(results.values())))

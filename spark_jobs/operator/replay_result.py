@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from spark_jobs.cloud.ports import FileStore
@@ -29,6 +29,9 @@ class ReplayResult:
     outranked: int | None = None
     rejected_rows: int | None = None
     reason: str | None = None
+
+
+RESULT_FIELDS = [field.name for field in fields(ReplayResult)]
 
 
 def replay_results(
@@ -62,16 +65,8 @@ def _count(value: Any) -> int | None:
 
 
 def _from_entry(entry: LogEntry) -> ReplayResult:
-    return ReplayResult(
-        entry.file,
-        entry.outcome,
-        entry.rows,
-        entry.inserted,
-        entry.updated,
-        entry.outranked,
-        entry.rejected_rows,
-        entry.reason or (entry.note if entry.inserted is None else None),
-    )
+    result = ReplayResult(**{name: getattr(entry, name) for name in RESULT_FIELDS})
+    return replace(result, reason=entry.reason or (entry.note if entry.inserted is None else None))
 
 
 def summary(results: Sequence[ReplayResult]) -> str:

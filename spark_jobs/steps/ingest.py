@@ -3,56 +3,86 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spark_jobs.batches import Batch, LookupResult, StageResult, WaitingFile
-from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.batches import Batch, LookupResult, WaitingFile
+from spark_jobs.cloud.ports import TransientError
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.outcomes import OutcomeKind
+from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
+from spark_jobs.steps.archive import finish, finish_logged
 from spark_jobs.steps.merge import merge
 from spark_jobs.steps.parking import EXCUSED, is_parked
-from spark_jobs.steps.record import balance_of, merged_entries, record
-from spark_jobs.steps.reject import reject, superseded
-from spark_jobs.steps.run import FilesFailed, Run, conclude, publish, publish_owed, timed
+from spark_jobs.steps.record import merged_entries, rejected_entries, superseded_entries
+from spark_jobs.steps.run import FilesFailed, Run, timed
 from spark_jobs.steps.settle import settle
 from spark_jobs.steps.stage import stage
 from spark_jobs.steps.take import choose, look_up, note, take, waiting_files
-from spark_jobs.store.ingest_log import LogEntry, logged
-from spark_jobs.store.tables import Tables, create_tables
+from spark_jobs.store.ingest_log import LogEntry
+from spark_jobs.store.tables import create_tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+MAX_FAILURES_IN_A_ROW = 4
+"""Then the environment is the likely cause, and the run ends."""
+SUMMED = ("rows", "inserted", "updated", "outranked", "rejected_rows")
+"""The counts in the run's last line."""
+GROUPS = 8
+"""A failed batch is retried in this many parts, until the failing file is alone."""
 _log = logging.getLogger(__name__)
 
 
-MAX_FAILURES_IN_A_ROW = 4
-"""Then the environment is the likely cause, and the run ends."""
-GROUPS = 8
-"""A failed batch is retried in this many parts, until the failing file is alone."""
+def ingest(
+    settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession], feeds: Collection[str] = ()
+) -> list[LogEntry]:
+    """Process all accepted files (only of these ``feeds``, if named) and return their log lines. Spark starts only when a
+    file waits. A feed that fails does not stop the others.
 
-
-def ingest(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession]) -> list[LogEntry]:
-    """Process all accepted files and return their log lines. Spark starts only when a file waits.
-
-    Raises FilesFailed at the end, when all others are done; raises TransientError and
-    Spark's errors at once. Either way the run failed, and the next one continues where it stopped.
+    Raises FilesFailed at the end, when all others are done; or the one feed's error. Either way the run failed, and the
+    next one continues where it stopped.
     """
     wait_for_window(settings, deps)
     started = deps.elapsed()
     handled: set[FileId] = set()
-    run: Run | None = None
-    while waiting := [w for w in _listed(settings, deps) if w.file not in handled]:
-        run = run or _start(settings, deps, open_spark)
-        handled |= _next_batch(run, waiting)
-    entries = run.entries if run else []
-    sums = " ".join(f"{name}={number}" for name, number in balance_of(entries).items())
-    _log.info("step=run seconds=%.3f files=%d %s", deps.elapsed() - started, len(entries), sums)
-    if run and run.problems:
-        raise FilesFailed(run.problems, entries)
+    runs: dict[str, Run] = {}
+    failed: dict[str, Exception] = {}
+    spark: SparkSession | None = None
+    while waiting := [
+        w
+        for w in _listed(settings, deps)
+        if w.file not in handled and w.mark.feed not in failed and (not feeds or w.mark.feed in feeds)
+    ]:
+        spark = spark or _open(open_spark, deps)
+        for name in {w.mark.feed: None for w in waiting}:
+            try:
+                run = runs[name] = runs.get(name) or Run(replace(settings, feed=FEEDS[name]), deps, spark)
+                if not run.started:
+                    _start(run)
+                handled |= _next_batch(run, [w for w in waiting if w.mark.feed == name])
+            except Exception as error:  # noqa: BLE001 - raised at the end, when the other feeds are done
+                _log.error("step=run feed %s failed: %s", name, error)
+                failed[name] = error
+    return _end(list(runs.values()), failed, deps.elapsed() - started)
+
+
+def _end(runs: Sequence[Run], failed: Mapping[str, Exception], seconds: float) -> list[LogEntry]:
+    entries = [entry for run in runs for entry in run.entries]
+    sums = " ".join(f"{name}={sum(getattr(entry, name) or 0 for entry in entries)}" for name in SUMMED)
+    _log.info("step=run seconds=%.3f files=%d %s", seconds, len(entries), sums)
+    problems = [problem for run in runs for problem in run.problems]
+    others = {name: error for name, error in failed.items() if not isinstance(error, FilesFailed)}
+    if len(others) == 1 and not problems and not entries:
+        ((name, error),) = others.items()
+        error.add_note(f"feed {name}")
+        raise error
+    problems += [f"feed {name}: {type(error).__name__}: {shorten(str(error))}" for name, error in others.items()]
+    if problems:
+        raise FilesFailed(problems, entries) from next(iter(failed.values()), None)
     return entries
 
 
@@ -71,24 +101,26 @@ def _listed(settings: IngestSettings, deps: Dependencies) -> list[WaitingFile]:
         return found
 
 
-def _start(settings: IngestSettings, deps: Dependencies, open_spark: Callable[[], SparkSession]) -> Run:
+def _open(open_spark: Callable[[], SparkSession], deps: Dependencies) -> SparkSession:
     with timed("session", deps):
-        spark = open_spark()
-    with timed("tables", deps):
-        tables = Tables.of(settings)
-        create_tables(spark, tables, settings.feed)
-    run = Run(settings, deps, spark, tables)
-    with timed("settle", deps):
+        return open_spark()
+
+
+def _start(run: Run) -> None:
+    """What a run does once for each feed that has files."""
+    with timed("tables", run.deps):
+        create_tables(run.spark, run.tables, run.settings.feed)
+    with timed("settle", run.deps):
         settle(run)
-    return run
+    run.started = True
 
 
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
     """Finish files that only have to be moved, then process one batch. Returns the files that are done for this run."""
     with timed("look", run.deps):
-        known = look_up(run.spark, run.tables, [w.file for w in waiting])
+        known = look_up(run, [w.file for w in waiting])
     if known.done:
-        _finish(run, known)
+        finish_logged(run, known)
     fresh = [w for w in waiting if w.file not in known.done]
     chosen = _next_group(run, fresh) or choose(fresh, known, run.settings, run.deps.now())
     if not chosen:
@@ -97,7 +129,7 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
         return {w.file for w in waiting}
     try:
         with timed("take", run.deps) as fields:
-            batch = take(run.spark, run.tables, chosen, known, run.next_batch_id(), run.deps)
+            batch = take(run, chosen, known)
             fields["files"] = len(chosen)
         work(run, batch)
     except TransientError:
@@ -107,14 +139,6 @@ def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
         return known.done | _failed(run, chosen, known, error)
     run.failures = 0
     return {*known.done, *(w.file for w in chosen)}
-
-
-def _finish(run: Run, known: LookupResult) -> None:
-    """Move files whose line is in the log; first announce those whose outcome could not be published."""
-    entries = logged(run.spark, run.tables, known.done)
-    owed = [entry for entry in entries if known.attempts(entry.file).unannounced]
-    published: dict[FileId, OutcomeKind] = {entry.file: entry.outcome for entry in entries if entry not in owed}
-    conclude(run, entries, published | publish_owed(run, owed))
 
 
 def _next_group(run: Run, waiting: Sequence[WaitingFile]) -> list[WaitingFile]:
@@ -148,48 +172,23 @@ def _failed(run: Run, chosen: Sequence[WaitingFile], known: LookupResult, error:
 def _excuse(run: Run, chosen: Sequence[WaitingFile], known: LookupResult) -> None:
     """An outage is not the files' fault: this attempt must not park them. If the note can't be written, it counts."""
     try:
-        files = [w.file for w in chosen]
-        note(run.spark, run.tables, files, f"{EXCUSED}{run.id}", known.target_version, run.deps)
+        note(run, [w.file for w in chosen], f"{EXCUSED}{run.id}", known.target_version)
     except Exception as error:  # noqa: BLE001 - the outage itself is raised by the caller
         _log.warning("step=run the attempt counts although an external dependency failed: %s", error)
 
 
 def work(run: Run, batch: Batch) -> None:
     """The steps after taking."""
-    spark, tables, settings, deps = run.spark, run.tables, run.settings, run.deps
+    deps = run.deps
     deps.checkpoint("taken")
     with timed("stage", deps):
-        staged = stage(spark, tables, batch, settings, deps)
+        staged = stage(run, batch)
     deps.checkpoint("staging done")
     with timed("merge", deps):
-        merged = merge(spark, tables, batch, staged, settings.feed, deps)
+        target_version, changed = merge(run, batch, staged)
     deps.checkpoint("merged")
     with timed("count", deps):
-        entries = merged_entries(spark, tables, batch, staged, merged, deps)
-        entries += _rejected_entries(run, batch, staged)
-        entries += _superseded_entries(run, batch, staged)
-    published = publish(run, entries)
-    with timed("record", deps):
-        entries = record(spark, tables, entries, staged.version, deps)
-    conclude(run, entries, published)
-    run.entries += entries
-
-
-def _superseded_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
-    """Log lines of files that are gone. If another run has logged one already, its line is used: the file may be merged."""
-    if not staged.gone:
-        return []
-    held = {entry.file: entry for entry in logged(run.spark, run.tables, [w.file for w in staged.gone])}
-    return [held.get(entry.file, entry) for entry in superseded(staged.gone, batch, run.deps)]
-
-
-def _rejected_entries(run: Run, batch: Batch, staged: StageResult) -> list[LogEntry]:
-    """A file whose report can't be written stays where it is, and does not stop the others."""
-    entries = []
-    for waiting in batch.files:
-        if result := staged.rejected.get(waiting.file):
-            try:
-                entries.append(reject(waiting, result, batch, run.settings, run.deps))
-            except (FileRefused, TransientError) as error:
-                run.problem(waiting.file, f"it must be rejected, but its report can't be written: {error}")
-    return entries
+        entries = merged_entries(run, batch, staged, target_version, changed)
+        entries += rejected_entries(run, batch, staged)
+        entries += superseded_entries(run, batch, staged)
+    finish(run, entries, staged.version)

@@ -4,49 +4,49 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
-from spark_jobs.batches import Batch, ChangedRows, KeyRange, MergeResult, StageResult
+from spark_jobs.batches import Batch, ChangedRows, KeyRange, StageResult
 from spark_jobs.contract.feed import Feed
-from spark_jobs.dependencies import Dependencies
+from spark_jobs.contract.file_ids import FileId
 from spark_jobs.reading.batch_summary import rank_columns
+from spark_jobs.steps.run import Run
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.tables import Tables, current_version, quoted, sql_literal
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from spark_jobs.store.tables import current_version, quoted, sql_literal
 
 PROVENANCE = ("file_id", "row_number", "batch_id")
 _log = logging.getLogger(__name__)
 
 
-def merge(
-    spark: SparkSession, tables: Tables, batch: Batch, staged: StageResult, feed: Feed, deps: Dependencies
-) -> MergeResult:
-    """Bring the staged good rows into the target; idempotent: a row that is in the target already doesn't win again."""
+def merge(run: Run, batch: Batch, staged: StageResult) -> tuple[int, dict[FileId, ChangedRows] | None]:
+    """Bring the staged good rows into the target; idempotent: a row that is in the target already doesn't win again.
+
+    Returns the target's version after the merge, and MERGE's own counts if the batch has one file and this is the only
+    commit since the file's first attempt. Otherwise the change feed has to be counted.
+    """
     if staged.version is None or staged.keys is None:
-        return MergeResult(batch.target_version)
+        return batch.target_version, None
     version, keys = staged.version, staged.keys
-    changed = commit_with_retry("merge", deps, lambda: run_merge(spark, tables, feed, version, keys))
-    after = current_version(spark, tables.target)
+    changed = commit_with_retry("merge", run.deps, lambda: run_merge(run, version, keys))
+    after = current_version(run.spark, run.tables.target)
     commits = after - min(batch.first_version[waiting.file] for waiting in staged.files)
     if commits > 1:
         # Another process committed since the first attempt. Where the platform resolves conflicts row by row, two
         # inserts of one new key may both have succeeded.
-        commit_with_retry("repair", deps, lambda: repair(spark, tables, feed, version, keys))
+        commit_with_retry("repair", run.deps, lambda: repair(run, version, keys))
     # If no row won, MERGE made no commit, and the only commit belongs to another process.
     ours_alone = commits == 1 and changed != ChangedRows() and len(staged.files) == 1
-    return MergeResult(after, {staged.files[0].file: changed} if ours_alone else None)
+    return after, {staged.files[0].file: changed} if ours_alone else None
 
 
-def run_merge(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: KeyRange) -> ChangedRows:
+def run_merge(run: Run, stage_version: int, keys: KeyRange) -> ChangedRows:
     """The literal range of keys lets Delta skip the files of the target that can't hold any of them.
 
     ``row_number > 0`` leaves nothing out: Spark makes a Bloom filter only of a side that a comparison narrows.
     """
+    feed, tables = run.settings.feed, run.tables
     columns = [*(quoted(name) for name in feed.column_names), *PROVENANCE]
     newest = f"{tables.stage} VERSION AS OF {stage_version} WHERE newest AND row_number > 0"
-    answer = spark.sql(
+    answer = run.spark.sql(
         f"""
         MERGE INTO {tables.target} t
         USING (SELECT {", ".join(columns)} FROM {newest}) s
@@ -75,8 +75,9 @@ def _within(feed: Feed, keys: KeyRange) -> str:
     return f"t.{quoted(feed.key[0])} BETWEEN {sql_literal(keys[0])} AND {sql_literal(keys[1])}"
 
 
-def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, keys: KeyRange) -> None:
+def repair(run: Run, stage_version: int, keys: KeyRange) -> None:
     """Of several rows of one key, keep the newest. Looks only at keys of this batch; usually finds nothing."""
+    feed, tables = run.settings.feed, run.tables
     key = [quoted(name) for name in feed.key]
     key_of_t = ", ".join(f"t.{name}" for name in key)
     order = f"named_struct('rank', {rank_sql(feed, 't')}, 'f', t.file_id, 'r', t.row_number, 'b', t.batch_id)"
@@ -88,11 +89,11 @@ def repair(spark: SparkSession, tables: Tables, feed: Feed, stage_version: int, 
             ON {same_key(feed, "t", "b")}
           WHERE {_within(feed, keys)}
         ) t WHERE t.place > 1"""
-    found = spark.sql(f"SELECT count(*) AS losers FROM ({losers})").head()
+    found = run.spark.sql(f"SELECT count(*) AS losers FROM ({losers})").head()
     if found is None or not found["losers"]:
         return
     _log.warning("step=merge two runs inserted the same keys: deleting %d outranked rows", found["losers"])
     same = " AND ".join(f"t.{c} <=> s.{c}" for c in (*key, *PROVENANCE))
-    spark.sql(
+    run.spark.sql(
         f"MERGE INTO {tables.target} t USING ({losers}) s ON {same} AND {_within(feed, keys)} WHEN MATCHED THEN DELETE"
     ).collect()

@@ -12,14 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spark_jobs.batches import Attempts, ChangedRows, FileCounts
+from spark_jobs.batches import Attempts, FileCounts
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import OutcomeKind
 from spark_jobs.reading.batch_summary import count_staged
+from spark_jobs.steps.archive import announce_owed, finish
 from spark_jobs.steps.parking import ANNOUNCED, UNANNOUNCED, AttemptRow, attempts_of
-from spark_jobs.steps.record import count_changed_rows, record
-from spark_jobs.steps.reject import SUPERSEDED
-from spark_jobs.steps.run import Run, conclude, publish, publish_owed
+from spark_jobs.steps.record import SUPERSEDED, count_changed_rows, counted_fields
+from spark_jobs.steps.run import Run
 from spark_jobs.steps.stage import gone_files, last_version_of
 from spark_jobs.steps.take import attempt_row
 from spark_jobs.store.ingest_log import LogEntry, logged
@@ -40,9 +40,9 @@ def settle(run: Run) -> None:
     rows = _open_attempts(run)
     attempts = attempts_of(row for row, _ in rows)
     outcomes = {FileId.parse(row.file_id): outcome for row, outcome in rows}
-    gone = gone_files(run.deps, list(attempts))
+    gone = gone_files(run, list(attempts))
     if owed := [file for file in gone if outcomes[file] and attempts[file].unannounced]:
-        publish_owed(run, logged(run.spark, run.tables, owed))
+        announce_owed(run, logged(run.spark, run.tables, owed))
     if unsure := [file for file in gone if outcomes[file] in {None, "superseded"} and attempts[file].batches]:
         _settle_gone(run, unsure, attempts, {file for file in unsure if outcomes[file]})
 
@@ -52,23 +52,21 @@ def _settle_gone(
 ) -> None:
     last = current_version(run.spark, run.tables.target)
     first = min(attempts[file].first_version or 0 for file in files)
-    changed, note = count_changed_rows(run.spark, run.tables, files, first, last)
+    changed, note = count_changed_rows(run, files, first, last)
     in_target = set(changed) if changed is not None else _in_target(run, files)
     for file in files:
         version = None
         if file in in_target:
             version, counts = _staged(run, file, attempts[file])
-            mine = changed[file] if changed is not None else None
-            entry = _merged_entry(run, file, attempts[file], counts, mine, note)
+            notes = [BYTES_GONE, note, None if counts else "so are its staged rows"]
+            fields = counted_fields(counts, changed[file] if changed is not None else None)
+            entry = _entry(run, file, attempts[file], "merged", note="; ".join(filter(None, notes)), **fields)
         elif file in superseded:
             continue
         else:
             entry = _entry(run, file, attempts[file], "superseded", reason=SUPERSEDED, note=note)
         _log.warning("step=settle %r is gone: logged as %s", str(file), entry.outcome)
-        published = publish(run, [entry])
-        entries = record(run.spark, run.tables, [entry], version, run.deps)
-        conclude(run, entries, published)
-        run.entries += entries
+        finish(run, [entry], version)
 
 
 def _open_attempts(run: Run) -> list[tuple[AttemptRow, str | None]]:
@@ -97,32 +95,12 @@ def _in_target(run: Run, files: Sequence[FileId]) -> set[FileId]:
     return {FileId.parse(row["file_id"]) for row in target.select("file_id").distinct().collect()}
 
 
-def _merged_entry(
-    run: Run, file: FileId, attempts: Attempts, counts: FileCounts | None, changed: ChangedRows | None, note: str | None
-) -> LogEntry:
-    outranked = counts.rows - counts.bad_rows - changed.inserted - changed.updated if counts and changed else None
-    return _entry(
-        run,
-        file,
-        attempts,
-        "merged",
-        rows=counts.rows if counts else None,
-        inserted=changed.inserted if changed else None,
-        updated=changed.updated if changed else None,
-        outranked=outranked,
-        rejected_rows=counts.bad_rows if counts else None,
-        conflicting_ties=counts.conflicting_ties if counts else None,
-        balanced=None if outranked is None else outranked >= 0,
-        note="; ".join(filter(None, [BYTES_GONE, note, None if counts else "so are its staged rows"])),
-    )
-
-
 def _staged(run: Run, file: FileId, attempts: Attempts) -> tuple[int | None, FileCounts | None]:
     """The latest version of the stage that holds the file's rows, and its counts."""
     from pyspark.sql import functions as F
 
     for batch_id in reversed(attempts.batches):
-        version = last_version_of(run.spark, run.tables.stage, batch_id)
+        version = last_version_of(run, batch_id)
         if version is None:
             continue
         try:

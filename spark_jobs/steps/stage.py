@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -13,27 +12,27 @@ from spark_jobs.batches import Batch, Counts, FileCounts, StageResult, WaitingFi
 from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone
 from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.file_ids import FileId
+from spark_jobs.contract.file_validation import validate
 from spark_jobs.contract.rows import latest_allowed
-from spark_jobs.contract.validation_results import ValidationResult, too_many_bad_rows
+from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
 from spark_jobs.contract.violation_counter import ViolationCounter
 from spark_jobs.contract.violations import RULES, Violation
-from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.batch_summary import count_staged
 from spark_jobs.reading.staged_rows import NOT_LINES
-from spark_jobs.settings import IngestSettings
-from spark_jobs.steps.reject import validate_again
+from spark_jobs.steps.run import Run
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.tables import Tables, at_version
+from spark_jobs.store.tables import at_version
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row, SparkSession
+    from pyspark.sql import DataFrame, Row
 
 MISCOUNTS = 3
 """How often the staged rows may differ from the first pass's count before the run gives up."""
-_log = logging.getLogger(__name__)
+REPORT_SECONDS = 60.0
+"""Time limit for validating a file again to write the sender's report."""
 
 
-def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSettings, deps: Dependencies) -> StageResult:
+def stage(run: Run, batch: Batch) -> StageResult:
     """Parse and write until every remaining file was read completely, as the generation that was taken, and may load."""
     rejected = encoded_files(batch.files)
     left = {w.file: w for w in batch.files if w.file not in rejected}
@@ -45,22 +44,22 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
             break
         write_id = f"{batch.id}/{number}"
         try:
-            parsed = _parsed(spark, list(left.values()), not_lines, settings, deps)
-            version = _write(spark, tables, batch, write_id, parsed, settings, deps)
+            parsed = _parsed(run, list(left.values()), not_lines)
+            version = _write(run, batch, write_id, parsed)
         except Exception:
-            if not (changed := overwritten(deps, left.values())):
+            if not (changed := gone_files(run, list(left))):
                 raise
             # A file that disappears while Spark reads it fails the whole read: retry without it.
-            gone += [left.pop(w.file) for w in changed]
+            gone += [left.pop(file) for file in changed]
             continue
-        deps.checkpoint("staged")
-        if changed := overwritten(deps, left.values()):
-            gone += [left.pop(w.file) for w in changed]
+        run.deps.checkpoint("staged")
+        if changed := gone_files(run, list(left)):
+            gone += [left.pop(file) for file in changed]
             continue
         if version is None:
             return StageResult(None, tuple(left.values()), dict.fromkeys(left, FileCounts()), None, tuple(gone), rejected)
-        staged = at_version(spark, tables.stage, version)
-        found = parsed.counts or count_staged(staged, settings.feed)
+        staged = at_version(run.spark, run.tables.stage, version)
+        found = parsed.counts or count_staged(staged, run.settings.feed)
         counts = found.files
         if wrong := {file for file, counted in counts.items() if counted.fault == NOT_LINES}:
             not_lines |= wrong
@@ -73,7 +72,7 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
             not_lines |= set(miscounted)
             continue
         try:
-            bad = find_rejected(counts, left, settings, deps)
+            bad = find_rejected(run, counts, left)
         except FileGone:
             continue
         if bad:
@@ -85,24 +84,11 @@ def stage(spark: SparkSession, tables: Tables, batch: Batch, settings: IngestSet
     return StageResult(gone=tuple(gone), rejected=rejected)
 
 
-def overwritten(deps: Dependencies, files: Iterable[WaitingFile]) -> list[WaitingFile]:
-    """The files whose generation isn't the live one any more."""
-    waiting = list(files)
-    gone = set(gone_files(deps, [w.file for w in waiting]))
-    return [w for w in waiting if w.file in gone]
-
-
-def gone_files(deps: Dependencies, files: Sequence[FileId]) -> list[FileId]:
+def gone_files(run: Run, files: Sequence[FileId]) -> list[FileId]:
     """Of these generations, those that aren't live any more."""
     with ThreadPoolExecutor(STORAGE_CALLS_AT_ONCE) as pool:
-        live = pool.map(lambda file: deps.store.stat(file.bucket, file.name), files)
+        live = pool.map(lambda file: run.deps.store.stat(file.bucket, file.name), files)
         return [file for file, now in zip(files, live, strict=True) if now is None or now.file != file]
-
-
-def path_of(settings: IngestSettings, name: str) -> str:
-    """Where Spark reads an object."""
-    root = settings.files_root.rstrip("/") or f"gs://{settings.layout.bucket}"
-    return f"{root}/{name}"
 
 
 @dataclass(frozen=True)
@@ -115,74 +101,57 @@ class _Parsed:
     counts: Counts | None = None
 
 
-def _parsed(
-    spark: SparkSession,
-    files: Sequence[WaitingFile],
-    not_lines: set[FileId],
-    settings: IngestSettings,
-    deps: Dependencies,
-) -> _Parsed:
+def _parsed(run: Run, files: Sequence[WaitingFile], not_lines: set[FileId]) -> _Parsed:
     from spark_jobs.reading.batch_summary import flag
     from spark_jobs.reading.driver_batches import read_on_driver
     from spark_jobs.reading.spark_batches import Source, parse
 
-    feed = settings.feed
-    if sum(w.stored.size for w in files) <= settings.small_batch_bytes:
-        rows, counts = read_on_driver(spark, feed, files, deps)
+    feed = run.settings.feed
+    if sum(w.stored.size for w in files) <= run.settings.small_batch_bytes:
+        rows, counts = read_on_driver(run.spark, feed, files, run.deps)
         return _Parsed(rows, counts=counts)
-    sources = [
-        Source(
-            w.file,
-            path_of(settings, w.file.name),
-            latest_allowed(feed, w.arrival),
-            w.mark.splittable and w.file not in not_lines,
-        )
-        for w in files
-    ]
-    parsed = parse(spark, feed, sources, deps.store)
+    root = run.settings.files_root.rstrip("/") or f"gs://{run.settings.layout.bucket}"
+    sources = []
+    for w in files:
+        lines = w.mark.splittable and w.file not in not_lines
+        sources.append(Source(w.file, f"{root}/{w.file.name}", latest_allowed(feed, w.arrival), lines))
+    parsed = parse(run.spark, feed, sources, run.deps.store)
     return _Parsed(flag(parsed.rows, feed), parsed.counted)
 
 
-def _write(
-    spark: SparkSession,
-    tables: Tables,
-    batch: Batch,
-    write_id: str,
-    parsed: _Parsed,
-    settings: IngestSettings,
-    deps: Dependencies,
-) -> int | None:
+def _write(run: Run, batch: Batch, write_id: str, parsed: _Parsed) -> int | None:
     """One commit; its version. None if there are no rows to write: Delta then makes no commit to an empty stage."""
     from pyspark.sql import functions as F
 
+    stage_table = run.tables.stage
     provenance = ("file_id", "row_number", "batch_id")
-    columns = [*settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
+    columns = [*run.settings.feed.column_names, *provenance, "raw_line", "violations", "newest", "tied"]
     # A writer option: serverless refuses the session setting that would do the same.
-    write = parsed.rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(tables.stage)
+    write = parsed.rows.withColumn("batch_id", F.lit(batch.id)).select(*columns).writeTo(stage_table)
     # Written once, read three times, then overwritten: the better compression pays.
     marked = write.option("userMetadata", write_id).option("compression", "zstd")
-    commit_with_retry("stage", deps, lambda: marked.overwrite(F.lit(True)))
-    commit = _last_commit(spark, tables.stage, lambda written_by: written_by == write_id)
+    commit_with_retry("stage", run.deps, lambda: marked.overwrite(F.lit(True)))
+    commit = _last_commit(run, lambda written_by: written_by == write_id)
     if commit is None:
         if parsed.rows.isEmpty():
             return None
-        raise LookupError(f"{tables.stage} has no commit of batch {write_id}")
+        raise LookupError(f"{stage_table} has no commit of batch {write_id}")
     written = (commit["operationMetrics"] or {}).get("numOutputRows")
     if parsed.counts is not None and written is not None and int(written) != parsed.counts.staged_rows:
-        raise RuntimeError(f"{tables.stage} got {written} rows, not the {parsed.counts.staged_rows} that were read")
+        raise RuntimeError(f"{stage_table} got {written} rows, not the {parsed.counts.staged_rows} that were read")
     return int(commit["version"])
 
 
-def last_version_of(spark: SparkSession, stage_table: str, batch_id: str) -> int | None:
+def last_version_of(run: Run, batch_id: str) -> int | None:
     """The version of the stage that a batch wrote last; None if the history has none."""
-    commit = _last_commit(spark, stage_table, lambda written_by: written_by.startswith(f"{batch_id}/"))
+    commit = _last_commit(run, lambda written_by: written_by.startswith(f"{batch_id}/"))
     return None if commit is None else int(commit["version"])
 
 
-def _last_commit(spark: SparkSession, stage_table: str, is_ours: Callable[[str], bool]) -> Row | None:
+def _last_commit(run: Run, is_ours: Callable[[str], bool]) -> Row | None:
     """Found by the commit's metadata, because another run may have written the stage since."""
     for limit in ("LIMIT 5", ""):
-        history = spark.sql(f"DESCRIBE HISTORY {stage_table} {limit}").collect()
+        history = run.spark.sql(f"DESCRIBE HISTORY {run.tables.stage} {limit}").collect()
         if found := [row for row in history if is_ours(row["userMetadata"] or "")]:
             return max(found, key=lambda row: int(row["version"]))
     return None
@@ -199,7 +168,7 @@ def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult
 
 
 def find_rejected(
-    counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile], settings: IngestSettings, deps: Dependencies
+    run: Run, counts: Mapping[FileId, FileCounts], left: Mapping[FileId, WaitingFile]
 ) -> dict[FileId, ValidationResult]:
     """The files that must not load, with their violations. The function rejects most of them, but it may run out of time.
 
@@ -207,8 +176,33 @@ def find_rejected(
     """
     rejected = {}
     for file, found in counts.items():
-        excess = too_many_bad_rows(found.rows, found.bad_rows, settings.max_bad_row_ratio)
-        if file in left and (found.fault or excess):
-            violation = Violation(found.fault, RULES[found.fault].title) if found.fault else excess
-            rejected[file] = validate_again(left[file], found, violation, settings, deps)
+        violation = too_many_bad_rows(found.rows, found.bad_rows, run.settings.max_bad_row_ratio)
+        if found.fault:
+            violation = Violation(found.fault, RULES[found.fault].title)
+        if violation and file in left:
+            rejected[file] = _validate_again(run, left[file], found, violation)
     return rejected
+
+
+def _validate_again(run: Run, waiting: WaitingFile, found: FileCounts, violation: Violation) -> ValidationResult:
+    """The result that the function would have reached: a report reads the same, whether function or job rejects the file.
+    ``violation`` is what staging found: it rejects the file if time runs out before validation finds it.
+    """
+    settings, deps = run.settings, run.deps
+    deadline = deps.elapsed() + REPORT_SECONDS
+    with deps.store.open_file(waiting.file) as stream:
+        if stream is None:
+            raise FileGone(str(waiting.file))
+        result = validate(
+            stream,
+            name=waiting.file.name.removeprefix(settings.layout.source_prefix),
+            arrival=waiting.arrival,
+            max_bad_row_ratio=settings.max_bad_row_ratio,
+            size=waiting.stored.size,
+            out_of_time=lambda: deps.elapsed() > deadline,
+        )
+    if result.rejecting:
+        return result
+    counts = {**result.counts, violation.code: {"": 1}}
+    violations = (violation, *result.violations)[:MAX_VIOLATIONS]
+    return replace(result, rows=found.rows, bad_rows=found.bad_rows, counts=counts, violations=violations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from spark_jobs.batches import Batch, LookupResult, WaitingFile
 from spark_jobs.cloud.ports import FileStore
 from spark_jobs.contract import CONTRACT_VERSION
-from spark_jobs.contract.feeds import name_problem
+from spark_jobs.contract.feeds import feed_of, name_problem
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark, arrival_of
-from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import IngestSettings
 from spark_jobs.steps.parking import AttemptRow, attempts_of, is_parked, next_try
+from spark_jobs.steps.run import Run
 from spark_jobs.store.commit_retry import commit_with_retry
-from spark_jobs.store.tables import ATTEMPTS_COLUMNS, Tables, current_version, frame_of, of_files
+from spark_jobs.store.tables import ATTEMPTS_COLUMNS, current_version, frame_of, of_files
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row, SparkSession
+    from pyspark.sql import Row
 
 _log = logging.getLogger(__name__)
 
@@ -34,29 +34,29 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
         mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
         if mark is None or mark.contract_version != CONTRACT_VERSION:
             continue
-        if problem := name_problem(settings.feed, stored.file.name.removeprefix(layout.source_prefix)):
-            _log.warning("left alone: %r has a mark, but %s", stored.file.name, problem)
+        feed, problem = feed_of(stored.file.name), name_problem(stored.file.name.removeprefix(layout.source_prefix))
+        if problem or feed is None or feed.name != mark.feed:
+            _log.warning("left alone: %r has a mark, but %s", stored.file.name, problem or f"of the feed {mark.feed!r}")
             continue
         arrival = arrival_of(stored.file.name, layout.source_prefix, stored.created, stored.metadata)
         found.append(WaitingFile(stored, mark, arrival))
     return found
 
 
-def look_up(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> LookupResult:
+def look_up(run: Run, files: Sequence[FileId]) -> LookupResult:
     """Which of these files are in the log, and earlier attempts at them.
 
     The target's version is read first: rows that another run merges after that are counted from the change feed. Log and
     attempts are read at the same time, since planning a query takes longer than reading what it finds.
     """
-    wanted = list(files)
 
     def rows(table: str, *columns: str) -> list[Row]:
-        return of_files(spark.table(table), wanted).select(*columns).collect()
+        return of_files(run.spark.table(table), files).select(*columns).collect()
 
-    version = current_version(spark, tables.target)
+    version = current_version(run.spark, run.tables.target)
     with ThreadPoolExecutor(2) as pool:
-        logged = pool.submit(rows, tables.ingest_log, "file_id")
-        noted = pool.submit(rows, tables.attempts, *AttemptRow._fields)
+        logged = pool.submit(rows, run.tables.ingest_log, "file_id")
+        noted = pool.submit(rows, run.tables.attempts, *AttemptRow._fields)
     done = {FileId.parse(row["file_id"]) for row in logged.result()}
     return LookupResult(done, attempts_of(map(attempt_row, noted.result())), version)
 
@@ -91,29 +91,20 @@ def bounded(files: Sequence[WaitingFile], settings: IngestSettings) -> list[Wait
     return chosen
 
 
-def take(
-    spark: SparkSession,
-    tables: Tables,
-    chosen: Sequence[WaitingFile],
-    known: LookupResult,
-    batch_id: str,
-    deps: Dependencies,
-) -> Batch:
+def take(run: Run, chosen: Sequence[WaitingFile], known: LookupResult) -> Batch:
     """Note that these files are taken, before any of them is parsed, with the target's version at the look-up.
 
     Counting starts from the version of a file's first attempt, since that one may have merged before it died.
     """
-    version = known.target_version
-    note(spark, tables, [w.file for w in chosen], batch_id, version, deps)
+    batch_id, version = run.next_batch_id(), known.target_version
+    note(run, [w.file for w in chosen], batch_id, version)
     before = {w.file: known.attempts(w.file) for w in chosen}
     first = {file: version if was.first_version is None else was.first_version for file, was in before.items()}
     return Batch(batch_id, tuple(chosen), {file: was.total + 1 for file, was in before.items()}, first, version)
 
 
-def note(
-    spark: SparkSession, tables: Tables, files: Sequence[FileId], batch_id: str, version: int, deps: Dependencies
-) -> None:
+def note(run: Run, files: Sequence[FileId], batch_id: str, version: int) -> None:
     """Append a row for each file to the attempts table; see `parking` for what ``batch_id`` may be."""
-    rows = [(str(file), file.generation, batch_id, version, deps.now()) for file in files]
-    noted = frame_of(spark, rows, ATTEMPTS_COLUMNS)
-    commit_with_retry("take", deps, lambda: noted.writeTo(tables.attempts).append())
+    rows = [(str(file), file.generation, batch_id, version, run.deps.now()) for file in files]
+    noted = frame_of(run.spark, rows, ATTEMPTS_COLUMNS)
+    commit_with_retry("take", run.deps, lambda: noted.writeTo(run.tables.attempts).append())

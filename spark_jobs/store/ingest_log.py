@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.batches import Batch, WaitingFile
 from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import feed_of
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
 from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, near_generations, of_files
@@ -38,10 +40,20 @@ class LogEntry:
     marked_bad_rows: int | None = None
     balanced: bool | None = None
     note: str | None = None
+    feed: str | None = None
+    """Its name; None in lines of contract version 2 and earlier, which were all of order tracking."""
 
     def as_row(self) -> tuple[Any, ...]:
+        feed = feed_of(self.file.name)
         values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
+        values["feed"] = feed.name if feed else None
         return tuple(values[name] for name in INGEST_LOG_COLUMNS)
+
+    @classmethod
+    def of(cls, waiting: WaitingFile, batch: Batch, outcome: OutcomeKind, at: datetime, **others: Any) -> LogEntry:
+        """The line of a file that this batch took."""
+        arrived, attempts = waiting.arrival.astimezone(UTC), batch.attempts[waiting.file]
+        return cls(waiting.file, outcome, batch.id, arrived, at, attempts, **others)
 
     @classmethod
     def of_row(cls, row: Row) -> LogEntry:

@@ -7,20 +7,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_jobs.store.class_data import JAVA_OPTIONS, class_data_options, shared_spark_home
-from spark_jobs.store.jars import JarError, fetch_jars
-from spark_jobs.store.java import JavaError, find_java
+from spark_jobs.settings import Explained
+from spark_jobs.store.java import JAVA_OPTIONS, class_data_options, fetch_jars, find_java, shared_spark_home
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class SessionError(Exception):
-    """Spark can't be started here; the message is one sentence that says what to do."""
+class SessionError(Explained):
+    """Spark can't be started here; the message says what to do."""
 
 
 def open_session() -> SparkSession:
-    """The session for this place. Raises SessionError."""
+    """The session for this place. Raises SessionError or JavaError."""
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -29,10 +28,7 @@ def open_session() -> SparkSession:
         ) from None
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
         return SparkSession.builder.getOrCreate()
-    try:
-        java, jars = find_java(), fetch_jars()
-    except (JavaError, JarError) as error:
-        raise SessionError(str(error)) from None
+    java, jars = find_java(), fetch_jars()
     # Otherwise the workers would run whichever `python3` is on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = local_settings(jars)

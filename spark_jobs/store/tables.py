@@ -18,7 +18,7 @@ from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.values import Value
 from spark_jobs.reading.staged_rows import VIOLATIONS_TYPE
-from spark_jobs.settings import IngestSettings
+from spark_jobs.settings import Explained, IngestSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -73,8 +73,8 @@ def sql_literal(value: Value) -> str:
     return f"DATE'{value}'" if isinstance(value, date) else str(value)
 
 
-class TableError(Exception):
-    """A table is not as it must be; the message is one sentence that says what to do."""
+class TableError(Explained):
+    """A table is not as it must be; the message says what to do."""
 
 
 def create_tables(spark: SparkSession, tables: Tables, feed: Feed) -> None:
@@ -104,9 +104,17 @@ def _schema(spark: SparkSession, table: str) -> StructType | None:
 def _add_missing(spark: SparkSession, table: str, columns: Sequence[_Column]) -> None:
     """The migration: a table of an earlier version gets the columns that were added since. Older wheels name the columns
     that they write, so they still can."""
-    if columns:
+    from pyspark.errors import AnalysisException
+
+    if not columns:
+        return
+    try:
         spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({', '.join(map(_declared, columns))})")
-        _log.info("step=migrate table %s has new columns: %s", table, ", ".join(name for name, _, _ in columns))
+    except AnalysisException:
+        if not {name for name, _, _ in columns} <= set(spark.table(table).schema.names):
+            raise
+        return  # another run was faster
+    _log.info("step=migrate table %s has new columns: %s", table, ", ".join(name for name, _, _ in columns))
 
 
 def _declared(column: _Column) -> str:
@@ -222,6 +230,7 @@ _REJECTED_ROWS: tuple[_Column, ...] = (
 )
 _INGEST_LOG: tuple[_Column, ...] = (
     *_FILE_COLUMNS,
+    ("feed", "STRING", "name of the feed; null in lines of contract version 2 and earlier"),
     ("outcome", "STRING", "merged, rejected or superseded"),
     ("reason", "STRING", "why the file was not merged"),
     ("report", "STRING", "object name of the report, for a rejected file"),
@@ -252,7 +261,8 @@ def _definitions(tables: Tables, feed: Feed) -> list[tuple[str, tuple[_Column, .
     near = "'delta.dataSkippingStatsColumns' = 'generation'"
     keyed = f"'delta.dataSkippingStatsColumns' = '{','.join((*feed.key, feed.moment))}'"
     none = "'delta.dataSkippingNumIndexedCols' = '0'"
-    target = f"CLUSTER BY ({', '.join(map(quoted, feed.key[:MAX_CLUSTERING_COLUMNS]))}) TBLPROPERTIES ({vectors}, {feed_changes}, {strict}, {keyed})"
+    clustered = ", ".join(map(quoted, feed.key[:MAX_CLUSTERING_COLUMNS]))
+    target = f"CLUSTER BY ({clustered}) TBLPROPERTIES ({vectors}, {feed_changes}, {strict}, {keyed})"
     return [
         (tables.target, (*typed, *_PROVENANCE), target),
         (tables.stage, (*typed, *_PROVENANCE, *_BAD_ROW, *_FLAGS), f"TBLPROPERTIES ({none})"),

@@ -29,9 +29,10 @@ from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.staged_rows import SQL_TYPES
 from spark_jobs.settings import BucketLayout, IngestSettings
+from spark_jobs.steps.run import Run
 from spark_jobs.steps.stage import stage
 from spark_jobs.store.session import open_session
-from spark_jobs.store.tables import Tables, create_tables
+from spark_jobs.store.tables import create_tables
 from tests.bench.arguments import number
 from tests.bench.figures import keep, long_lived, work_folder
 from tests.bench.memory import python_peaks
@@ -101,13 +102,13 @@ def _job(spark: SparkSession, root: Path) -> float:
     warehouse = root / "warehouse"
     shutil.rmtree(warehouse, ignore_errors=True)
     settings = IngestSettings(BucketLayout(BUCKET), warehouse=str(warehouse), files_root=str(root))
-    tables = Tables.of(settings)
-    create_tables(spark, tables, settings.feed)
     store = _FolderStore(root)
+    run = Run(settings, Dependencies(store, FakeAnnouncer()), spark)
+    create_tables(spark, run.tables, settings.feed)
     waiting = WaitingFile(store.stat(BUCKET, NAME), AcceptedMark(1, CONTRACT_VERSION, 0, 0, False, True), ARRIVAL)
     batch = Batch("bench", (waiting,), {waiting.file: 1}, {waiting.file: 0}, 0)
     started = time.perf_counter()
-    result = stage(spark, tables, batch, settings, Dependencies(store, FakeAnnouncer()))
+    result = stage(run, batch)
     seconds = time.perf_counter() - started
     assert result.version is not None and not result.rejected, result
     return seconds

@@ -28,6 +28,7 @@ from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import BucketLayout, IngestSettings
 from spark_jobs.steps.ingest import ingest
 from spark_jobs.steps.parking import RETRY
+from spark_jobs.steps.run import Run
 from spark_jobs.steps.take import note
 from spark_jobs.store.session import open_session
 from spark_jobs.store.tables import Tables
@@ -127,8 +128,8 @@ def do(command: dict[str, Any]) -> Any:
     with befalling(command) as fate:
         deps = dependencies(command, fate)
         if files := command.get("retry"):
-            tables = Tables.of(settings_of(command))
-            note(spark, tables, [FileId.parse(file) for file in files], f"{RETRY}chaos", 0, deps)
+            run = Run(settings_of(command), deps, spark)
+            note(run, [FileId.parse(file) for file in files], f"{RETRY}chaos", 0)
             return []
         return [str(entry.file) for entry in ingest(settings_of(command), deps, open_session)]
 

@@ -18,6 +18,7 @@ from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import BucketLayout, IngestSettings
 from spark_jobs.steps.ingest import ingest
+from spark_jobs.steps.run import Run
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import Tables, create_tables
 from tests import oracle
@@ -100,6 +101,10 @@ class JobHarness:
 
     def deps(self, checkpoint: Callable[[str], None] = lambda step: None) -> Dependencies:
         return Dependencies(self.store, self.announcer, self.clock, self.clock.advance, checkpoint=checkpoint)
+
+    def run(self, checkpoint: Callable[[str], None] = lambda step: None) -> Run:
+        """For tests of one step."""
+        return Run(self.settings, self.deps(checkpoint), self.spark)
 
     def ingest(self, checkpoint: Callable[[str], None] = lambda step: None, **settings: Any) -> list[LogEntry]:
         return ingest(replace(self.settings, **settings), self.deps(checkpoint), lambda: self.spark)

@@ -10,7 +10,6 @@ from spark_jobs import bootstrap, cli
 from spark_jobs.cli import RunFailed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.steps import ingest
 from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeFileStore
@@ -38,7 +37,7 @@ def test_a_run_with_nothing_to_do_returns_without_starting_spark(monkeypatch: py
 
 def test_an_empty_prefix_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     layouts = []
-    monkeypatch.setattr(ingest, "ingest", lambda settings, *_: layouts.append(settings.layout) or [])
+    monkeypatch.setattr(cli, "run_ingest", lambda settings, *_: layouts.append(settings.layout) or [])
     run(
         monkeypatch,
         "ingest",
@@ -77,7 +76,7 @@ def test_an_unexpected_error_is_shortened_to_one_line(monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise ValueError("first line " + "x" * 500 + "\nsecond line")
 
-    monkeypatch.setattr(ingest, "ingest", fail)
+    monkeypatch.setattr(cli, "run_ingest", fail)
     with pytest.raises(RunFailed, match=r"^ValueError: first line x+…$"):
         run(monkeypatch, "ingest", "--bucket=b", "--warehouse=w")
 
@@ -87,7 +86,7 @@ def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: p
         LogEntry(FileId("b", f"source/{n}.csv", n), "merged", "batch", AT, AT, 1, balanced=balanced)
         for n, balanced in enumerate([True, False, None])
     ]
-    monkeypatch.setattr(ingest, "ingest", lambda *_: entries)
+    monkeypatch.setattr(cli, "run_ingest", lambda *_: entries)
     with pytest.raises(RunFailed, match=r"1 files do not balance: b/source/1\.csv#1; they are merged and archived"):
         run(monkeypatch, "ingest", "--bucket=b", "--warehouse=w")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from spark_jobs.contract.feed import DeclarationError, Feed
 from spark_jobs.contract.feeds.customer_orders import CUSTOMER_ORDERS
 from spark_jobs.contract.feeds.order_tracking import ORDER_TRACKING
 
-__all__ = ["CUSTOMER_ORDERS", "FEEDS", "ORDER_TRACKING", "feed_of", "name_problem", "registry"]
+__all__ = ["CUSTOMER_ORDERS", "FEEDS", "ORDER_TRACKING", "feed_named", "feed_of", "file_date", "name_problem", "registry"]
 
 # Folders below source/ are allowed if every reader (Hadoop paths and their globs included) reads the name the same way.
 _FOLDERS = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9 ._=+@-]*/)*")
@@ -31,6 +32,19 @@ def feed_of(name: str) -> Feed | None:
     """The feed that a file belongs to, by the last part of its (object) name; None if there is none."""
     base = name.rpartition("/")[2]
     return next((feed for feed in FEEDS.values() if feed.file_date(base) is not None), None)
+
+
+def file_date(name: str) -> date | None:
+    """The day in a file's (object) name; None if the name matches no feed."""
+    feed = feed_of(name)
+    return feed.file_date(name.rpartition("/")[2]) if feed else None
+
+
+def feed_named(name: str) -> Feed:
+    """The feed with this name. Raises LookupError, which lists the feeds."""
+    if name not in FEEDS:
+        raise LookupError(f"there is no feed {name!r}; the feeds are {', '.join(FEEDS)}")
+    return FEEDS[name]
 
 
 def name_problem(relative_name: str) -> str | None:

@@ -76,7 +76,6 @@ def command_line(bucket: LiveBucket, monkeypatch: pytest.MonkeyPatch) -> Command
         raise AssertionError("Spark was started")
 
     monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: bucket.deps)
-    monkeypatch.setattr(bootstrap, "build_file_store", lambda: bucket.fake.store)
     monkeypatch.setattr(session, "open_session", no_spark)
     return invoke
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.operator.backlog import (
     POLL_SECONDS,
-    BacklogFile,
     WaitTimeout,
     backlog,
-    oldest_age,
     reason_of,
     rejected_since,
+    state_of,
     wait_for,
 )
 from spark_jobs.settings import BucketLayout
@@ -25,15 +22,8 @@ LAYOUT = BucketLayout(BUCKET)
 OTHER = "source/order_tracking_2026_01_30.csv"
 
 
-def wait(bucket: LiveBucket, files: list[FileId], timeout: float = 60) -> list[list[tuple[str, str]]]:
-    """What was left at each look."""
-    looks: list[list[tuple[str, str]]] = []
-
-    def on_look(left: list[BacklogFile]) -> None:
-        looks.append([(file.name, file.state) for file in left])
-
-    wait_for(files, bucket.deps, LAYOUT, timeout, on_look)
-    return looks
+def wait(bucket: LiveBucket, files: list[FileId], timeout: float = 60) -> None:
+    wait_for(files, bucket.deps, LAYOUT, timeout)
 
 
 def test_the_backlog_lists_files_with_their_state_oldest_first(bucket: LiveBucket) -> None:
@@ -44,20 +34,17 @@ def test_the_backlog_lists_files_with_their_state_oldest_first(bucket: LiveBucke
     store.upload(OTHER, GOOD)
     bucket.sleep(10)
     store.upload("source/a/empty.csv", b"")
-    files = backlog(store, LAYOUT)
-    assert [(file.name, file.state) for file in files] == [
+    assert [(stored.file.name, state_of(stored)) for stored in backlog(store, LAYOUT)] == [
         (NAME, "accepted"),
         (OTHER, "not validated yet"),
         ("source/a/empty.csv", "empty"),
     ]
-    assert oldest_age(files, bucket.fake.clock()) == timedelta(seconds=20)
-    assert oldest_age([], bucket.fake.clock()) is None
 
 
 def test_a_mark_of_another_contract_version_is_shown_as_such(bucket: LiveBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket.validate(bucket.fake.store.upload(NAME, GOOD).file)()
     monkeypatch.setattr("spark_jobs.operator.backlog.CONTRACT_VERSION", 99)
-    assert [file.state for file in backlog(bucket.fake.store, LAYOUT)] == ["accepted under another contract version"]
+    assert [*map(state_of, backlog(bucket.fake.store, LAYOUT))] == ["accepted under another contract version"]
 
 
 def test_rejected_files_are_listed_latest_first_with_their_first_violation(bucket: LiveBucket) -> None:
@@ -85,17 +72,20 @@ def test_a_missing_or_unreadable_report_is_mentioned_instead_of_a_reason(bucket:
     assert reason_of(bucket.fake.store, stored) == "its report is missing or unreadable"
 
 
-def test_waiting_ends_when_the_last_file_has_left_and_reports_each_state_on_the_way(bucket: LiveBucket) -> None:
+def test_waiting_ends_when_the_last_file_has_left_and_reports_each_state_on_the_way(
+    bucket: LiveBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = [bucket.fake.store.upload(name, GOOD).file for name in (OTHER, NAME)]
     bucket.schedule(
         bucket.validate(files[0]), bucket.archive(files[0]), bucket.validate(files[1]), bucket.archive(files[1])
     )
-    assert wait(bucket, files) == [
-        [(OTHER, "not validated yet"), (NAME, "not validated yet")],
-        [(OTHER, "accepted"), (NAME, "not validated yet")],
-        [(NAME, "not validated yet")],
-        [(NAME, "accepted")],
-        [],
+    wait(bucket, files)
+    assert capsys.readouterr().err.splitlines() == [
+        "0/2 left source/, 2 not validated yet",
+        "0/2 left source/, 1 accepted, 1 not validated yet",
+        "1/2 left source/, 1 not validated yet",
+        "1/2 left source/, 1 accepted",
+        "2/2 left source/",
     ]
     assert bucket.slept == [POLL_SECONDS] * 4
 
@@ -104,8 +94,8 @@ def test_waiting_ignores_later_uploads_even_under_the_same_name(bucket: LiveBuck
     file = bucket.fake.store.upload(NAME, GOOD).file
     bucket.fake.store.upload(NAME, GOOD)
     bucket.fake.store.upload(NAME + "2", GOOD)
-    assert wait(bucket, [file]) == [[]]
-    assert wait(bucket, []) == []
+    wait(bucket, [file])
+    wait(bucket, [])
     assert bucket.slept == []
 
 

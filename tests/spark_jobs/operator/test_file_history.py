@@ -1,10 +1,11 @@
-"""File histories: how files are found in the bucket, and how a key is explained. Without Spark; the tables' part is in
-commands/test_status.py and commands/test_replay.py."""
+"""File histories: how files are found in the bucket, how a key is explained, and ties. What the tables contribute is tested
+in test_status.py and test_replay.py."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,11 +14,17 @@ from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import CheckedRow
 from spark_jobs.contract.records import Record
+from spark_jobs.operator import file_history
 from spark_jobs.operator.file_history import Found, TargetRow, describe_state, explain, find, good_rows, with_entry
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, HEADER, NAME
+from tests.spark_jobs.harness import JobHarness, csv
+from tests.spark_jobs.harness import row as line
 from tests.spark_jobs.operator.conftest import LiveBucket
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 SETTINGS = IngestSettings(BucketLayout(BUCKET), warehouse="nowhere")
 STAMP = datetime(2026, 1, 31, 10, tzinfo=UTC)
@@ -141,3 +148,20 @@ def test_archived_objects_are_found_with_and_without_their_folder(bucket: LiveBu
     assert files(bucket, f"a/{BASE}.csv") == [(ids[0], old), (ids[1], new)]
     assert files(bucket, f"{BASE}.csv") == [(FileId(BUCKET, f"source/{BASE}.csv", 1), old), (ids[1], new)]
     assert files(bucket, new) == [(ids[1], new)]
+
+
+def test_only_rows_with_the_same_timestamp_and_other_content_tie(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Missing values differ from present ones, and rows are found beyond the first chunk."""
+    monkeypatch.setattr(file_history, "_CHUNK_ROWS", 2)
+    harness = JobHarness(spark, tmp_path)
+    kept = harness.day(1, line("T1", address="b"), line("T2"), line("T3"), line("T4", address="x"))
+    harness.ingest()
+    content = csv(
+        line("T1", address="a"), line("T2"), line("T3", "2026-01-01 09:00:00", address="c"), line("T4"), line("T5")
+    )
+    stored = harness.store.upload("source/order_tracking_2026_01_02.csv", content)
+    found = list(file_history.find_ties(harness.run(), [Found(stored.file, stored, stored.created)]))
+    assert [(tie.key, tie.row, tie.kept_row) for tie in found] == [("T1", 1, 1), ("T4", 4, 4)]
+    assert {(tie.file, tie.kept_file) for tie in found} == {(str(stored.file), str(kept.file))}

@@ -1,184 +1,138 @@
-"""Replays copy files to names that no upload uses, keep the original arrival time, and lose nothing."""
+"""`replay` on the command line: dry run, copies, and waiting for their results."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from functions.handler import handle_upload
-from spark_jobs.contract.feeds import ORDER_TRACKING
-from spark_jobs.contract.marks import AcceptedMark, arrival_of
-from spark_jobs.contract.object_names import archive_name
-from spark_jobs.operator.replay import Selection, carry_out, plan
-from spark_jobs.settings import BucketLayout, SettingsError
-from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
+from spark_jobs import bootstrap
+from spark_jobs.cli import RunFailed, run
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.operator.backlog import POLL_SECONDS
+from spark_jobs.settings import SettingsError
+from spark_jobs.store import session
+from tests.fakes.dependencies import BUCKET, GOOD, NAME
+from tests.spark_jobs.harness import JobHarness, row
+from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke
 
-LAYOUT = BucketLayout(BUCKET)
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
-
-@pytest.fixture
-def fake() -> FakeDependencies:
-    return FakeDependencies()
-
-
-def merged(fake: FakeDependencies, content: bytes = GOOD, name: str = NAME) -> int:
-    """Upload, accept and archive, as function and job do; returns the generation."""
-    file = fake.store.upload(name, content).file
-    handle_upload(file, fake.deps)
-    assert fake.store.move(file, archive_name(ORDER_TRACKING, file, LAYOUT.source_prefix, LAYOUT.archive_prefix))
-    return file.generation
+TABLES = ("--warehouse", "nowhere")
 
 
-def replay(fake: FakeDependencies, *files: str, first: date | None = None, last: date | None = None) -> list[str]:
-    return [
-        carry_out(fake.store, r).answer for r in plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(files, first, last))
-    ]
+def test_a_dry_run_copies_nothing(bucket: LiveBucket, command_line: CommandLine) -> None:
+    bucket.rejected_file()
+    before = bucket.fake.store.names()
+    lines = json.loads(command_line("replay", NAME, "--dry-run", "--json").stdout)
+    assert [line["answer"] for line in lines] == ["would be copied"]
+    assert bucket.fake.store.names() == before
 
 
-@pytest.mark.parametrize("spelling", ["order_tracking_2026_01_31.csv", NAME, "archive", "id"])
-def test_an_archived_file_can_be_named_in_four_ways(fake: FakeDependencies, spelling: str) -> None:
-    generation = merged(fake)
-    (archived,) = fake.store.names("archive/")
-    names = {"archive": archived, "id": f"{BUCKET}/{NAME}#{generation}"}
-    assert replay(fake, names.get(spelling, spelling)) == ["copied"]
-    assert fake.store.names() == [archived, f"source/replay/{generation}/order_tracking_2026_01_31.csv"]
+@pytest.mark.parametrize("earlier", [False, True], ids=["copied", "already waiting"])
+def test_a_copy_that_the_function_rejects_is_shown_with_the_reason_from_its_report(
+    bucket: LiveBucket, command_line: CommandLine, earlier: bool
+) -> None:
+    upload = bucket.rejected_file()
+    if earlier:
+        command_line("replay", NAME)
+    bucket.schedule(lambda: None, bucket.validate_copy(upload))
+    result = command_line("replay", NAME, "--wait", *TABLES, "--json")
+    assert result.stderr == "0/1 left source/, 1 not validated yet\n1/1 left source/\n"
+    (line,) = json.loads(result.stdout)
+    assert line["answer"] == ("already waiting" if earlier else "copied")
+    assert line["file"].startswith(f"{BUCKET}/{line['to']}#")
+    assert (line["outcome"], line["inserted"], line["updated"]) == ("rejected", None, None)
+    assert line["reason"].startswith("the header has no column")
 
 
-def test_the_copy_keeps_the_original_arrival_time_and_its_old_mark_is_void(fake: FakeDependencies) -> None:
-    first_arrival = fake.clock()
-    generation = merged(fake)
-    fake.age(days=30)
-    replay(fake, NAME)
-    stored = fake.store.objects[BUCKET, f"source/replay/{generation}/order_tracking_2026_01_31.csv"].stored
-    assert arrival_of(stored.file.name, "source/", stored.created, stored.metadata) == first_arrival
-    assert AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata) is None
-    handle_upload(stored.file, fake.deps)
-    again = fake.store.objects[BUCKET, stored.file.name].stored
-    mark = AcceptedMark.valid_on(again.file.generation, again.metageneration, again.size, again.metadata)
-    assert mark is not None
-    assert mark.arrival == first_arrival.isoformat()
+def test_the_output_ends_with_a_summary(bucket: LiveBucket, command_line: CommandLine) -> None:
+    bucket.schedule(bucket.validate_copy(bucket.rejected_file()))
+    result = command_line("replay", NAME, "--wait", *TABLES)
+    assert "rejected" in result.stdout
+    assert result.stdout.endswith("nothing changed: no file was merged; 1 file rejected\n")
+    assert "━" not in result.stderr
 
 
-def test_a_rejected_file_keeps_the_arrival_time_from_its_report(fake: FakeDependencies) -> None:
-    arrival = fake.clock()
-    upload = fake.store.upload(NAME, BAD_HEADER)
-    handle_upload(upload.file, fake.deps)
-    fake.age(days=3)
-    assert replay(fake, NAME) == ["copied"], "the report is not copied"
-    copy = fake.store.objects[BUCKET, f"source/replay/{upload.file.generation}/order_tracking_2026_01_31.csv"]
-    assert copy.content == BAD_HEADER
-    assert datetime.fromisoformat(copy.stored.metadata["order-tracking-arrival"]) == arrival
+def test_waiting_ignores_files_that_were_not_replayed(bucket: LiveBucket, command_line: CommandLine) -> None:
+    upload = bucket.rejected_file()
+    bucket.fake.store.upload("source/order_tracking_2026_01_30.csv", GOOD)
+    bucket.schedule(bucket.validate_copy(upload))
+    assert command_line("replay", NAME, "--wait", *TABLES).exit_code == 0
+    assert bucket.slept == [POLL_SECONDS]
 
 
-def test_two_generations_and_a_waiting_upload_of_one_name_do_not_affect_each_other(fake: FakeDependencies) -> None:
-    generations = [merged(fake), merged(fake, GOOD + GOOD.splitlines()[1])]
-    fake.store.upload(NAME, b"a new upload")
-    assert replay(fake, NAME) == ["copied", "copied"]
-    waiting = [f"source/replay/{generation}/order_tracking_2026_01_31.csv" for generation in generations]
-    assert fake.store.names("source/") == sorted([NAME, *waiting])
-    assert [fake.store.content(name) for name in waiting] == [GOOD, GOOD + GOOD.splitlines()[1]]
-    assert fake.store.content(NAME) == b"a new upload"
-    assert len(fake.store.names("archive/")) == 2, "copied, not moved"
+def test_waiting_without_tables_or_without_copies_is_refused_before_anything_is_copied(
+    bucket: LiveBucket, command_line: CommandLine
+) -> None:
+    bucket.rejected_file()
+    with pytest.raises(SettingsError, match="--catalog and --schema"):
+        command_line("replay", NAME, "--wait")
+    refused = command_line("replay", NAME, "--wait", "--dry-run", *TABLES)
+    assert "nothing to wait for" in refused.stderr
+    assert bucket.fake.store.names("source/") == []
 
 
-def test_replaying_twice_copies_once(fake: FakeDependencies) -> None:
-    merged(fake)
-    assert [replay(fake, NAME), replay(fake, NAME)] == [["copied"], ["already waiting"]]
+def test_without_waiting_a_hint_says_how_to_see_the_results(bucket: LiveBucket, command_line: CommandLine) -> None:
+    bucket.rejected_file()
+    assert "use replay --wait, or status --file" in command_line("replay", NAME).stderr
 
 
-def test_a_range_of_days_selects_archived_and_rejected_files(fake: FakeDependencies) -> None:
-    for day in (30, 31):
-        merged(fake, name=f"source/order_tracking_2026_01_{day}.csv")
-    handle_upload(fake.store.upload("source/order_tracking_2026_02_01.csv", BAD_HEADER).file, fake.deps)
-    handle_upload(fake.store.upload("source/other.csv", GOOD).file, fake.deps)
-    assert replay(fake, first=date(2026, 1, 31), last=date(2026, 2, 28)) == ["copied", "copied"]
-    assert sorted(name.rpartition("/")[2] for name in fake.store.names("source/")) == [
-        "order_tracking_2026_01_31.csv",
-        "order_tracking_2026_02_01.csv",
-    ]
+def test_a_timeout_is_one_sentence_and_prints_no_result(
+    bucket: LiveBucket,
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bucket.rejected_file()
+    arguments = ["replay", "--bucket", BUCKET, *TABLES, NAME, "--wait", "--timeout", "10", "--json"]
+    monkeypatch.setattr("sys.argv", ["order-tracking", *arguments])
+    with pytest.raises(
+        RunFailed, match=r"^1 of 1 files are still waiting after 10 s: source/\S+ \(not validated yet\); files"
+    ):
+        run()
+    assert capsys.readouterr().out == ""
 
 
-def test_a_file_that_does_not_exist_is_one_sentence(fake: FakeDependencies) -> None:
-    with pytest.raises(SettingsError, match=r"'order_tracking_2025_01_01.csv' is not in archive/"):
-        replay(fake, "order_tracking_2025_01_01.csv")
+def test_a_replay_of_a_merged_file_changes_nothing_and_its_copy_has_its_own_history(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = JobHarness(spark, tmp_path)
+    good = [row(f"G{n}") for n in range(20)]
+    original = str(harness.day(1, row("T1"), "x,T9,,,lost,,2026-01-01 10:00:00", *good).file)
+    harness.ingest()
+    to = f"source/replay/{original.partition('#')[2]}/order_tracking_2026_01_01.csv"
 
+    def next_run(seconds: float) -> None:
+        harness.clock.advance(seconds)
+        copy = harness.store.stat(BUCKET, to)
+        assert copy is not None, "one run is enough"
+        harness.accept(copy, harness.store.content(to))
+        harness.ingest()
 
-@pytest.mark.parametrize(
-    "selection",
-    [
-        {},
-        {"files": ("x",), "first": date(2026, 1, 1), "last": date(2026, 1, 1)},
-        {"first": date(2026, 1, 1)},
-        {"first": date(2026, 1, 2), "last": date(2026, 1, 1)},
-    ],
-)
-def test_a_selection_needs_either_names_or_a_range(selection: dict[str, object]) -> None:
-    with pytest.raises(SettingsError):
-        Selection(**selection)  # type: ignore[arg-type]
+    deps = Dependencies(
+        harness.store, harness.announcer, harness.clock, next_run, elapsed=lambda: harness.clock().timestamp()
+    )
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: deps)
+    monkeypatch.setattr(session, "open_session", lambda: spark)
+    tables = ("--warehouse", harness.settings.warehouse)
+    before = harness.target()
+    text = invoke("replay", "order_tracking_2026_01_01.csv", "--wait", *tables).stdout
+    assert text.endswith("nothing changed: the target already had every valid row, or a newer one; 1 row quarantined\n")
+    assert harness.target() == before
 
+    def histories(name: str) -> list[dict[str, object]]:
+        return json.loads(invoke("status", "--file", name, "--json", *tables).stdout)["file"]
 
-def test_with_a_broken_or_implausible_report_the_arrival_is_when_the_file_was_moved(fake: FakeDependencies) -> None:
-    upload = fake.store.upload(NAME, BAD_HEADER)
-    handle_upload(upload.file, fake.deps)
-    (report,) = (name for name in fake.store.names("rejected/") if name.endswith(".json"))
-    for content in (b"not JSON", b"[]", json.dumps({"arrival": "2999-01-01T00:00:00+00:00"}).encode(), b'{"arrival":7}'):
-        fake.store.write(BUCKET, report, content, "application/json")
-        (planned,) = plan(fake.store, ORDER_TRACKING, LAYOUT, Selection((NAME,)))
-        assert planned.arrival == planned.stored.created == datetime(2026, 2, 1, 12, tzinfo=UTC)
-
-
-FOLDERS = ["", "a/", "b/c/"]
-
-
-def archived(fake: FakeDependencies, folder: str, generation: int, *, lost_folder: bool = False) -> str:
-    """An archived object, under its present name or under the name without folder that it had until 2026-12."""
-    kept = "" if lost_folder else folder
-    return fake.store.upload(f"archive/2026/01/31/{kept}order_tracking_2026_01_31.{generation}.csv", GOOD).file.name
-
-
-def sources(fake: FakeDependencies, *files: str) -> list[str]:
-    return [one.stored.file.name for one in plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(files))]
-
-
-def test_a_name_without_folder_means_every_folder_and_a_name_with_one_only_that(fake: FakeDependencies) -> None:
-    names = [archived(fake, folder, generation) for generation, folder in enumerate(FOLDERS)]
-    assert sources(fake, "order_tracking_2026_01_31.csv") == names
-    assert sources(fake, "source/a/order_tracking_2026_01_31.csv") == names[1:2]
-    assert sources(fake, "b/c/order_tracking_2026_01_31.csv") == names[2:]
-    assert sources(fake, f"{BUCKET}/source/a/order_tracking_2026_01_31.csv#1") == names[1:2]
-    assert sources(fake, names[1]) == names[1:2]
-    with pytest.raises(SettingsError, match="is not in archive/"):
-        sources(fake, f"{BUCKET}/source/a/order_tracking_2026_01_31.csv#2")
-
-
-def test_objects_whose_names_lost_their_folder_are_found_if_no_other_has_it(fake: FakeDependencies) -> None:
-    old = archived(fake, "a/", 1, lost_folder=True)
-    assert sources(fake, "a/order_tracking_2026_01_31.csv") == [old]
-    new = archived(fake, "a/", 2)
-    assert sources(fake, "a/order_tracking_2026_01_31.csv") == [new]
-    assert sources(fake, f"{BUCKET}/source/a/order_tracking_2026_01_31.csv#1") == [old]
-    assert sources(fake, "order_tracking_2026_01_31.csv") == [old, new]
-
-
-def test_copies_keep_their_folder_and_a_replay_of_a_replay_is_not_nested(fake: FakeDependencies) -> None:
-    for folder in ("a/", "b/", "replay/123/", "replay/123/a/"):
-        archived(fake, folder, 7)
-    archived(fake, "", 7)
-    replay(fake, "order_tracking_2026_01_31.csv")
-    assert fake.store.names("source/") == [
-        f"source/replay/7/{folder}order_tracking_2026_01_31.csv" for folder in ("a/", "b/", "")
-    ]
-
-
-def test_a_folder_that_the_function_rejects_is_left_out_of_the_copy(fake: FakeDependencies) -> None:
-    handle_upload(fake.store.upload("source/#odd/order_tracking_2026_01_31.csv", GOOD).file, fake.deps)
-    (planned,) = plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(("#odd/order_tracking_2026_01_31.csv",)))
-    assert planned.to == f"source/replay/{planned.original}/order_tracking_2026_01_31.csv"
-
-
-def test_a_range_of_days_includes_folders(fake: FakeDependencies) -> None:
-    for generation, folder in enumerate(FOLDERS):
-        archived(fake, folder, generation)
-    assert replay(fake, first=date(2026, 1, 31), last=date(2026, 1, 31)) == ["copied"] * 3
+    (history,) = histories(to)
+    assert str(history["file"]).startswith(f"{BUCKET}/{to}#")
+    entry = history["entry"]
+    assert isinstance(entry, dict)
+    assert [entry[name] for name in ("rows", "inserted", "updated", "outranked", "rejected_rows")] == [22, 0, 0, 21, 1]
+    assert histories(str(history["place"])) == [history], "its archived name works as well"
+    assert [each["file"] for each in histories("order_tracking_2026_01_01.csv")] == [original, history["file"]]
+    explained = invoke("status", "--file", to, "--key", "T1", *tables).stdout
+    assert f"row 1 of {BUCKET}/{to}#" in explained

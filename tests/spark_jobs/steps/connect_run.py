@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spark_jobs.store.session import fetch_jars, local_settings
+from spark_jobs.store.java import fetch_jars
+from spark_jobs.store.session import local_settings
 from tests.spark_jobs.harness import JobHarness, csv, row
 
 

@@ -68,15 +68,7 @@ def test_a_stage_with_other_rows_than_were_read_ends_the_run(harness: JobHarness
     one = read.unionByName(harness.spark.sql("SELECT 'a' AS tracking_num, 1L AS row_number"), allowMissingColumns=True)
     counts = Counts({file: FileCounts(rows=2, numbers=3)}, None)
     with pytest.raises(RuntimeError, match="got 1 rows, not the 2 that were read"):
-        _write(
-            harness.spark,
-            harness.tables,
-            Batch("b", (), {}, {}, 0),
-            "b/1",
-            _Parsed(one, counts=counts),
-            harness.settings,
-            harness.deps(),
-        )
+        _write(harness.run(), Batch("b", (), {}, {}, 0), "b/1", _Parsed(one, counts=counts))
 
 
 def test_with_nothing_accepted_no_spark_is_started(harness: JobHarness) -> None:

@@ -25,12 +25,12 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException])
     """Staging fails for every batch that has the file of 13 January; the batches that were tried."""
     tried: list[list[str]] = []
 
-    def poisoned(spark: Any, tables: Any, batch: Any, *rest: Any) -> Any:
+    def poisoned(run: Any, batch: Any) -> Any:
         names = [waiting.file.name[-6:-4] for waiting in batch.files]
         tried.append(names)
         if "13" in names:
             raise error()
-        return stage(spark, tables, batch, *rest)
+        return stage(run, batch)
 
     monkeypatch.setattr(spark_jobs.steps.ingest, "stage", poisoned)
     return tried
@@ -63,7 +63,7 @@ def test_a_poison_file_is_isolated_parked_and_tried_alone_at_growing_intervals(
     assert len(tried) == 3, "the next pause is twice as long"
     assert str(poison) not in harness.log(), "only an operator rejects it"
 
-    note(harness.spark, harness.tables, [poison], f"{RETRY}x", 0, harness.deps())
+    note(harness.run(), [poison], f"{RETRY}x", 0)
     monkeypatch.undo()
     harness.ingest()
     harness.assert_right()

@@ -51,7 +51,7 @@ def test_what_merge_says_of_itself_is_what_the_change_feed_says(harness: JobHarn
     assert feed.call_count == others
     assert (entry.inserted, entry.updated, entry.outranked, entry.balanced) == (1, 2, 2, True)
     after = current_version(harness.spark, harness.tables.target)
-    changed, _ = count_changed_rows(harness.spark, harness.tables, [file], before, after)
+    changed, _ = count_changed_rows(harness.run(), [file], before, after)
     assert changed == {file: ChangedRows(entry.inserted or 0, entry.updated or 0)}
 
 

@@ -1,12 +1,15 @@
-"""A missing or unusable Java is one sentence that says what to do."""
+"""A missing or unusable Java is one sentence that says what to do. A missing, broken or foreign class-data archive changes
+nothing but the time of a start."""
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spark_jobs.store.java import JavaError, find_java, java_release
+from spark_jobs.store.java import JavaError, archive_path, class_data_options, find_java, java_release
 
 
 def fake_java(folder: Path, shown: str) -> Path:
@@ -70,3 +73,32 @@ def test_the_home_is_where_the_links_on_path_lead(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
 
     assert find_java().home == home.resolve()
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("ORDER_TRACKING_JARS", str(tmp_path))
+    return tmp_path
+
+
+def test_without_an_archive_there_are_no_options(folder: Path) -> None:
+    assert class_data_options(find_java(), []) == ""
+
+
+def test_another_java_or_other_jars_have_another_archive(folder: Path) -> None:
+    java = find_java()
+    others = {
+        archive_path(java, []),
+        archive_path(replace(java, about="another"), []),
+        archive_path(java, [folder / "x.jar"]),
+    }
+    assert len(others) == 3
+
+
+def test_java_starts_and_says_nothing_about_an_archive_that_is_none(folder: Path) -> None:
+    java = find_java()
+    archive_path(java, []).write_bytes(b"no archive")
+    command = [str(java.binary), *class_data_options(java, []).split(), "-version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    # It then does without the archive of its own classes, too: ", sharing" is missing.
+    assert shown.stdout + shown.stderr == java.about.replace(", sharing", "")

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
-from spark_jobs.operator.commands.options import TableOptions, json_option, layout_options, table_options, timeout_option
-from spark_jobs.operator.commands.spark import spark_session
-from spark_jobs.operator.console import format_time, print_json, print_table
+from spark_jobs import bootstrap
+from spark_jobs.cloud.ports import Job
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import FEEDS, feed_of
+from spark_jobs.contract.file_ids import FileId
+from spark_jobs.dependencies import Dependencies
+from spark_jobs.operator.backlog import backlog, rejected_since, state_of, wait_for
+from spark_jobs.operator.console import format_time, print_json, print_table, shown, spark_session
+from spark_jobs.operator.file_history import FileHistory, explain_key, file_history, find, find_ties, identify
+from spark_jobs.operator.moved_files import feed_in, settings_for
+from spark_jobs.operator.options import SettingsOf, feed_option, json_option, location_options, timeout_option
+from spark_jobs.operator.parked import ParkedFile, parked_files
 from spark_jobs.settings import BucketLayout, IngestSettings
-
-if TYPE_CHECKING:
-    from spark_jobs.cloud.ports import Job
-    from spark_jobs.contract.file_ids import FileId
-    from spark_jobs.dependencies import Dependencies
-    from spark_jobs.operator.file_history import FileHistory
-    from spark_jobs.store.ingest_log import LogEntry
+from spark_jobs.steps.run import Run
+from spark_jobs.store.ingest_log import LogEntry, recent
 
 RECENT_FILES = 10
 RECENT_RUNS = 5
 
 
 @click.command()
-@layout_options
-@table_options
+@location_options
 @click.option(
     "--job-id", type=int, help="Show this Databricks job's latest runs and their errors (login from the environment)."
 )
+@feed_option
 @click.option("--file", "name", help="Show one file: its name, object name or file id.")
-@click.option("--key", help="With --file: explain what happened to its row with this tracking_num.")
+@click.option("--key", help="With --file: explain what happened to its row with this key (several columns: as in CSV).")
 @click.option("--ties", "show_ties", is_flag=True, help="With --file: list rows that conflict with the target.")
 @click.option(
     "--wait", "should_wait", is_flag=True, help="First wait until the current backlog (with --file: that file) is done."
@@ -39,8 +44,9 @@ RECENT_RUNS = 5
 @json_option
 def status(
     layout: BucketLayout,
-    tables: TableOptions,
+    settings_of: SettingsOf,
     job_id: int | None,
+    feed: str,
     name: str | None,
     key: str | None,
     show_ties: bool,
@@ -49,33 +55,26 @@ def status(
     as_json: bool,
 ) -> None:
     """Show the backlog, parked files, recent outcomes and the latest runs, or the history of one file."""
-    from spark_jobs.bootstrap import build_dependencies, build_job
-    from spark_jobs.operator.commands.waiting import wait
-
     if (key or show_ties) and not name:
         raise click.UsageError("--key and --ties need --file")
-    settings = tables.settings(layout)
-    deps = build_dependencies(settings)
+    settings = settings_of()
+    deps = bootstrap.build_dependencies(settings)
     if should_wait:
-        wait(_files_to_wait_for(settings, deps, name), layout, deps, timeout)
-    job = build_job(job_id) if job_id else None
+        wait_for(_files_to_wait_for(settings, deps, name), deps, layout, timeout)
+    job = bootstrap.build_job(job_id) if job_id else None
     if name:
-        _show_file(settings, deps, job, name, key, show_ties, as_json)
+        _show_file(settings_for(settings, name), deps, job, name, key, show_ties, as_json)
     else:
-        _show_overview(settings, deps, job, as_json)
+        _show_overview(settings, deps, job, [FEEDS[feed]] if feed else list(FEEDS.values()), as_json)
 
 
 def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str | None) -> list[FileId]:
     """Empty objects are left out: they never leave the source folder, so the wait would never end."""
-    from spark_jobs.contract.file_ids import FileId
-    from spark_jobs.operator.backlog import backlog
-    from spark_jobs.operator.file_history import find
-
-    layout = settings.layout
+    waiting = backlog(deps.store, settings.layout)
     if name:
-        stored = [one.stored for one in find(deps.store, settings, name)]
-        return [s.file for s in stored if s.size and s.file.name.startswith(layout.source_prefix)]
-    return [FileId(layout.bucket, b.name, b.generation) for b in backlog(deps.store, layout) if b.state != "empty"]
+        named = {one.stored.file for one in find(deps.store, settings, name)}
+        waiting = [stored for stored in waiting if stored.file in named]
+    return [stored.file for stored in waiting if stored.size]
 
 
 def _show_file(
@@ -87,14 +86,12 @@ def _show_file(
     show_ties: bool,
     as_json: bool,
 ) -> None:
-    from spark_jobs.operator.file_history import explain_key, file_history, identify
-    from spark_jobs.operator.ties import find_ties
-
     with spark_session() as spark:
-        found = identify(spark, deps.store, settings, name)
-        histories = file_history(spark, deps.store, settings, found, job.failed_runs if job else None)
-        key_histories = explain_key(spark, deps.store, settings, found, key) if key else []
-        ties = list(find_ties(spark, deps.store, settings, found)) if show_ties else []
+        run = Run(settings, deps, spark)
+        found = identify(run, name)
+        histories = file_history(run, found, job.failed_runs if job else None)
+        key_histories = explain_key(run, found, key) if key else []
+        ties = list(find_ties(run, found)) if show_ties else []
     if as_json:
         print_json({"file": histories, "key": key_histories, "ties": ties})
         return
@@ -113,12 +110,10 @@ def _show_file(
 def _history_rows(history: FileHistory) -> list[list[str]]:
     rows = [["seen", format_time(history.seen)], ["location", history.place], ["state", history.state]]
     rows += [["taken", format_time(taken)] for taken in history.taken]
-    if history.parked:
-        parked = history.parked
+    if parked := history.parked:
         rows.append(["parked", f"{parked.attempts} failed attempts; decide with order-tracking reject or retry"])
         rows += [["next try", format_time(parked.next_try)], ["last error", parked.last_error]]
-    if history.entry:
-        entry = history.entry
+    if entry := history.entry:
         rows.append([entry.outcome, format_time(entry.logged_at)])
         if entry.reason:
             rows.append(["reason", entry.reason])
@@ -129,35 +124,45 @@ def _history_rows(history: FileHistory) -> list[list[str]]:
     return rows
 
 
-def _show_overview(settings: IngestSettings, deps: Dependencies, job: Job | None, as_json: bool) -> None:
-    from spark_jobs.contract.file_ids import FileId
-    from spark_jobs.operator.backlog import backlog, oldest_age, rejected_since
-    from spark_jobs.operator.parked import parked_files
-    from spark_jobs.store.ingest_log import recent
-    from spark_jobs.store.tables import Tables
+def _show_overview(
+    settings: IngestSettings, deps: Dependencies, job: Job | None, feeds: Sequence[Feed], as_json: bool
+) -> None:
+    def is_shown(name: str) -> bool:
+        """Without --feed, also files whose names no feed has."""
+        return len(feeds) == len(FEEDS) or feed_in(name) in feeds
 
-    waiting = backlog(deps.store, settings.layout)
-    rejected = rejected_since(deps.store, settings.layout, deps.now() - timedelta(hours=24))
+    waiting = [(stored, state_of(stored)) for stored in backlog(deps.store, settings.layout) if is_shown(stored.file.name)]
+    since = deps.now() - timedelta(hours=24)
+    rejected = [one for one in rejected_since(deps.store, settings.layout, since) if is_shown(one.name)]
     runs = job.recent_runs(RECENT_RUNS) if job else []
-    accepted = [FileId(settings.layout.bucket, w.name, w.generation) for w in waiting if w.state == "accepted"]
+    accepted = [stored.file for stored, state in waiting if state == "accepted"]
+    entries: list[LogEntry] = []
+    parked: list[ParkedFile] = []
     with spark_session() as spark:
-        tables = Tables.of(settings)
-        entries = recent(spark, tables, RECENT_FILES)
-        parked = parked_files(spark, tables, accepted, job.failed_runs if job else None)
+        for feed in feeds:
+            run = Run(replace(settings, feed=feed), deps, spark)
+            entries += recent(spark, run.tables, RECENT_FILES)
+            of_feed = [file for file in accepted if feed_of(file.name) is feed]
+            parked += parked_files(run, of_feed, job.failed_runs if job else None)
+    entries = sorted(entries, key=lambda entry: entry.logged_at, reverse=True)[:RECENT_FILES]
     if as_json:
-        print_json({"waiting": waiting, "parked": parked, "rejected_24h": rejected, "runs": runs, "files": entries})
+        lines = [
+            {"name": one.file.name, "generation": one.file.generation, "since": one.created, "state": state}
+            for one, state in waiting
+        ]
+        print_json({"waiting": lines, "parked": parked, "rejected_24h": rejected, "runs": runs, "files": entries})
         return
-    oldest = oldest_age(waiting, deps.now())
-    age = f" (oldest: {str(oldest).partition('.')[0]})" if oldest is not None else ""
+    oldest = f" (oldest: {str(deps.now() - waiting[0][0].created).partition('.')[0]})" if waiting else ""
     merged = max((e.logged_at for e in entries if e.outcome == "merged"), default=None)
     click.echo(
-        f"{len(waiting)} waiting{age}; {len(parked)} parked; {len(rejected)} rejected in 24 h; "
+        f"{len(waiting)} waiting{oldest}; {len(parked)} parked; {len(rejected)} rejected in 24 h; "
         f"last merge: {format_time(merged) if merged else 'never'}"
     )
     parked_rows = [[p.file.name, str(p.attempts), format_time(p.next_try), p.last_error] for p in parked[:RECENT_FILES]]
     print_table(["parked", "failed attempts", "next try", "last error"], parked_rows)
     print_table(["rejected", "when", "reason"], [[r.name, format_time(r.at), r.reason] for r in rejected[:RECENT_FILES]])
-    print_table(["waiting", "since", "state"], [[w.name, format_time(w.since), w.state] for w in waiting[:RECENT_FILES]])
+    waiting_rows = [[one.file.name, format_time(one.created), state] for one, state in waiting[:RECENT_FILES]]
+    print_table(["waiting", "since", "state"], waiting_rows)
     run_rows = [[str(run.run_id), format_time(run.started), run.state, run.page] for run in runs]
     print_table(["run", "started", "state", "page"], run_rows)
     header = ["file", "when", "outcome", "rows", "inserted", "updated", "outranked", "rejected"]
@@ -165,5 +170,5 @@ def _show_overview(settings: IngestSettings, deps: Dependencies, job: Job | None
 
 
 def _entry_row(entry: LogEntry) -> list[str]:
-    counts = (entry.rows, entry.inserted, entry.updated, entry.outranked, entry.rejected_rows)
-    return [entry.file.name, format_time(entry.logged_at), entry.outcome, *("" if n is None else str(n) for n in counts)]
+    counts = map(shown, (entry.rows, entry.inserted, entry.updated, entry.outranked, entry.rejected_rows))
+    return [entry.file.name, format_time(entry.logged_at), entry.outcome, *counts]

@@ -1,4 +1,4 @@
-"""Rejecting and retrying parked files by hand: complete, idempotent, and never for a merged file."""
+"""Rejecting and retrying waiting files by hand: complete, idempotent, and never for a merged file."""
 
 from __future__ import annotations
 
@@ -10,18 +10,68 @@ import pytest
 
 from spark_jobs import bootstrap
 from spark_jobs.cloud.ports import TransientError
-from spark_jobs.operator.reject import CODE, reject_file
-from spark_jobs.operator.retry import request_retry
-from spark_jobs.operator.waiting_file import Refused
+from spark_jobs.operator.decisions import CODE, Refused, find_waiting, reject_file, request_retry
+from spark_jobs.settings import BucketLayout, SettingsError
 from spark_jobs.steps.take import look_up
 from spark_jobs.store import session
+from tests.fakes.dependencies import BUCKET, GOOD, NAME
+from tests.fakes.job import FakeJob
 from tests.spark_jobs.harness import Crash, JobHarness, crash_at, csv, row
-from tests.spark_jobs.operator.conftest import invoke
+from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from spark_jobs.cloud.ports import StoredFile
+
+
+LAYOUT = BucketLayout(BUCKET)
+TABLES = ("--warehouse", "nowhere")
+
+
+def test_a_waiting_file_can_be_named_in_three_ways(bucket: LiveBucket) -> None:
+    stored = bucket.fake.store.upload(NAME, GOOD)
+    for name in (NAME, NAME.removeprefix("source/"), str(stored.file)):
+        assert find_waiting(bucket.fake.store, LAYOUT, name) == stored
+
+
+@pytest.mark.parametrize("name", ["order_tracking_2026_01_30.csv", "", "source/", "rejected/x.csv"])
+def test_a_file_that_is_not_in_the_source_folder_is_refused(bucket: LiveBucket, name: str) -> None:
+    bucket.fake.store.upload(NAME, GOOD)
+    bucket.fake.store.upload("source/", b"")
+    with pytest.raises(Refused, match="is not in source/ of bucket orders-data"):
+        find_waiting(bucket.fake.store, LAYOUT, name)
+
+
+def test_an_overwritten_generation_is_refused_with_the_new_one(bucket: LiveBucket) -> None:
+    old, new = (bucket.fake.store.upload(NAME, GOOD).file for _ in range(2))
+    with pytest.raises(Refused, match=f"is no longer in source/: generation {new.generation} replaced it"):
+        find_waiting(bucket.fake.store, LAYOUT, str(old))
+
+
+@pytest.mark.parametrize("command", [("reject", "--reason", "x"), ("retry",)])
+def test_a_file_that_is_not_waiting_is_refused_before_spark_starts(
+    command_line: CommandLine, command: tuple[str, ...]
+) -> None:
+    with pytest.raises(Refused, match="is not in source/"):
+        command_line(command[0], *TABLES, *command[1:], "order_tracking_2026_01_31.csv")
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 301, "two\nlines", "\x1b[31m"])
+def test_a_reason_is_one_printable_line(bucket: LiveBucket, command_line: CommandLine, reason: str) -> None:
+    bucket.fake.store.upload(NAME, GOOD)
+    with pytest.raises(SettingsError, match="--reason must be one line"):
+        command_line("reject", *TABLES, NAME, "--reason", reason)
+    assert "--reason" in command_line("reject", *TABLES, NAME).stderr, "it is required"
+
+
+def test_while_a_run_is_active_nothing_is_rejected(
+    bucket: LiveBucket, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fake.store.upload(NAME, GOOD)
+    monkeypatch.setattr(bootstrap, "build_job", lambda job_id: FakeJob(active=True))
+    with pytest.raises(Refused, match="job 7 has an active run"):
+        command_line("reject", *TABLES, NAME, "--reason", "x", "--job-id", "7")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +91,7 @@ def waiting(harness: JobHarness) -> Iterator[StoredFile]:
 
 
 def reject(harness: JobHarness, stored: StoredFile, checkpoint: Callable[[str], None] = lambda step: None) -> Any:
-    return reject_file(harness.spark, harness.settings, harness.deps(checkpoint), str(stored.file), "test data")
+    return reject_file(harness.run(checkpoint), str(stored.file), "test data")
 
 
 def test_a_rejected_file_has_a_report_a_log_line_an_outcome_and_leaves_the_source_folder(
@@ -109,7 +159,7 @@ def test_a_merged_file_that_only_has_to_be_moved_is_refused(harness: JobHarness,
 
     with pytest.raises(Crash):
         harness.ingest(crash)
-    for command in (reject, lambda *_: request_retry(harness.spark, harness.settings, harness.deps(), str(waiting.file))):
+    for command in (reject, lambda *_: request_retry(harness.run(), str(waiting.file))):
         with pytest.raises(Refused, match="is already in the log as merged: the next run moves it"):
             command(harness, waiting)
 
@@ -138,7 +188,7 @@ def test_a_parked_file_is_shown_retried_first_and_merged(
 
     for _ in range(2):
         assert invoke("retry", *tables, str(waiting.file)).stdout == f"the next run takes {waiting.file} first\n"
-    known = look_up(harness.spark, harness.tables, [waiting.file])
+    known = look_up(harness.run(), [waiting.file])
     assert known.attempts(waiting.file).retry_requested
     assert parked() == []
     harness.clock.advance(60)
@@ -150,5 +200,5 @@ def test_a_parked_file_is_shown_retried_first_and_merged(
 def test_a_file_that_is_not_accepted_cannot_be_retried(harness: JobHarness) -> None:
     stored = harness.store.upload("source/order_tracking_2026_02_01.csv", csv(row("X")))
     with pytest.raises(Refused, match="can't be retried: it is not validated yet"):
-        request_retry(harness.spark, harness.settings, harness.deps(), str(stored.file))
+        request_retry(harness.run(), str(stored.file))
     harness.store.delete(stored.file.name)

@@ -11,7 +11,7 @@ from click.testing import Result
 from functions.handler import handle_upload
 from spark_jobs import bootstrap
 from spark_jobs.cli import RunFailed, run
-from spark_jobs.operator.commands import status
+from spark_jobs.operator import status
 from spark_jobs.settings import SettingsError
 from spark_jobs.store import session
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
