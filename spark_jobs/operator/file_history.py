@@ -33,6 +33,7 @@ from spark_jobs.store.ingest_log import LogEntry, of_generations
 from spark_jobs.store.tables import of_files
 
 _CHUNK_ROWS = 100_000
+Key = tuple[Value, ...]
 
 
 @dataclass(frozen=True)
@@ -167,17 +168,20 @@ def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
 
 
 def explain_key(run: Run, found: Sequence[Found], key: str) -> list[KeyHistory]:
-    """For each of these generations: which of its rows has the key, and what the target has instead. Raises SettingsError."""
+    """For each of these generations: which of its rows has the key, and what the target has instead.
+
+    Raises SettingsError if the key isn't valid.
+    """
     feed, store = run.settings.feed, run.deps.store
     values = parse_key(feed, key)
     target = _target_row(run, values)
     return [explain(good_rows(store, feed, one), target, feed, one.file, values) for one in found]
 
 
-def parse_key(feed: Feed, text: str) -> tuple[Value, ...]:
+def parse_key(feed: Feed, text: str) -> Key:
     """A key as typed values. Several columns are written as a line of CSV. Raises SettingsError."""
     parts = next(csv.reader([text]), []) if len(feed.key) > 1 else [text]
-    values = tuple(
+    values: tuple[Any, ...] = tuple(
         feed.column(name).type.parse(name, part.strip(WHITE_SPACE), datetime.max.replace(tzinfo=UTC))
         for name, part in zip(feed.key, parts, strict=False)
     )
@@ -208,9 +212,7 @@ class TargetRow:
         return f"row {self.row_number} of {self.file_id} ({self.stamp:%Y-%m-%d %H:%M:%S})"
 
 
-def explain(
-    rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, file: FileId, key: tuple[Value, ...]
-) -> KeyHistory:
+def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, file: FileId, key: Key) -> KeyHistory:
     """Compare a file's newest row for a key with the target's row."""
     best: CheckedRow | None = None
     for row in rows:
@@ -219,10 +221,8 @@ def explain(
         if best is None or precedence(feed, row.values) > precedence(feed, best.values):
             best = row
     if best is None:
-        named = f"{', '.join(feed.key)} {key_text(key)!r}"
-        return KeyHistory(
-            f"{file} has no valid row for {named}; see {feed.table_prefix}_rejected_rows for its invalid rows"
-        )
+        invalid = f"see {feed.table_prefix}_rejected_rows for its invalid rows"
+        return KeyHistory(f"{file} has no valid row for {', '.join(feed.key)} {key_text(key)!r}; {invalid}")
     stamp = best.values[feed.position(feed.moment)]
     ours = f"row {best.number} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
     if target is None:
@@ -234,7 +234,7 @@ def explain(
     return KeyHistory(f"{ours} was outranked by {target}", best.number, target.file_id, target.row_number)
 
 
-def _target_row(run: Run, key: Sequence[Value]) -> TargetRow | None:
+def _target_row(run: Run, key: Key) -> TargetRow | None:
     from pyspark.sql import functions as F
 
     feed = run.settings.feed

@@ -36,9 +36,11 @@ class FilesFailed(Explained):
 
 @dataclass
 class Run:
-    """A run's work on one feed. ``entries``: log lines written so far. ``failures``: batches that failed in a row. ``problems``:
-    what the run reports at its end. ``groups``: parts of a batch that failed, to be retried next. ``started``: the
-    feed's tables exist, and what earlier runs left is settled.
+    """A run's work on one feed.
+
+    ``entries``: log lines written so far. ``failures``: batches that failed in a row. ``problems``: what the run reports at
+    its end. ``groups``: parts of a batch that failed, to be retried next. ``started``: the feed's tables exist, and what
+    earlier runs left is settled.
 
     An operator's command is a run as well: it uses the same steps.
     """
