@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 import click
 
 from functions.validation.upload import validate_upload
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import FEEDS, feed_of
 from spark_jobs.contract.reports import build_report
 from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
@@ -22,9 +24,21 @@ CLEAN, VIOLATIONS, UNUSABLE = 0, 1, 2
 PROGRESS_FROM_BYTES = 16 * 1024 * 1024
 
 
+def _known_feed(_context: click.Context, _parameter: click.Parameter, name: str | None) -> Feed | None:
+    if name is not None and name not in FEEDS:
+        raise click.BadParameter(f"there is no feed {name!r}; the feeds are {', '.join(FEEDS)}")
+    return None if name is None else FEEDS[name]
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one report per line, as stored next to a rejected file.")
+@click.option(
+    "--feed",
+    metavar="NAME",
+    callback=_known_feed,
+    help="Validate the files as this feed, whatever their names. Without it, the name determines the feed.",
+)
 @click.option("--explain", metavar="CODE", help="Explain a violation code, with an example and the remedy.")
 @click.option(
     "--max-bad-row-ratio",
@@ -33,8 +47,8 @@ PROGRESS_FROM_BYTES = 16 * 1024 * 1024
     show_default=True,
     help="The share of bad rows above which a file is rejected.",
 )
-def main(files: tuple[Path, ...], as_json: bool, explain: str | None, max_bad_row_ratio: float) -> None:
-    """Validate order-tracking files as the Cloud Function would.
+def main(files: tuple[Path, ...], as_json: bool, feed: Feed | None, explain: str | None, max_bad_row_ratio: float) -> None:
+    """Validate files as the Cloud Function would.
 
     Exit status: 0 no violations, 1 violations, 2 a file can't be read or the command line is wrong.
     """
@@ -42,13 +56,13 @@ def main(files: tuple[Path, ...], as_json: bool, explain: str | None, max_bad_ro
         click.echo(_explanation(explain))
     elif not files:
         raise click.UsageError("name at least one file")
-    sys.exit(max((_check(path, as_json, max_bad_row_ratio) for path in files), default=CLEAN))
+    sys.exit(max((_check(path, feed, as_json, max_bad_row_ratio) for path in files), default=CLEAN))
 
 
-def _check(path: Path, as_json: bool, max_ratio: float) -> int:
+def _check(path: Path, feed: Feed | None, as_json: bool, max_ratio: float) -> int:
     shown = click.format_filename(path)
     try:
-        result, seconds, arrival = _validate(path, max_ratio)
+        result, seconds, arrival = _validate(path, feed, max_ratio)
     except OSError as error:
         click.echo(f"{shown}: can't read the file: {error.strerror or error}", err=True)
         return UNUSABLE
@@ -60,13 +74,14 @@ def _check(path: Path, as_json: bool, max_ratio: float) -> int:
     return VIOLATIONS if result.violations else CLEAN
 
 
-def _validate(path: Path, max_ratio: float) -> tuple[ValidationResult, float, datetime]:
-    """The result as if the file were uploaded now, under its own name."""
+def _validate(path: Path, feed: Feed | None, max_ratio: float) -> tuple[ValidationResult, float, datetime]:
+    """The result as if the file were uploaded now, under its own name or one of the given feed."""
     arrival, started = datetime.now(UTC), time.monotonic()
+    name = path.name if feed is None or feed_of(path.name) is feed else f"{feed.file_prefix}_{arrival:%Y_%m_%d}.csv"
     with path.open("rb") as file:
         size = path.stat().st_size
         with _progress(file, path.name, size) as stream:
-            result = validate_upload(stream, name=path.name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
+            result = validate_upload(stream, name=name, arrival=arrival, max_bad_row_ratio=max_ratio, size=size)
     return result, time.monotonic() - started, arrival
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.content_encoding import content_encoding_violation
+from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.validation_results import ValidationResult
@@ -82,7 +83,7 @@ def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) 
     if mark and mark.contract_version == CONTRACT_VERSION:
         return Launch(mark)
     if violation := content_encoding_violation(live.content_encoding):
-        return Reject(live, ValidationResult().rejected_by(violation))
+        return Reject(live, ValidationResult(feed_name(live.file.name)).rejected_by(violation))
     return Validate(live)
 
 

@@ -20,7 +20,6 @@ from functions.dependencies import Dependencies
 from functions.launch import launch_for_window, window_of
 from functions.logs import log_fields
 from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import arrival_of, metadata_violation
 from spark_jobs.contract.outcomes import Outcome
@@ -143,7 +142,7 @@ def _reject(file: FileId, arrival: datetime, result: ValidationResult, seconds: 
     outcome = Outcome(
         file,
         "rejected",
-        ORDER_TRACKING.name,
+        result.feed,
         deps.now(),
         rows=result.rows,
         rejected_rows=result.bad_rows,

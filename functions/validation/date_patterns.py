@@ -9,6 +9,8 @@ from calendar import monthrange
 from datetime import date
 from functools import lru_cache
 
+from functions.validation.number_patterns import padded_numbers
+
 _ANY_YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
 _MULTIPLES_OF_FOUR = "0[48]|[2468][048]|[13579][26]"  # two digits, without 00
 _LEAP_YEAR = f"(?:[0-9]{{2}}(?:{_MULTIPLES_OF_FOUR})|(?:{_MULTIPLES_OF_FOUR})00)"
@@ -17,39 +19,17 @@ _COMMON_DAY = "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-
 
 ANY_DAY = f"(?:{_ANY_YEAR}-{_COMMON_DAY}|{_LEAP_YEAR}-02-29)"
 """``YYYY-MM-DD``, every day of the calendar from 0001-01-01 to 9999-12-31 and nothing else."""
-
-
-def numbers(low: int, high: int, width: int) -> str:
-    """The whole numbers from ``low`` to ``high`` (both included), padded with zeros to ``width`` digits."""
-    return _between(f"{low:0{width}}", f"{high:0{width}}")
-
-
-def _between(low: str, high: str) -> str:
-    if not low:
-        return ""
-    if low[0] == high[0]:
-        return low[0] + _between(low[1:], high[1:])
-    nines, zeros = "9" * len(low[1:]), "0" * len(low[1:])
-    first, last = int(low[0]), int(high[0])
-    choices = []
-    if low[1:] != zeros:
-        choices.append(low[0] + _between(low[1:], nines))
-        first += 1
-    if high[1:] != nines:
-        choices.append(high[0] + _between(zeros, high[1:]))
-        last -= 1
-    if first <= last:
-        choices.append(f"[{first}-{last}]" + "[0-9]" * len(zeros))
-    return f"(?:{'|'.join(choices)})"
+SAFE_DAY = f"(?:[1-8][0-9]{{3}}-{_COMMON_DAY}|(?:[1-8][0-9](?:{_MULTIPLES_OF_FOUR})|(?:[2468][048]|[1357][26])00)-02-29)"
+"""The days from 1000-01-01 to 8999-12-31: an offset from UTC can't move them out of the calendar."""
 
 
 def days_until(last: date) -> str:
     """The days from 1000-01-01 to ``last``, both included."""
-    choices = [f"{last.year:04}-{last.month:02}-{numbers(1, last.day, 2)}"]
+    choices = [f"{last.year:04}-{last.month:02}-{padded_numbers(1, last.day, 2)}"]
     if last.month > 1:
         choices.append(f"{last.year:04}-{_months(last.year, 1, last.month - 1)}")
     if last.year > 1000:
-        earlier = numbers(1000, last.year - 1, 4)
+        earlier = padded_numbers(1000, last.year - 1, 4)
         choices.append(f"{earlier}-{_COMMON_DAY}")
         # The leap days of the last hundred years only; older ones would make the pattern larger for no benefit.
         leaps = [f"{year:04}" for year in range(max(1000, last.year - 100), last.year) if monthrange(year, 2)[1] == 29]
@@ -72,9 +52,9 @@ def ordered_days(last: date, months: int, between: str) -> str:
 def _from_month(year: int, month: int, between: str) -> str:
     length = monthrange(year, month)[1]
     later_months = f"|{_months(year, month + 1, 12)}" if month < 12 else ""
-    later_years = f"{numbers(year + 1, 9999, 4)}-{_COMMON_DAY}"
+    later_years = f"{padded_numbers(year + 1, 9999, 4)}-{_COMMON_DAY}"
     days = (
-        f"{day:02}{between}(?:{year:04}-(?:{month:02}-{numbers(day, length, 2)}{later_months})|{later_years})"
+        f"{day:02}{between}(?:{year:04}-(?:{month:02}-{padded_numbers(day, length, 2)}{later_months})|{later_years})"
         for day in range(1, length + 1)
     )
     return f"{month:02}-(?:{'|'.join(days)})"
@@ -85,4 +65,4 @@ def _months(year: int, first: int, last: int) -> str:
     by_length: dict[int, list[str]] = {}
     for month in range(first, last + 1):
         by_length.setdefault(monthrange(year, month)[1], []).append(f"{month:02}")
-    return "(?:" + "|".join(f"(?:{'|'.join(m)})-{numbers(1, n, 2)}" for n, m in by_length.items()) + ")"
+    return "(?:" + "|".join(f"(?:{'|'.join(m)})-{padded_numbers(1, n, 2)}" for n, m in by_length.items()) + ")"

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import BinaryIO
 
 from functions.validation.clean_rows import CleanRowPattern
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_validation import never, validate
 from spark_jobs.contract.validation_results import ValidationResult
 
@@ -24,7 +23,6 @@ def validate_upload(
     """See `spark_jobs.contract.file_validation.validate`."""
     return validate(
         stream,
-        feed=ORDER_TRACKING,
         name=name,
         arrival=arrival,
         max_bad_row_ratio=max_bad_row_ratio,

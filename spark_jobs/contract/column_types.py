@@ -33,20 +33,25 @@ _LONG = 2**63
 @dataclass(frozen=True)
 class Form:
     """What a text must look like. ``plain`` is a regular expression (RE2 and Python) for texts of letters, digits and
-    ``.@_+-`` that certainly have the form, for the fast paths; ``pattern`` (Python) decides."""
+    ``.@_+-`` that certainly have the form, for the fast paths, of at most ``plain_length`` characters; ``pattern``
+    (Python) decides."""
 
     about: str
     pattern: str
     plain: str
+    plain_length: int
 
     def matches(self, text: str) -> bool:
         return re.fullmatch(self.pattern, text) is not None
 
 
 EMAIL = Form(
-    "an address with exactly one @ and no white space", r"[^@\s]+@[^@\s]+", "[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9._+-]{1,64}"
+    "an address with exactly one @ and no white space",
+    r"[^@\s]+@[^@\s]+",
+    "[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9._+-]{1,64}",
+    129,
 )
-CURRENCY = Form("three capital letters, such as EUR", "[A-Z]{3}", "[A-Z]{3}")
+CURRENCY = Form("three capital letters, such as EUR", "[A-Z]{3}", "[A-Z]{3}", 3)
 
 
 class ColumnType(Protocol):

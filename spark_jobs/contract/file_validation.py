@@ -163,9 +163,9 @@ def validate(
     """
     counter = ViolationCounter()
     feed, problem = feed_of(name), name_problem(name)
+    counter.feed = feed.name if feed else ""
     if feed is None or problem:
         return counter.result(Violation("file_name", problem or "", value=shorten(name)))
-    counter.feed = feed.name
     latest = latest_allowed(feed, arrival)
     day = feed.file_date(name.rpartition("/")[2]) or arrival.date()
     file = FileValidation(feed, latest)

@@ -10,7 +10,10 @@ from spark_jobs.contract import CONTRACT_VERSION
 
 @dataclass(frozen=True)
 class RunParameters:
-    """Sent with every launch. ``not_before`` (aware) is the end of the launch window plus a margin; None: start at once."""
+    """Sent with every launch. ``not_before`` (aware) is the end of the launch window plus a margin; None: start at once.
+
+    ``feed``: load only the files of this feed; empty: of all feeds.
+    """
 
     bucket: str
     source_prefix: str
@@ -19,6 +22,7 @@ class RunParameters:
     outcome_topic: str
     max_bad_row_ratio: float
     not_before: datetime | None
+    feed: str = ""
 
     def as_job_parameters(self) -> dict[str, str]:
         """As Databricks job parameters, which are strings; empty means not set."""
@@ -30,5 +34,6 @@ class RunParameters:
             "outcome_topic": self.outcome_topic,
             "max_bad_row_ratio": repr(self.max_bad_row_ratio),
             "not_before": self.not_before.astimezone(UTC).isoformat() if self.not_before else "",
+            "feed": self.feed,
             "contract_version": str(CONTRACT_VERSION),
         }

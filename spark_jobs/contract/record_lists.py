@@ -58,8 +58,13 @@ class Records:
 
     @property
     def shortest(self) -> int:
+        return len("[]") + self.shortest_record
+
+    @property
+    def shortest_record(self) -> int:
+        """Bytes of the shortest record."""
         required = [field for field in self.fields if field.required]
-        return len("[{}]") + sum(len(f'"{field.name}":,') + field.type.shortest for field in required) - bool(required)
+        return len("{}") + sum(len(f'"{field.name}":,') + field.type.shortest for field in required) - bool(required)
 
     @property
     def about(self) -> str:

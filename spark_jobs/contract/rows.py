@@ -187,12 +187,13 @@ def _order_of_dates(feed: Feed, values: Sequence[Value]) -> list[Fault]:
     faults = []
     for later, earlier in feed.not_before:
         last, first = values[feed.position(later)], values[feed.position(earlier)]
-        if isinstance(last, date) and isinstance(first, date) and _before(last, first):
+        if isinstance(last, date) and isinstance(first, date) and before(last, first):
             faults.append(Fault("date_order", later, _written(last), f"{earlier} {_written(first)}"))
     return faults
 
 
-def _before(last: date, first: date) -> bool:
+def before(last: date, first: date) -> bool:
+    """Whether a date or timestamp is before another one. Where one of them is a date, days (in UTC) are compared."""
     if isinstance(last, datetime) and isinstance(first, datetime):
         return last < first
     return _day(last) < _day(first)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_jobs.batches import Batch, WaitingFile
 from spark_jobs.contract.feed import Feed
-from spark_jobs.contract.feeds import feed_of
+from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
 from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, near_generations, of_files
@@ -44,9 +44,8 @@ class LogEntry:
     """Its name; None in lines of contract version 2 and earlier, which were all of order tracking."""
 
     def as_row(self) -> tuple[Any, ...]:
-        feed = feed_of(self.file.name)
         values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
-        values["feed"] = feed.name if feed else None
+        values["feed"] = feed_name(self.file.name) or None
         return tuple(values[name] for name in INGEST_LOG_COLUMNS)
 
     @classmethod

@@ -88,6 +88,33 @@ def test_a_wrong_name_is_a_violation(tmp_path: Path) -> None:
     assert f"{path}: file_name the file must be named order_tracking_YYYY_MM_DD.csv" in result.stdout
 
 
+CUSTOMER_ORDERS = """\
+order_id,customer_id,customer_name,customer_email,customer_address,ordered_at,status,items,currency,order_total,\
+shipping_method,shipping_address,expected_delivery_date,payment_method,payment_status,transaction_id,last_update_timestamp
+O1,C1,Ada,ada@example.com,,2026-01-30 09:12:00,shipped,"[{""product_id"":""P1"",""quantity"":QUANTITY,""unit_price"":2.5}]"\
+,EUR,2.50,,,2026-02-03,card,paid,,2026-01-31 10:00:00
+"""
+
+
+def test_the_name_determines_the_feed_unless_one_is_given(tmp_path: Path) -> None:
+    named, unnamed = tmp_path / "customer_orders_2026_01_31.csv", tmp_path / "export.csv"
+    named.write_text(CUSTOMER_ORDERS.replace("QUANTITY", "1"))
+    assert run(named).stdout == f"{named}: no violations in 1 row; would be accepted\n"
+    assert "missing_column the header has no column order_num" in run(named, "--feed", "order_tracking").stdout
+    unnamed.write_text(CUSTOMER_ORDERS.replace("QUANTITY", "0"))
+    assert "file_name" in run(unnamed).stdout
+    result = run(unnamed, "--feed", "customer_orders", "--json")
+    report = json.loads(result.stdout)
+    assert report["feed"] == "customer_orders"
+    assert report["violations"][1]["column"] == "items[0].quantity"
+
+
+def test_an_unknown_feed_is_wrong_usage_that_lists_the_feeds(clean: Path) -> None:
+    result = run(clean, "--feed", "invoices")
+    assert result.exit_code == 2
+    assert "there is no feed 'invoices'; the feeds are order_tracking, customer_orders" in result.stderr
+
+
 @pytest.mark.parametrize("code", RULES)
 def test_every_code_is_explained(code: str) -> None:
     result = run("--explain", code)

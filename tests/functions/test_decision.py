@@ -95,6 +95,7 @@ def test_a_content_encoding_rejects_the_file_before_it_is_read() -> None:
     assert isinstance(decision, Reject)
     assert decision.result.rejecting is not None
     assert decision.result.rejecting.code == "content_encoding"
+    assert decision.result.feed == "order_tracking"
     assert decide_before_reading(FILE, replace(STORED, content_encoding="identity"), NOW) == Validate(
         replace(STORED, content_encoding="identity")
     )
@@ -105,7 +106,7 @@ def test_a_whole_file_violation_rejects_the_file_and_bad_rows_alone_do_not() -> 
     row = Violation("unknown_status", "status must be …", row=2, column="status")
     rejected = ValidationResult(violations=(header, row))
     assert decide_by_result(STORED, rejected, NOW) == Reject(STORED, rejected)
-    accepted = ValidationResult(rows=30, bad_rows=1, violations=(row,), splittable=True)
+    accepted = ValidationResult("order_tracking", rows=30, bad_rows=1, violations=(row,), splittable=True)
     assert decide_by_result(STORED, accepted, NOW) == Accept(
         AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True, arrival=NOW.isoformat())
     )

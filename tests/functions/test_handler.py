@@ -16,6 +16,7 @@ from functions.handler import handle_upload
 from spark_jobs.cloud.gcs import GcsFileStore
 from spark_jobs.cloud.ports import FileRefused, TransientError
 from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.feeds import CUSTOMER_ORDERS
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
@@ -85,7 +86,38 @@ def test_a_rejected_file_is_reported_announced_and_moved_with_its_generation_in_
     assert report["summary"]
     (outcome,) = fake.announcer.outcomes
     assert (outcome.kind, outcome.file, outcome.report) == ("rejected", upload.file, moved + ".report.json")
+    assert outcome.feed == report["feed"] == "order_tracking"
     assert fake.job.runs == {}
+
+
+def test_the_name_determines_the_feed_by_which_a_file_is_validated(fake: FakeDependencies) -> None:
+    row = 'O1,C1,,,,2026-01-30 09:00:00,paid,"[{}]",EUR,1.00,,,,,paid,,2026-01-31 10:00:00'
+    orders = f"{','.join(CUSTOMER_ORDERS.column_names)}\n{row}\n".encode()
+    upload = fake.store.upload("source/shop/customer_orders_2026_01_31.csv", orders)
+    handle_upload(upload.file, fake.deps)
+    (outcome,) = fake.announcer.outcomes
+    assert (outcome.feed, outcome.rows, outcome.rejected_rows) == ("customer_orders", 1, 1)
+    assert outcome.report is not None
+    report = json.loads(fake.store.content(outcome.report))
+    assert [violation["column"] for violation in report["violations"]] == [None, "status", "items[0].product_id"]
+    upload = fake.store.upload("source/customer_orders_2026_01_31.csv", orders.split(b"\n")[0] + b"\n")
+    handle_upload(upload.file, fake.deps)
+    mark = mark_of(fake, upload.file.name)
+    assert mark is not None
+    assert mark.feed == "customer_orders"
+
+
+def test_the_outcome_of_a_file_whose_name_matches_no_feed_names_none(
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
+) -> None:
+    upload = fake.store.upload("source/orders.csv", GOOD)
+    with caplog.at_level("INFO"):
+        handle_upload(upload.file, fake.deps)
+    (outcome,) = fake.announcer.outcomes
+    assert outcome.feed == ""
+    assert outcome.reason is not None
+    assert "order_tracking_YYYY_MM_DD.csv or customer_orders_YYYY_MM_DD.csv" in outcome.reason
+    assert [getattr(record, "feed", None) for record in caplog.records] == [""]
 
 
 def test_an_object_with_a_content_encoding_is_rejected_unread(fake: FakeDependencies) -> None:

@@ -9,7 +9,17 @@ from spark_jobs.contract.feed import DeclarationError, Feed
 from spark_jobs.contract.feeds.customer_orders import CUSTOMER_ORDERS
 from spark_jobs.contract.feeds.order_tracking import ORDER_TRACKING
 
-__all__ = ["CUSTOMER_ORDERS", "FEEDS", "ORDER_TRACKING", "feed_named", "feed_of", "file_date", "name_problem", "registry"]
+__all__ = [
+    "CUSTOMER_ORDERS",
+    "FEEDS",
+    "ORDER_TRACKING",
+    "feed_name",
+    "feed_named",
+    "feed_of",
+    "file_date",
+    "name_problem",
+    "registry",
+]
 
 # Folders below source/ are allowed if every reader (Hadoop paths and their globs included) reads the name the same way.
 _FOLDERS = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9 ._=+@-]*/)*")
@@ -32,6 +42,12 @@ def feed_of(name: str) -> Feed | None:
     """The feed that a file belongs to, by the last part of its (object) name; None if there is none."""
     base = name.rpartition("/")[2]
     return next((feed for feed in FEEDS.values() if feed.file_date(base) is not None), None)
+
+
+def feed_name(name: str) -> str:
+    """The name of the feed that a file belongs to, for logs and outcomes; empty if there is none."""
+    feed = feed_of(name)
+    return feed.name if feed else ""
 
 
 def file_date(name: str) -> date | None:

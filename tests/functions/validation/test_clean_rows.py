@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 from datetime import date
 from functools import cache
 
@@ -10,11 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.validation.clean_rows import CleanRowPattern, Stretch
-from spark_jobs.contract.feeds import ORDER_TRACKING
+from spark_jobs.contract import file_validation
+from spark_jobs.contract.column_types import Column, Text, Timestamp
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import CUSTOMER_ORDERS, FEEDS, ORDER_TRACKING
+from spark_jobs.contract.file_validation import validate
+from spark_jobs.contract.rows import latest_allowed
+from tests.functions.validation import declared_feeds
 from tests.oracle import COLUMNS, read_file
 from tests.strategies import ARRIVAL, rows
-
-from spark_jobs.contract.rows import latest_allowed  # isort: skip
 
 ORDERS = {
     "as declared": COLUMNS,
@@ -139,3 +145,172 @@ def test_line_breaks_match_only_if_they_are_enabled() -> None:
     row = b'A1,T1,,,shipped,"Flat 2\n12 Main St",2026-01-12 10:00:00'
     assert matches(row, line_breaks=True)
     assert not matches(row, line_breaks=False)
+
+
+FIELDS = {
+    "order_id": "O-1",
+    "customer_id": "C-1",
+    "customer_email": "ada@example.com",
+    "customer_address": "12 Oak Ave, Springfield",
+    "ordered_at": "2026-01-30 09:12:00",
+    "status": "shipped",
+    "items": '[{"product_id":"P-17","product_name":"Kettle, red","quantity":2,"unit_price":24.90}]',
+    "currency": "EUR",
+    "order_total": "49.80",
+    "expected_delivery_date": "2026-02-03",
+    "payment_status": "paid",
+    "last_update_timestamp": "2026-01-31 10:00:00",
+}
+
+
+def customer_order(**changed: str) -> bytes:
+    """The usual row, with changes."""
+    texts = ((FIELDS | changed).get(column, "") for column in CUSTOMER_ORDERS.column_names)
+    return ",".join(
+        f'"{text.replace(chr(34), chr(34) * 2)}"' if set(text) & set(',"\n') else text for text in texts
+    ).encode()
+
+
+def clean_customer_orders(data: bytes, line_breaks: bool = False) -> int:
+    """How many rows from the first on are certainly clean."""
+    latest = latest_allowed(CUSTOMER_ORDERS, ARRIVAL)
+    pattern = CleanRowPattern(CUSTOMER_ORDERS, range(len(CUSTOMER_ORDERS.columns)), latest, date(2026, 1, 31))
+    pattern.line_breaks = line_breaks
+    stretch = pattern.clear(data, 0)
+    return stretch.rows if stretch else 0
+
+
+ITEM = FIELDS["items"][1:-1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"items": FIELDS["items"].replace(":", ": ").replace(",", ", ")},
+        {"items": f"[{', '.join([ITEM] * 40)}]"},
+        {"items": f"[{','.join([ITEM] * 300)}]"},
+        {"items": '[{"product_id":"P","quantity":1000000,"unit_price":0}]'},
+        {"items": '[{"product_id":"P","product_name":null,"quantity":1,"unit_price":0.5}]'},
+        {"items": '[{"product_id":"[P]","product_name":"a]","quantity":1,"unit_price":0.5}]'},
+        {"ordered_at": "2026-01-31T10:00:00Z", "last_update_timestamp": "2026-01-31T10:00:00.000001Z"},
+        {"ordered_at": "2026-01-31 10:00:00-05:00", "last_update_timestamp": "2026-01-31 10:00:00-05:00"},
+        {"ordered_at": "2026-01-31 10:00:00", "expected_delivery_date": "2026-01-31"},
+        {"expected_delivery_date": "", "customer_email": "", "customer_address": 'The "Old" Mill'},
+        {"customer_address": "x" * 1024, "shipping_address": "é" * 512},
+        {"order_total": "0", "currency": "USD", "payment_status": "REFUNDED"},
+    ],
+)
+def test_usual_customer_orders_match(changed: dict[str, str]) -> None:
+    row = customer_order(**changed)
+    assert clean_customer_orders(row + b"\n" + row + b"\r\n") == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"items": f"[{','.join([ITEM] * 1001)}]"},
+        {"items": "[]"},
+        {"items": '[{"quantity":1,"product_id":"P","unit_price":0}]'},
+        {"items": '[{"product_id":"P","quantity":0,"unit_price":0}]'},
+        {"items": '[{"product_id":"P","quantity":1000001,"unit_price":0}]'},
+        {"items": '[{"product_id":"P","quantity":1,"unit_price":0.123}]'},
+        {"items": '[{"product_id":"P","quantity":1,"unit_price":-0.01}]'},
+        {"items": '[{"product_id":"P\\u0000","quantity":1,"unit_price":0}]'},
+        {"items": '[{"product_id":" ","quantity":1,"unit_price":0}]'},
+        {"items": '[{"product_id":"%s","quantity":1,"unit_price":0}]' % ("x" * 65)},
+        {"items": '[{"product_id":null,"quantity":1,"unit_price":0}]'},
+        {"ordered_at": "2026-01-31 10:00:01", "expected_delivery_date": ""},
+        {"ordered_at": "2026-01-31 10:00:00.5", "expected_delivery_date": ""},
+        {"ordered_at": "2026-01-31T09:00:00-05:00", "expected_delivery_date": ""},
+        {"ordered_at": "2026-01-31 10:00:00", "last_update_timestamp": "2026-01-31T09:00:00"},
+        {"expected_delivery_date": "2026-01-29"},
+        {"ordered_at": "2026-01-31 09:00:00-18:00", "expected_delivery_date": "2026-01-31"},
+        {"customer_address": "x" * 1025},
+        {"customer_address": '"' * 1025},
+        {"shipping_method": '"' * 65},
+        {"customer_email": "ada"},
+        {"order_total": "1e3"},
+        {"currency": "eur"},
+    ],
+)
+def test_a_bad_customer_order_ends_the_clean_rows(changed: dict[str, str]) -> None:
+    good = customer_order() + b"\n"
+    assert clean_customer_orders(good * 3 + customer_order(**changed) + b"\n" + good) == 3
+
+
+def test_rows_with_line_breaks_are_clean_customer_orders_if_they_are_enabled() -> None:
+    row = customer_order(shipping_address="Flat 2\n12 Oak Ave") + b"\n"
+    assert clean_customer_orders(row * 3) == 0
+    assert clean_customer_orders(row * 3, line_breaks=True) == 3
+    long = customer_order(customer_address="a\nb", items=f"[{','.join([ITEM] * 1001)}]")
+    assert clean_customer_orders(row * 3 + long + b"\n", line_breaks=True) == 3
+
+
+def test_many_rows_in_the_wrong_order_take_linear_time() -> None:
+    """After each of them the rest would be matched and checked again."""
+    data = (customer_order() + b"\n" + customer_order(expected_delivery_date="2026-01-01") + b"\n") * 1000
+    latest = latest_allowed(CUSTOMER_ORDERS, ARRIVAL)
+    pattern = CleanRowPattern(CUSTOMER_ORDERS, range(len(CUSTOMER_ORDERS.columns)), latest, date(2026, 1, 31))
+    at = rows = matches = 0
+    matched = pattern._match
+
+    def counted(data: bytes, at: int) -> object:
+        nonlocal matches
+        matches += 1
+        return matched(data, at)
+
+    pattern._match = counted  # type: ignore[method-assign,assignment]
+    while at < len(data):
+        stretch = pattern.clear(data, at)
+        rows += stretch.rows if stretch else 0
+        at = stretch.end if stretch else data.index(b"\n", at) + 1
+    assert (rows, matches) == (1000, 1)
+
+
+def test_a_feed_of_sixty_long_texts_is_validated_with_or_without_a_pattern() -> None:
+    texts = tuple(Column(f"c{n}", Text(1024)) for n in range(60))
+    key, moment = Column("id", Text(64), required=True), Column("moment", Timestamp(), required=True)
+    newest = ("moment", *(column.name for column in texts))
+    feed = Feed("wide", "wide", "wide", "wide", (key, *texts, moment), ("id",), newest)
+    pattern = CleanRowPattern(feed, range(62), latest_allowed(feed, ARRIVAL), date(2026, 1, 31))
+    row = b"A," + b"some text," * 60 + b"2026-01-31 10:00:00\n"
+    assert pattern.clear(row * 2, 0) == Stretch(2 * len(row), 2, 2)
+    many = tuple(Column(f"c{n}", Text(1024)) for n in range(300))
+    feed = Feed("wide", "wide", "wide", "wide", (key, *many, moment), ("id",), ("moment", *(c.name for c in many)))
+    assert CleanRowPattern(feed, range(302), latest_allowed(feed, ARRIVAL), date(2026, 1, 31)).clear(row, 0) is None
+
+
+def test_files_of_any_feed_get_the_same_result_with_and_without_the_fast_path() -> None:
+    skipped = 0
+
+    class Counting(CleanRowPattern):
+        def clear(self, data: bytes, at: int) -> Stretch | None:
+            nonlocal skipped
+            stretch = super().clear(data, at)
+            skipped += stretch.rows if stretch else 0
+            return stretch
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        feed = data.draw(declared_feeds.feeds() | st.just(dataclasses.replace(CUSTOMER_ORDERS, file_prefix="generated")))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(FEEDS, "generated", feed)
+            for content in data.draw(st.lists(declared_feeds.files(feed), min_size=1, max_size=4)):
+                patch.setattr(file_validation, "FIRST_BLOCK_BYTES", content.index(b"\n") + 1)
+                patch.setattr(file_validation, "BLOCK_BYTES", len(content))
+                fast, slow = (
+                    validate(
+                        io.BytesIO(content),
+                        name=declared_feeds.NAME,
+                        arrival=ARRIVAL,
+                        max_bad_row_ratio=1.0,
+                        fast_path=fast_path,
+                    )
+                    for fast_path in (Counting, None)
+                )
+                assert fast == slow, (feed, content)
+
+    check()
+    assert skipped > 100
