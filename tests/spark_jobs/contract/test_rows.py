@@ -168,7 +168,7 @@ def test_a_fault_in_a_list_of_records_names_its_place_and_the_line_of_the_field(
     (record,) = split_records([text.encode()])
     (violation,) = validate_row(CUSTOMER_ORDERS, range(len(good)), record, 7, LATEST).violations
     assert (violation.code, violation.column, violation.row) == ("out_of_range", "items[0].quantity", 7)
-    assert violation.message == "items[0].quantity must be whole number from 1 to 1,000,000"
+    assert violation.message == "items[0].quantity must be a whole number from 1 to 1,000,000"
     assert text[violation.character - 1 :].startswith('"[{""product_id""')
 
 
