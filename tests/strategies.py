@@ -223,7 +223,8 @@ def _quoted(name: str) -> str:
     return name if name.startswith('"') else f'"{name}"'
 
 
-_Fields, _Records = tuple[Column, ...], list[list[tuple[str, str]]]
+_Fields = tuple[Column, ...]
+_Records = list[list[tuple[str, str]]]
 _LITERALS = [
     "null",
     "true",

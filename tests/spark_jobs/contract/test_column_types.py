@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spark_jobs.contract.column_types import (
     CURRENCY,
@@ -13,6 +15,7 @@ from spark_jobs.contract.column_types import (
     ColumnType,
     Date,
     Enumeration,
+    Form,
     Integer,
     Number,
     Text,
@@ -107,6 +110,17 @@ def test_invalid_values(kind: ColumnType, text: str, code: str) -> None:
 def test_every_example_of_a_declared_column_is_valid(feed: object) -> None:
     for column in feed.columns:  # type: ignore[attr-defined]
         assert not isinstance(column.type.parse(column.name, column.example, LATEST), Fault), column.name
+
+
+@pytest.mark.parametrize("form", [EMAIL, CURRENCY], ids=lambda form: form.plain)
+def test_a_text_of_a_forms_plain_pattern_has_the_form(form: Form) -> None:
+    """The fast paths accept a text by the plain pattern alone."""
+
+    @given(st.from_regex(form.plain, fullmatch=True))
+    def every_plain_text(text: str) -> None:
+        assert form.matches(text)
+
+    every_plain_text()
 
 
 def test_the_shortest_value_is_never_longer_than_a_valid_one() -> None:
