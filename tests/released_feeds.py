@@ -95,7 +95,7 @@ def _changes(old: Described, new: Described) -> Iterator[str]:
     for name, column in new["columns"].items():
         if name not in old["columns"] and not column.get("since", 0) > old["version"]:
             added = old["version"] + 1
-            yield f"the new column {name} is missing from all files of today; declare since={added} and the feed version={added}"
+            yield f"the new column {name} is in no file of today; declare since={added} and the feed version={added}"
     yield from _columns(old["columns"], new["columns"], "column")
 
 

@@ -80,7 +80,7 @@ REFUSED = {
     ),
     "newest_by was last_update_timestamp, status,": with_(newest_by=(ORDER[0], ORDER[2], ORDER[1], *ORDER[3:])),
     "the column shipping_method was removed": without("shipping_method"),
-    "the new column note is missing from all files of today; declare since=2 and the feed version=2": with_column(NOTE),
+    "the new column note is in no file of today; declare since=2 and the feed version=2": with_column(NOTE),
     "timestamps could be 24 hours in the future": with_(future_allowance=timedelta(hours=12)),
     "ordered_at must now not be before expected_delivery_date": with_(
         not_before=(*CUSTOMER_ORDERS.not_before, ("ordered_at", "expected_delivery_date"))
