@@ -196,9 +196,12 @@ class Integer:
         number = parse_number(text, 20, 0)
         if number is None:
             return Fault(
-                "out_of_range" if looks_like_number(text) and "." not in text else "bad_number", column, text, self.about
+                "out_of_range" if looks_like_number(text) and "." not in text else "bad_number",
+                column,
+                text,
+                f"a {self.about}",
             )
-        return int(number) if self.low <= number <= self.high else Fault("out_of_range", column, text, self.about)
+        return int(number) if self.low <= number <= self.high else Fault("out_of_range", column, text, f"a {self.about}")
 
 
 @dataclass(frozen=True)
@@ -226,9 +229,9 @@ class Number:
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         number = parse_number(text, self.precision, self.scale)
         if number is None:
-            return Fault("out_of_range" if looks_like_number(text) else "bad_number", column, text, self.about)
+            return Fault("out_of_range" if looks_like_number(text) else "bad_number", column, text, f"a {self.about}")
         within = (self.low is None or self.low <= number) and (self.high is None or number <= self.high)
-        return number if within else Fault("out_of_range", column, text, self.about)
+        return number if within else Fault("out_of_range", column, text, f"a {self.about}")
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,15 @@ from spark_jobs.contract.column_types import (
     Timestamp,
 )
 from spark_jobs.contract.record_lists import Records
+from spark_jobs.contract.values import parse_number
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _ALLOWED_NAMES = "use at most 63 lower-case letters, digits and underscores, a letter first"
 RESERVED_COLUMNS = frozenset(("file_id", "row_number", "batch_id", "raw_line", "violations", "newest", "tied"))
 """Columns that the tables have besides the feed's."""
 _KEY_TYPES = (Text, Date, Enumeration, Integer)
+_ENUMERATION_CODES = ("unknown_status", "unknown_value")
+_MAX_ALLOWANCE = timedelta(days=366)
 _RECORD_TYPES = (Text, Date, Enumeration, Integer, Number)
 
 
@@ -115,13 +118,9 @@ def _problem(feed: Feed) -> str | None:
         or _key_problem(feed, names)
         or _order_problem(feed, names)
         or next(filter(None, (_pair_problem(feed, *pair) for pair in feed.not_before)), None)
-        or next(
-            (
-                f"{c.name} was added in version {c.since}, but the feed has version {feed.version}"
-                for c in feed.columns
-                if c.since and not 1 < c.since <= feed.version
-            ),
-            None,
+        or _versions_problem(feed)
+        or (
+            None if timedelta() <= feed.future_allowance <= _MAX_ALLOWANCE else "its future allowance must be 0 to 366 days"
         )
     )
 
@@ -136,7 +135,9 @@ def _columns_problem(columns: tuple[Column, ...], kind: str) -> str | None:
             return f"it declares the {kind} {name} twice"
         if name in RESERVED_COLUMNS:
             return f"its {kind} {name} has the name of a column that every table has"
-        if column.since and column.required:
+        if column.since is not None and kind != "column":
+            return f"its {kind} {name} can't have a version; add a column instead"
+        if column.since is not None and column.required:
             return f"its {kind} {name} can't be required, because files before version {column.since} don't have it"
         if problem := _type_problem(column, kind):
             return f"its {kind} {name} {problem}"
@@ -146,28 +147,20 @@ def _columns_problem(columns: tuple[Column, ...], kind: str) -> str | None:
 
 def _type_problem(column: Column, kind: str) -> str | None:
     match column.type:
-        case Text(max_length):
-            return None if 1 <= max_length <= 65536 else "must allow 1 to 65,536 characters"
+        case Text(max_length, form):
+            if not 1 <= max_length <= 65536:
+                return "must allow 1 to 65,536 characters"
+            return (
+                None if form is None or _is_pattern(form.pattern) else "has a form whose pattern is no regular expression"
+            )
         case Date() | Timestamp():
             return None
-        case Enumeration(values, synonyms):
-            if not values or len(set(values)) < len(values):
-                return "must have at least one value, each once"
-            spelled = (*values, *synonyms)
-            wrong = [text for text in spelled if not re.fullmatch("[a-z0-9]+(?: [a-z0-9]+)*", text)]
-            wrong += [text for text in synonyms.values() if text not in values]
-            return (
-                f"has the value {wrong[0]!r}; use lower-case words with single spaces, and synonyms of declared values"
-                if wrong
-                else None
-            )
+        case Enumeration():
+            return _enumeration_problem(column.type)
         case Integer(low, high):
             return None if -(2**63) <= low <= high < 2**63 else "must have bounds within 64 bits, the lower one first"
-        case Number(precision, scale):
-            valid = 1 <= precision <= MAX_PRECISION and 0 <= scale <= min(precision, MAX_SCALE)
-            return (
-                None if valid else f"must have at most {MAX_PRECISION} digits, at most {MAX_SCALE} of them after the point"
-            )
+        case Number():
+            return _number_problem(column.type)
         case Records(fields, max_records):
             if kind != "column":
                 return "can't be a list of records inside another one"
@@ -179,6 +172,46 @@ def _type_problem(column: Column, kind: str) -> str | None:
     return f"has the unknown type {type(column.type).__name__}"
 
 
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+def _enumeration_problem(kind: Enumeration) -> str | None:
+    if not kind.values or len(set(kind.values)) < len(kind.values):
+        return "must have at least one value, each once"
+    for text in (*kind.values, *kind.synonyms):
+        if not re.fullmatch("[a-z0-9]+(?: [a-z0-9]+)*", text):
+            return f"has the value {text!r}; use lower-case words with single spaces"
+    for text, meant in kind.synonyms.items():
+        if text in kind.values or meant not in kind.values:
+            return f"has the synonym {text!r} of {meant!r}; a synonym is another spelling of a declared value"
+    return None if kind.code in _ENUMERATION_CODES else f"has the code {kind.code!r}; use {' or '.join(_ENUMERATION_CODES)}"
+
+
+def _number_problem(kind: Number) -> str | None:
+    if not (1 <= kind.precision <= MAX_PRECISION and 0 <= kind.scale <= min(kind.precision, MAX_SCALE)):
+        return f"must have at most {MAX_PRECISION} digits, at most {MAX_SCALE} of them after the point"
+    for bound in (kind.low, kind.high):
+        if bound is not None and parse_number(f"{bound:f}", kind.precision, kind.scale) is None:
+            return f"has the bound {bound}, which is no number with its digits"
+    if kind.low is not None and kind.high is not None and kind.low > kind.high:
+        return "must have the lower bound first"
+    return None
+
+
+def _versions_problem(feed: Feed) -> str | None:
+    if feed.version < 1:
+        return f"it has version {feed.version}; the first one is 1"
+    for column in feed.columns:
+        if column.since is not None and not 1 < column.since <= feed.version:
+            return f"{column.name} was added in version {column.since}, but the feed has version {feed.version}"
+    return None
+
+
 def _key_problem(feed: Feed, names: list[str]) -> str | None:
     if not feed.key:
         return "it has no key; name the columns that identify a row"
@@ -188,12 +221,12 @@ def _key_problem(feed: Feed, names: list[str]) -> str | None:
         column = feed.columns[names.index(name)]
         if not column.required or not isinstance(column.type, _KEY_TYPES):
             return f"its key column {name} must be required, and a text, date, enumeration or integer"
-    return None
+    return "its key has a column twice" if len(set(feed.key)) < len(feed.key) else None
 
 
 def _order_problem(feed: Feed, names: list[str]) -> str | None:
     rest = sorted(set(names) - set(feed.key))
-    if sorted(feed.newest_by) != rest or len(set(feed.key)) < len(feed.key):
+    if sorted(feed.newest_by) != rest:
         return f"the order in newest_by must name every column except the key exactly once, that is: {', '.join(rest)}"
     lead = feed.columns[names.index(feed.newest_by[0])] if feed.newest_by else None
     if lead is None or not lead.required or lead.type != Timestamp():
@@ -205,4 +238,4 @@ def _pair_problem(feed: Feed, later: str, earlier: str) -> str | None:
     for name in (later, earlier):
         if name not in feed.column_names or not isinstance(feed.column(name).type, (Date, Timestamp)):
             return f"not_before names {name}, which is not one of its dates and timestamps"
-    return None
+    return f"not_before compares {later} with itself" if later == earlier else None

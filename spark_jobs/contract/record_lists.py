@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from spark_jobs.contract.column_types import Column, Integer, Number
 from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++', re.DOTALL)
+_MAX_DEPTH = 64
 _MAX_FOUND = 200
 
 
@@ -78,9 +81,16 @@ class Records:
 
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         try:
-            found = _read(text)
+            value = self._parse(column, text, latest)
         except RecursionError:
-            return Fault("bad_json", column, text, "the arrays or objects are nested too deeply")
+            value = None
+        if value is None or (isinstance(value, Fault) and _nested_deeply(text)):
+            return Fault("bad_json", column, text, "arrays or objects are nested too deeply")
+        return value
+
+    def _parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
+        try:
+            found = _read(text)
         except ValueError as error:
             detail = (
                 f"{error.msg} at character {error.pos + 1:,}"
@@ -129,6 +139,15 @@ class Records:
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(field.name for field in self.fields)
+
+
+def _nested_deeply(text: str) -> bool:
+    """Whether a text has deeply nested brackets. The parser's own limit depends on its caller's stack, but the fault that
+    function and job report must not."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return False
+    steps = (1 if bracket in "[{" else -1 for bracket in _NO_BRACKETS.sub("", text))
+    return any(depth > _MAX_DEPTH for depth in accumulate(steps))
 
 
 def _value(field: Column, given: Any, latest: datetime) -> Value | Fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from spark_jobs.contract.column_types import Column, Enumeration, as_text
@@ -107,11 +107,11 @@ def describe(feed: Feed, positions: Positions, fault: Fault, record: Record, row
         field = positions[feed.position(fault.column)]
     line, character = place_of_field(record, field or 0)
     place = fault.place or fault.column
-    message = _message(fault, place, sum(position is not None for position in positions))
+    message = _message(feed, fault, place, sum(position is not None for position in positions))
     return Violation(fault.code, message, row, place, found, line, character)
 
 
-def _message(fault: Fault, place: str | None, fields: int) -> str:
+def _message(feed: Feed, fault: Fault, place: str | None, fields: int) -> str:
     found, detail = fault.found, fault.detail
     match fault.code:
         case "stray_quote":
@@ -129,7 +129,9 @@ def _message(fault: Fault, place: str | None, fields: int) -> str:
         case "bad_timestamp":
             return f"{place} must have the form YYYY-MM-DD HH:MM:SS, optionally followed by Z or +hh:mm"
         case "timestamp_in_future":
-            return f"{place} is after {detail} UTC, 24 h after the file's arrival"
+            return (
+                f"{place} is after {detail} UTC, {feed.future_allowance / timedelta(hours=1):g} h after the file's arrival"
+            )
         case "date_order":
             return f"{place} {found} is before {detail}"
         case "bad_json":

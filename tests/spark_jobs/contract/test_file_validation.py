@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from functions.validation.upload import validate_upload
 from spark_jobs.contract import file_validation as validation
-from spark_jobs.contract.feeds import ORDER_TRACKING
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import FEEDS, ORDER_TRACKING
 from spark_jobs.contract.file_validation import FileValidation, blocks_of, lines_as_blocks, shortest_row
 from spark_jobs.contract.records import BOM
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
+from tests.feed_strategies import feeds_with_files
 from tests.oracle import COLUMNS, read_file
 from tests.strategies import ARRIVAL, NAME, files
 
@@ -29,8 +31,9 @@ GOOD = b"A1,T1,2026-01-10,2026-01-12,delivered,1 Main St,2026-01-12 10:00:00\n"
 BAD = b"A1,T1,2026-01-10,2026-01-12,lost,1 Main St,2026-01-12 10:00:00\n"
 
 
-def validated(content: bytes, *, ratio: float = 1.0, **more: object) -> ValidationResult:
-    return validate_upload(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=ratio, **more)  # type: ignore[arg-type]
+def validated(content: bytes, *, feed: Feed = ORDER_TRACKING, ratio: float = 1.0, **more: object) -> ValidationResult:
+    name = f"{feed.file_prefix}_2026_01_31.csv"
+    return validate_upload(io.BytesIO(content), name=name, arrival=ARRIVAL, max_bad_row_ratio=ratio, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -46,9 +49,10 @@ fuzzing = settings(
 )
 
 
-def assert_like_oracle(content: bytes) -> None:
-    expected = read_file(content, ARRIVAL)
-    found = validated(content)
+def assert_like_oracle(content: bytes, feed: Feed = ORDER_TRACKING) -> None:
+    expected = read_file(content, ARRIVAL, feed)
+    found = validated(content, feed=feed)
+    assert found.feed == feed.name
     if expected is None:
         assert found.rejecting
         return
@@ -58,18 +62,42 @@ def assert_like_oracle(content: bytes) -> None:
     assert found.bad_rows == sum(values is None for _, values in expected)
 
 
-@fuzzing
-@given(files())
-def test_every_row_of_every_file_gets_the_result_of_the_oracle(content: bytes) -> None:
-    assert_like_oracle(content)
+@pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
+def test_every_row_of_every_file_gets_the_result_of_the_oracle(feed: Feed) -> None:
+    @fuzzing
+    @given(files(feed))
+    def every_file(content: bytes) -> None:
+        assert_like_oracle(content, feed)
+
+    every_file()
 
 
-@fuzzing
-@given(st.lists(files(shuffled=False), min_size=1, max_size=4))
-def test_the_fast_path_changes_no_result(tiny_blocks: None, contents: list[bytes]) -> None:
+@pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
+def test_the_fast_path_changes_no_result(tiny_blocks: None, feed: Feed) -> None:
     """After a valid header and some clean rows, so that the fast path is active when the malformed bytes come."""
-    body = b"".join(content.partition(b"\n")[2] + b"\n" for content in contents)
-    assert_like_oracle(HEADER + GOOD * 2 + body + GOOD * 2)
+    header = ",".join(feed.column_names).encode() + b"\n"
+    good = ",".join('"' + column.example.replace('"', '""') + '"' for column in feed.columns).encode() + b"\n"
+
+    @settings(fuzzing, max_examples=50)
+    @given(st.lists(files(feed, max_rows=8, shuffled=False), min_size=1, max_size=3))
+    def every_file(contents: list[bytes]) -> None:
+        body = b"".join(content.partition(b"\n")[2] + b"\n" for content in contents)
+        assert_like_oracle(header + good * 2 + body + good * 2, feed)
+
+    every_file()
+
+
+@fuzzing
+@given(feeds_with_files())
+def test_every_row_of_a_generated_feed_gets_the_result_of_the_oracle(generated: tuple[Feed, bytes]) -> None:
+    """In small blocks, so that the fast path sees the rows too."""
+    feed, content = generated
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FEEDS, feed.name, feed)
+        assert_like_oracle(content, feed)
+        patch.setattr(validation, "FIRST_BLOCK_BYTES", 20)
+        patch.setattr(validation, "BLOCK_BYTES", 150)
+        assert_like_oracle(content, feed)
 
 
 @fuzzing
@@ -108,7 +136,7 @@ def test_an_invalid_name_is_rejected_before_a_byte_is_read() -> None:
     found = validate_upload(Untouchable(), name="order_tracking_2026_02_30.csv", arrival=ARRIVAL, max_bad_row_ratio=1.0)
     assert found.rejecting
     assert found.rejecting.code == "file_name"
-    assert found.rows == 0
+    assert (found.rows, found.feed) == (0, "")
 
 
 def test_a_share_of_bad_rows_up_to_the_ratio_is_acceptable() -> None:

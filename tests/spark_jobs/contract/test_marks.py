@@ -12,18 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_jobs.contract import CONTRACT_VERSION
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.marks import ARRIVAL_KEY, MARK_KEY, REPLAY_FOLDER, AcceptedMark, arrival_of, noted_arrival
 from spark_jobs.contract.validation_results import ValidationResult
 
 CREATED = datetime(2026, 2, 1, 12, tzinfo=UTC)
-MARK = AcceptedMark.of(ValidationResult(rows=10, bad_rows=1, splittable=True), 7, CREATED)
+MARK = AcceptedMark.of(ValidationResult("customer_orders", rows=10, bad_rows=1, splittable=True), 7, CREATED)
 SIZE = 400
 generations = st.integers(0, 2**63 - 1)
 arrivals = st.just("") | st.datetimes(
     datetime(2001, 1, 1), datetime(2100, 1, 1), timezones=st.timezones() | st.just(UTC)
 ).map(datetime.isoformat)
 results = st.builds(
-    lambda bad, good, partial, splittable: ValidationResult(bad + good, bad, partial=partial, splittable=splittable),
+    lambda feed, bad, good, partial, splittable: ValidationResult(
+        feed, bad + good, bad, partial=partial, splittable=splittable
+    ),
+    st.sampled_from([*FEEDS, "x" * 63]),
     st.integers(0, SIZE // 2),
     st.integers(0, SIZE // 2),
     st.booleans(),
@@ -78,7 +82,16 @@ def test_the_arrival_in_the_mark_of_an_archived_file_stays_readable() -> None:
 
 def test_a_mark_holds_the_result_of_validation() -> None:
     assert (MARK.generation, MARK.contract_version, MARK.rows, MARK.bad_rows) == (7, CONTRACT_VERSION, 10, 1)
-    assert (MARK.partial, MARK.splittable) == (False, True)
+    assert (MARK.partial, MARK.splittable, MARK.feed) == (False, True, "customer_orders")
+
+
+def test_a_mark_of_version_2_names_no_feed_and_means_order_tracking() -> None:
+    """Files that the last version accepted are still waiting when this one starts."""
+    old = {"generation": 7, "contract_version": 2, "rows": 10, "bad_rows": 1, "partial": False, "splittable": True}
+    for more in ({}, {"arrival": CREATED.isoformat()}):
+        mark = AcceptedMark.valid_on(7, 2, SIZE, {MARK_KEY: json.dumps(old | more)})
+        assert mark is not None
+        assert (mark.contract_version, mark.feed, mark.rows) == (2, "order_tracking", 10)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +103,7 @@ def test_a_mark_holds_the_result_of_validation() -> None:
     ]
     + [
         json.dumps(vars(MARK) | wrong)
-        for wrong in ({"extra": 1}, {"splittable": None}, {"arrival": 3}, {"generation": 7.0})
+        for wrong in ({"extra": 1}, {"splittable": None}, {"arrival": 3}, {"generation": 7.0}, {"feed": None})
     ],
 )
 def test_a_malformed_mark_is_void(text: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spark_jobs.contract.rows import Fault
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS
+from spark_jobs.contract.values import Fault
 from spark_jobs.contract.violation_counter import ViolationCounter
 from spark_jobs.contract.violations import Violation
 
@@ -37,3 +37,12 @@ def test_whole_file_violations_are_listed_before_those_of_rows() -> None:
     assert result.violations == (whole, row)
     assert result.counts["encoding"] == {"": 1}
     assert (result.rows, result.splittable, result.partial) == (1, True, False)
+
+
+def test_a_fault_in_a_list_of_records_is_counted_for_its_column() -> None:
+    """Reports have a count per column, not one per place: a list may have a thousand records."""
+    counter = ViolationCounter()
+    counter.feed = "customer_orders"
+    counter.add([Fault("required", "items", place=f"items[{at}].quantity") for at in range(3)], lambda: [])
+    assert counter.result().counts == {"required": {"items": 3}}
+    assert counter.result().feed == "customer_orders"
