@@ -51,7 +51,8 @@ def foundation_outputs(settings: Settings, shell: Shell) -> dict[str, Any]:
         outputs = shell.ask_json("terraform", f"-chdir={_folder('foundation')}", "output", "-json")
     if not outputs:
         raise CommandFailed("step 1 has no outputs; run it first: python -m infra.deploy foundation")
-    return {name: output["value"] for name, output in outputs.items()}
+    values: dict[str, Any] = outputs["installation"]["value"]
+    return values
 
 
 def deployed_job_id(settings: Settings, shell: Shell) -> str:
