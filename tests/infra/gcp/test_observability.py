@@ -13,9 +13,8 @@ import pytest
 from werkzeug.exceptions import ServiceUnavailable
 
 from functions import bootstrap, logs
-from functions.failed_runs import LOOK_BACK, UNBALANCED
 from functions.handler import handle_upload
-from functions.sweep import sweep
+from functions.sweep import LOOK_BACK, UNBALANCED, sweep
 from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
 from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeDependencies
