@@ -17,6 +17,7 @@ ACROSS_MODULES = {
     "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",
     "infra/databricks/test_bundle_resources.py": "the bundle is YAML",
+    "infra/deploy/test_function_with_gcloud.py": "the shell script against Terraform and the function",
     "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
     "infra/deploy/test_variables.py": "Terraform variables, validated by Terraform itself",
     "infra/gcp/test_observability.py": "Terraform metrics and alerts against the function's log lines",
@@ -38,7 +39,6 @@ ACROSS_MODULES = {
 
 COVERED_BY = {
     "infra/deploy/__main__.py": "infra/deploy/test_page.py",
-    "infra/deploy/shell.py": "infra/deploy/test_steps.py",
     "infra/local/class_data.py": "spark_jobs/store/test_class_data.py",
     "infra/local/console.py": "infra/local/services/test_stack.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",

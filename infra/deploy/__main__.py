@@ -8,9 +8,8 @@ import click
 
 from infra.deploy import check as checking
 from infra.deploy import steps
-from infra.deploy.gcloud_values import gcloud_values
 from infra.deploy.settings import SettingsError, read
-from infra.deploy.shell import CommandFailed, Shell
+from infra.deploy.shell import CommandFailed
 
 _YES = click.option("--yes", is_flag=True, help="Apply changes without asking (for CI).")
 
@@ -23,7 +22,7 @@ def main() -> None:
 @main.command()
 def check() -> None:
     """Check tools, settings and logins. Creates nothing."""
-    problems = checking.report(list(checking.findings(Shell())))
+    problems = checking.report(list(checking.findings()))
     if problems:
         raise SystemExit(f"{problems} to fix")
 
@@ -32,36 +31,36 @@ def check() -> None:
 @_YES
 def foundation(yes: bool) -> None:
     """Step 1: deploy bucket, topics, identities and credentials."""
-    steps.foundation(read(), Shell(), yes)
+    steps.foundation(read(), yes)
 
 
 @main.command()
 def bundle() -> None:
     """Step 2: deploy the wheel and the jobs."""
-    steps.bundle(read(), Shell())
+    steps.bundle(read())
 
 
 @main.command()
 @_YES
 def function(yes: bool) -> None:
     """Step 3: deploy the functions, their triggers and alerts."""
-    steps.function(read(), Shell(), yes)
+    steps.function(read(), yes)
 
 
 @main.command("all")
 @_YES
 def everything(yes: bool) -> None:
     """Run all three steps. The job comes before the function, so that it knows every parameter that the function sends."""
-    settings, shell = read(), Shell()
-    steps.foundation(settings, shell, yes)
-    steps.bundle(settings, shell)
-    steps.function(settings, shell, yes)
+    settings = read()
+    steps.foundation(settings, yes)
+    steps.bundle(settings)
+    steps.function(settings, yes)
 
 
 @main.command()
 def values() -> None:
     """Print the values for function_with_gcloud.sh as shell variables."""
-    for name, value in gcloud_values(read(), Shell()).items():
+    for name, value in steps.gcloud_values(read()).items():
         print(f"{name}={shlex.quote(value)}")
 
 

@@ -6,10 +6,10 @@ An ASGI middleware for any application, and the routes that configure it.
     app = FaultMiddleware(Starlette(routes=[..., *fault_routes(faults)]), faults, error_body=my_json_of)
 
 `POST /_local/faults` takes `{action, method?, path_regex?, times?, phase?, status?, retry_after?,
-seconds?, body?}` or a list of them. `GET` lists the faults, how often each has struck, and how often it still will.
+seconds?}` or a list of them. `GET` lists the faults, how often each has struck, and how often it still will.
 `DELETE` removes all faults and releases hanging requests.
 
-    status   respond with `status` (default 503), and with `Retry-After: retry_after` and `body` if given
+    status   respond with `status` (default 503), and with `Retry-After: retry_after` if given
     reset    reset the TCP connection instead of responding
     hang     do not respond for `seconds`, or until the client disconnects or the faults are cleared; then
              reset the connection
@@ -24,12 +24,10 @@ request and only the response is lost, so that the client repeats something that
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,12 +43,10 @@ PHASES = ("before", "after")
 ADMIN_PREFIX = "/_local/"
 
 
-class BadFault(ValueError):
-    """A fault is not described correctly."""
-
-
-@dataclass(frozen=True)
+@dataclass
 class Fault:
+    """``struck``: how many requests it has affected."""
+
     action: str
     method: str | None = None
     path_regex: str = ""
@@ -59,72 +55,68 @@ class Fault:
     status: int = 503
     retry_after: str | None = None
     seconds: float | None = None
-    body: str | None = None
+    struck: int = 0
 
-    def matches(self, method: str, path: str) -> bool:
-        return (self.method is None or self.method == method) and re.search(self.path_regex, path) is not None
+    @property
+    def left(self) -> int | None:
+        return None if self.times is None else self.times - self.struck
+
+    def affects(self, method: str, path: str) -> bool:
+        matches = self.method in (None, method) and re.search(self.path_regex, path)
+        return self.left != 0 and bool(matches)
 
 
 def parse_fault(described: Any) -> Fault:
-    """Parse a fault from JSON. Raises BadFault, which names the wrong field."""
+    """Parse a fault from JSON. Raises ValueError, which names the wrong field."""
     if not isinstance(described, dict):
-        raise BadFault("a fault must be a JSON object")
-    unknown = set(described) - set(Fault.__dataclass_fields__)
-    if unknown:
-        raise BadFault(f"unknown field {sorted(unknown)[0]!r}; known: {', '.join(Fault.__dataclass_fields__)}")
+        raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - as for any other wrong description
+    known = Fault.__dataclass_fields__.keys() - {"struck"}
+    if unknown := described.keys() - known:
+        raise ValueError(f"unknown field {min(unknown)!r}; known: {', '.join(sorted(known))}")
     if described.get("action") not in ACTIONS:
-        raise BadFault(f"action must be one of {', '.join(ACTIONS)}")
+        raise ValueError(f"action must be one of {', '.join(ACTIONS)}")
     if described.get("phase", "before") not in PHASES:
-        raise BadFault(f"phase must be one of {', '.join(PHASES)}")
-    fields = {name: value for name, value in described.items() if value is not None or name == "times"}
+        raise ValueError(f"phase must be one of {', '.join(PHASES)}")
     convert: dict[str, Callable[[Any], Any]] = {
         "method": lambda value: str(value).upper(),
         "path_regex": lambda value: re.compile(value).pattern,
-        "times": lambda value: None if value is None else int(value),
+        "times": int,
         "status": int,
         "retry_after": str,
         "seconds": float,
-        "body": lambda value: value if isinstance(value, str) else json.dumps(value),
     }
-    for name, value in fields.items():
+    fields = dict(described)
+    for name in fields.keys() & convert.keys():
         try:
-            fields[name] = convert.get(name, str)(value)
+            fields[name] = None if fields[name] is None else convert[name](fields[name])
         except (TypeError, ValueError, re.error) as error:
-            raise BadFault(f"{name}: {error}") from None
+            raise ValueError(f"{name}: {error}") from None
     return Fault(**fields)
 
 
 class Faults:
-    """The active faults. The first match strikes, which uses up one of its `times`."""
+    """The active faults. The first one that matches a request strikes."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._active: list[list[Any]] = []  # [fault, times left (None: no limit), times struck]
+        self._active: list[Fault] = []
         self._cleared = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
-        with self._lock:
-            self._active.append([fault, fault.times, 0])
+        self._active.append(fault)
 
     def clear(self) -> None:
-        with self._lock:
-            self._active.clear()
+        self._active.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()
 
     def strike(self, method: str, path: str) -> Fault | None:
-        with self._lock:
-            for entry in self._active:
-                if entry[1] != 0 and entry[0].matches(method, path):
-                    entry[1] = None if entry[1] is None else entry[1] - 1
-                    entry[2] += 1
-                    fault: Fault = entry[0]
-                    return fault
-        return None
+        fault = next((fault for fault in self._active if fault.affects(method, path)), None)
+        if fault:
+            fault.struck += 1
+        return fault
 
     def as_json(self) -> list[dict[str, Any]]:
-        with self._lock:
-            return [{**vars(fault), "left": left, "struck": struck} for fault, left, struck in self._active]
+        return [{**vars(fault), "left": fault.left} for fault in self._active]
 
     async def wait_cleared(self) -> None:
         await self._cleared.wait()
@@ -144,7 +136,7 @@ async def handle_fault_request(faults: Faults, request: Request) -> Response:
             body = await request.json()
             for described in body if isinstance(body, list) else [body]:
                 faults.add(parse_fault(described))
-        except ValueError as error:  # BadFault, or invalid JSON
+        except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
     elif request.method == "DELETE":
         faults.clear()
@@ -154,10 +146,10 @@ async def handle_fault_request(faults: Faults, request: Request) -> Response:
 class FaultMiddleware:
     """Must be the outermost application: it gets the connection to reset through uvicorn's `send`."""
 
-    def __init__(self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]] | None = None) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]]) -> None:
         self._app = app
         self._faults = faults
-        self._error_body = error_body or (lambda status: {"error": f"fault: {status}"})
+        self._error_body = error_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None if scope["type"] != "http" else self._struck(scope)
@@ -181,7 +173,7 @@ class FaultMiddleware:
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.action == "status":
-            content = fault.body if fault.body is not None else json.dumps(self._error_body(fault.status))
+            content = json.dumps(self._error_body(fault.status))
             headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
             response = Response(content, fault.status, headers, media_type="application/json")
             await response(scope, receive, send)
@@ -233,17 +225,10 @@ def _slowed(send: Send, seconds: float) -> Send:
 
 
 async def _reset_connection(send: Send) -> None:
-    """Abort uvicorn's transport. Under another server, send an incomplete response instead."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is not None:
-        if transport.is_closing():
-            return
-        if raw := transport.get_extra_info("socket"):
-            # Don't linger, so that the client gets a TCP reset instead of a clean end.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-        await asyncio.sleep(0)  # let uvicorn notice, so that it does not complain about a missing response
+    transport = send.__self__.transport  # type: ignore[attr-defined] # uvicorn's, which is the only server here
+    if transport.is_closing():
         return
-    with contextlib.suppress(Exception):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    # Don't linger, so that the client gets a TCP reset instead of a clean end.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await asyncio.sleep(0)  # let uvicorn notice, so that it does not complain about a missing response

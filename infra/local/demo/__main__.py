@@ -6,7 +6,6 @@ import json
 import sys
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,7 +13,7 @@ from rich.console import Console
 from infra.local.demo import closing
 from infra.local.demo.days import Upload, waves
 from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
-from infra.local.demo.verdict import Sent, Verdict, check_outcomes
+from infra.local.demo.verdict import Verdict, check_outcomes
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
 from infra.local.services.definitions import PREFERRED_PORTS, Settings, port_requests
 from infra.local.services.ports import PortTaken
@@ -22,10 +21,7 @@ from infra.local.services.prerequisites import Missing
 from infra.local.services.process import ServerFailed
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.services.stack import Interrupted, Stack
-from infra.local.uploads import connect, upload_bytes
-
-if TYPE_CHECKING:
-    from google.cloud import storage
+from infra.local.uploads import Uploaded, connect, upload_bytes
 
 WAVE_SECONDS = 300.0
 LOG_WIDTH = 110
@@ -67,36 +63,29 @@ def main(data_dir: Path, rows: int) -> None:
     except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    sys.exit(_close(console, verdict, data_dir, reporter.seconds))
+    closing.show(console, verdict, str(data_dir), reporter.seconds)
+    sys.exit(1 if verdict.problems else 0)
 
 
 def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) -> Verdict:
     addresses = stack.addresses
     client = connect(addresses.storage)
     progress = Progress(stack, client, reporter)
-    sent: list[Sent] = []
+    sent: list[tuple[Upload, Uploaded]] = []
     for number, uploads in enumerate(plan, 1):
         reporter.say("demo", f"wave {number} of {len(plan)}: {len(uploads)} uploads")
         for upload in uploads:
-            sent.append(_send(client, addresses.storage, addresses.bucket, upload, reporter))
+            _repeat_events(addresses.storage, upload.events - 1)
+            uploaded = upload_bytes(client, addresses.bucket, upload.name, upload.content)
+            reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")
+            sent.append((upload, uploaded))
         progress.wait_until_settled(WAVE_SECONDS)
     verdict = check_outcomes(sent, client, addresses.bucket, Path(addresses.warehouse))
     if addresses.pubsub:
-        messages = pull_outcomes(
-            addresses.pubsub, at_least=sum(e.outcome in ("merged", "rejected") for e in verdict.outcomes)
-        )
+        told = sum(result.outcome in ("merged", "rejected") for result in verdict.results)
+        messages = pull_outcomes(addresses.pubsub, at_least=told)
         reporter.say("demo", f"{len(messages)} outcome messages received from Pub/Sub")
     return verdict
-
-
-def _send(client: storage.Client, storage_url: str, bucket: str, upload: Upload, reporter: ProgressReporter) -> Sent:
-    if upload.events > 1:
-        _repeat_events(storage_url, upload.events - 1)
-    uploaded = upload_bytes(client, bucket, upload.name, upload.content)
-    if upload.events > 1:
-        _repeat_events(storage_url, 0)
-    reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")
-    return Sent(upload, uploaded, uploaded.created)
 
 
 def _repeat_events(storage_url: str, times: int) -> None:
@@ -105,16 +94,6 @@ def _repeat_events(storage_url: str, times: int) -> None:
     request = urllib.request.Request(f"{storage_url}/_local/events", body, method="PUT")  # noqa: S310 - ours, local
     with urllib.request.urlopen(request, timeout=10):  # noqa: S310
         pass
-
-
-def _close(console: Console, verdict: Verdict, data_dir: Path, seconds: float) -> int:
-    """Show the results and return the exit status."""
-    console.print()
-    closing.show_files(console, verdict)
-    closing.show_target(console, verdict)
-    closing.show_where_to_look(console, str(data_dir))
-    closing.show_verdict(console, verdict, seconds)
-    return 1 if verdict.problems else 0
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from infra.deploy import steps
-from infra.deploy.shell import CommandFailed, Shell
+from infra.deploy.shell import CommandFailed
 from tests.infra.deploy.recorded_programs import GOOD, Programs, good
 
 
 def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Programs, tmp_path: Path) -> None:
-    ours, shell = good(tmp_path), Shell()
-    steps.foundation(ours, shell, yes=True)
-    steps.bundle(ours, shell)
-    steps.function(ours, shell, yes=True)
+    ours = good(tmp_path)
+    steps.foundation(ours, yes=True)
+    steps.bundle(ours)
+    steps.function(ours, yes=True)
     done = [" ".join(call) for call in programs.calls()]
     changing = [line for line in done if " apply " in f"{line} " or " deploy " in f"{line} "]
     assert [line.split()[:4] for line in changing] == [
@@ -33,14 +33,14 @@ def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Pro
 def test_terraform_asks_unless_yes_is_set_and_keeps_its_state_in_the_state_bucket(
     programs: Programs, tmp_path: Path
 ) -> None:
-    steps.foundation(good(tmp_path), Shell(), yes=False)
+    steps.foundation(good(tmp_path), yes=False)
     init, apply = programs.calls()
     assert "-backend-config=bucket=orders-state" in init
     assert "-auto-approve" not in apply
 
 
 def test_the_bundle_gets_its_variables_where_the_cli_looks_for_them(programs: Programs, tmp_path: Path) -> None:
-    steps.bundle(good(tmp_path), Shell())
+    steps.bundle(good(tmp_path))
     file = tmp_path / "bundle" / ".databricks" / "bundle" / "prod" / "variable-overrides.json"
     given = json.loads(file.read_text())
     assert given["bucket"] == "orders-files"
@@ -52,15 +52,15 @@ def test_a_step_names_the_previous_step_if_that_was_not_run(programs: Programs, 
     ours = good(tmp_path)
     programs.answer({("terraform", "output"): "{}"})
     with pytest.raises(CommandFailed, match=r"-m infra\.deploy foundation"):
-        steps.bundle(ours, Shell())
+        steps.bundle(ours)
     programs.answer({("databricks", "summary"): "{}"})
     with pytest.raises(CommandFailed, match=r"-m infra\.deploy bundle"):
-        steps.function(ours, Shell(), yes=True)
+        steps.function(ours, yes=True)
     assert not [call for call in programs.calls() if "apply" in call or "deploy" in call]
 
 
 def test_a_step_that_fails_ends_the_deployment(programs: Programs, tmp_path: Path) -> None:
     programs.answer({("databricks", "validate"): None})
     with pytest.raises(CommandFailed, match="bundle validate --target prod failed with status 1"):
-        steps.bundle(good(tmp_path), Shell())
+        steps.bundle(good(tmp_path))
     assert not [call for call in programs.calls() if "deploy" in call]

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.deploy.gcloud_values import gcloud_values
-from infra.deploy.shell import Shell
+from infra.deploy.steps import gcloud_values
 from tests.infra.deploy.recorded_programs import OUTPUTS, Programs, good, written
 from tests.infra.gcp.terraform_files import load
 
@@ -25,7 +24,7 @@ def environment_of(values: dict[str, str]) -> dict[str, str]:
 def test_gcloud_and_terraform_give_the_function_the_same_settings(programs: Programs, tmp_path: Path) -> None:
     base, federation = load(ROOT / "infra/gcp/function").locals["settings"], "DATABRICKS_FEDERATION_AUDIENCE"
     by_terraform = settings_named_in(base) | {federation}
-    assert set(environment_of(gcloud_values(good(tmp_path), Shell()))) == by_terraform
+    assert set(environment_of(gcloud_values(good(tmp_path)))) == by_terraform
 
 
 def settings_named_in(expression: Any) -> set[str]:
@@ -35,7 +34,7 @@ def settings_named_in(expression: Any) -> set[str]:
 def test_the_function_reads_and_accepts_every_setting(programs: Programs, tmp_path: Path) -> None:
     from functions.config import Config
 
-    given = environment_of(gcloud_values(good(tmp_path), Shell()))
+    given = environment_of(gcloud_values(good(tmp_path)))
     config = Config.read(given)
     assert config.job_id == 4711
     assert config.source_bucket == "orders-files"
