@@ -17,7 +17,6 @@ ACROSS_MODULES = {
     "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",
     "infra/databricks/test_bundle_resources.py": "the bundle is YAML",
-    "infra/deploy/test_function_with_gcloud.py": "the shell script against Terraform and the function",
     "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
     "infra/deploy/test_variables.py": "Terraform variables, validated by Terraform itself",
     "infra/gcp/test_observability.py": "Terraform metrics and alerts against the function's log lines",

@@ -1,8 +1,6 @@
-"""`python -m infra.deploy check | foundation | bundle | function | all | values`."""
+"""`python -m infra.deploy check | foundation | bundle | function | all`."""
 
 from __future__ import annotations
-
-import shlex
 
 import click
 
@@ -42,9 +40,13 @@ def bundle() -> None:
 
 @main.command()
 @_YES
-def function(yes: bool) -> None:
+@click.option("--with-gcloud", is_flag=True, help="Without Terraform, and without metrics and alerts.")
+def function(yes: bool, with_gcloud: bool) -> None:
     """Step 3: deploy the functions, their triggers and alerts."""
-    steps.function(read(), yes)
+    if with_gcloud:
+        steps.function_with_gcloud(read())
+    else:
+        steps.function(read(), yes)
 
 
 @main.command("all")
@@ -55,13 +57,6 @@ def everything(yes: bool) -> None:
     steps.foundation(settings, yes)
     steps.bundle(settings)
     steps.function(settings, yes)
-
-
-@main.command()
-def values() -> None:
-    """Print the values for function_with_gcloud.sh as shell variables."""
-    for name, value in steps.gcloud_values(read()).items():
-        print(f"{name}={shlex.quote(value)}")
 
 
 if __name__ == "__main__":

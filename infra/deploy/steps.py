@@ -41,11 +41,8 @@ def function(settings: Settings, yes: bool) -> None:
     _apply("function", settings, settings.function_variables(_deployed_job_id(settings), archive), yes)
 
 
-def gcloud_values(settings: Settings) -> dict[str, str]:
-    """The values for `function_with_gcloud.sh`, the same as Terraform's in infra/gcp/function/functions.tf.
-
-    ENVIRONMENT is a list of NAME=VALUE pairs, separated by |.
-    """
+def function_with_gcloud(settings: Settings) -> None:
+    """Step 3 without Terraform: deploy the same functions with the same settings, but no metrics and alerts."""
     base = foundation_outputs(settings)
     environment = {
         "SOURCE_BUCKET": base["bucket"],
@@ -63,19 +60,39 @@ def gcloud_values(settings: Settings) -> dict[str, str]:
     }
     if base["federation_audience"]:
         environment["DATABRICKS_FEDERATION_AUDIENCE"] = base["federation_audience"]
-    return {
-        "PROJECT": base["project_id"],
-        "REGION": base["region"],
-        "NAME": base["name"],
-        "BUCKET": base["bucket"],
-        "SWEEP_TOPIC": base["sweep_topic"].rpartition("/")[2],
-        "FUNCTION_ACCOUNT": base["function_account"],
-        "TRIGGER_ACCOUNT": base["trigger_account"],
-        "BUILDER_ACCOUNT": base["builder_account"],
-        "IMAGES": base["image_repository"],
-        "SECRET": base["databricks_secret"] or "",
-        "ENVIRONMENT": "^|^" + "|".join(f"{name}={value}" for name, value in environment.items()),
+    place = ("--quiet", f"--project={base['project_id']}", f"--region={base['region']}")
+    options = [
+        *place,
+        "--gen2",
+        "--runtime=python311",
+        "--source=.",
+        f"--service-account={base['function_account']}",
+        f"--trigger-service-account={base['trigger_account']}",
+        f"--build-service-account={base['builder_account']}",
+        f"--docker-repository={base['image_repository']}",
+        "--ingress-settings=internal-only",
+        "--no-allow-unauthenticated",
+        "--memory=1Gi",
+        "--cpu=1",
+        "--timeout=540s",
+        "--concurrency=1",
+        "--set-env-vars=^|^" + "|".join(f"{name}={value}" for name, value in environment.items()),
+    ]
+    if base["databricks_secret"]:
+        options.append(f"--set-secrets=DATABRICKS_CLIENT_SECRET={base['databricks_secret']}:latest")
+    finalized = "--trigger-event-filters=type=google.cloud.storage.object.v1.finalized"
+    bucket = (f"--trigger-event-filters=bucket={base['bucket']}", f"--trigger-location={base['region']}")
+    sweep_topic = base["sweep_topic"].rpartition("/")[2]
+    triggers = {
+        "intake": ("--entry-point=on_object_finalized", finalized, *bucket, "--retry", "--max-instances=20"),
+        "sweep": ("--entry-point=on_sweep", f"--trigger-topic={sweep_topic}", "--max-instances=1"),
     }
+    # The trigger calls the Cloud Run service behind the function.
+    caller = (f"--member=serviceAccount:{base['trigger_account']}", "--role=roles/run.invoker")
+    for name, trigger in triggers.items():
+        function_name = f"{base['name']}-{name}"
+        run("gcloud", "functions", "deploy", function_name, *options, *trigger)
+        run("gcloud", "run", "services", "add-iam-policy-binding", function_name, *place, *caller)
 
 
 def foundation_outputs(settings: Settings) -> dict[str, Any]:
