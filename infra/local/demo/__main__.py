@@ -15,19 +15,17 @@ from infra.local.demo.days import Upload, waves
 from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
 from infra.local.demo.verdict import Verdict, check_outcomes
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.services.definitions import PREFERRED_PORTS, Settings, port_requests
-from infra.local.services.ports import PortTaken
-from infra.local.services.prerequisites import Missing
+from infra.local.services.definitions import Settings
+from infra.local.services.ports import ANY_PORTS, PortTaken
 from infra.local.services.process import ServerFailed
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.services.stack import Interrupted, Stack
-from infra.local.uploads import Uploaded, connect, upload_bytes
+from infra.local.uploads import Uploaded, connect, upload_object
+from spark_jobs.store.java import JavaError
 
 WAVE_SECONDS = 300.0
 LOG_WIDTH = 110
 """Width of tables without a terminal; rich's default is 80."""
-ANY_PORTS = dict.fromkeys(vars(PREFERRED_PORTS), 0)
-"""Lets the demo run next to a running stack."""
 
 
 @click.command()
@@ -49,7 +47,7 @@ def main(data_dir: Path, rows: int) -> None:
     stack = Stack(
         StackFolder(data_dir.resolve()),
         settings,
-        port_requests(ANY_PORTS),
+        ANY_PORTS,
         fresh=True,
         report=lambda line: reporter.say("stack", line),
     )
@@ -60,7 +58,7 @@ def main(data_dir: Path, rows: int) -> None:
             verdict = _play(stack, waves(rows), reporter)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(130)
-    except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
+    except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     closing.show(console, verdict, str(data_dir), reporter.seconds)
@@ -76,7 +74,7 @@ def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) ->
         reporter.say("demo", f"wave {number} of {len(plan)}: {len(uploads)} uploads")
         for upload in uploads:
             _repeat_events(addresses.storage, upload.events - 1)
-            uploaded = upload_bytes(client, addresses.bucket, upload.name, upload.content)
+            uploaded = upload_object(client, addresses.bucket, upload.name, upload.content)
             reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")
             sent.append((upload, uploaded))
         progress.wait_until_settled(WAVE_SECONDS)
