@@ -8,14 +8,18 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from functions.config import Config, ConfigError
 from functions.dependencies import Dependencies
-from functions.events import CloudEvent, IrrelevantEvent, finalized_file, tick_id
+from functions.events import IrrelevantEvent, finalized_file, tick_id
 from functions.handler import handle_upload
 from functions.logs import configure_logging
 from functions.sweep import sweep
 from spark_jobs.cloud.ports import TransientError
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
 
 _log = logging.getLogger(__name__)
 
