@@ -1,9 +1,6 @@
 """Fault injection: make a local server fail as the cloud does on a bad day.
 
-An ASGI middleware for any application, and the routes that configure it.
-
-    faults = Faults()
-    app = FaultMiddleware(Starlette(routes=[..., *fault_routes(faults)]), faults, error_body=my_json_of)
+An ASGI middleware for any application under uvicorn, which also serves the requests that configure it.
 
 `POST /_local/faults` takes `{action, method?, path_regex?, times?, phase?, status?, retry_after?,
 seconds?}` or a list of them. `GET` lists the faults, how often each has struck, and how often it still will.
@@ -24,7 +21,6 @@ request and only the response is lost, so that the client repeats something that
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import socket
 import struct
@@ -35,12 +31,10 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ACTIONS = ("status", "reset", "hang", "slow")
 PHASES = ("before", "after")
-ADMIN_PREFIX = "/_local/"
 
 
 @dataclass
@@ -94,65 +88,30 @@ def parse_fault(described: Any) -> Fault:
     return Fault(**fields)
 
 
-class Faults:
-    """The active faults. The first one that matches a request strikes."""
+class FaultMiddleware:
+    """Must be the outermost application: it gets the connection to reset through uvicorn's `send`.
 
-    def __init__(self) -> None:
+    The first fault that matches a request strikes. ``error_body``: the service's JSON for an error with this status.
+    """
+
+    def __init__(self, app: ASGIApp, error_body: Callable[[int], dict[str, Any]]) -> None:
+        self._app = app
+        self._error_body = error_body
         self._active: list[Fault] = []
         self._cleared = asyncio.Event()
 
-    def add(self, fault: Fault) -> None:
-        self._active.append(fault)
-
     def clear(self) -> None:
+        """Remove all faults and release hanging requests."""
         self._active.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()
 
-    def strike(self, method: str, path: str) -> Fault | None:
-        fault = next((fault for fault in self._active if fault.affects(method, path)), None)
-        if fault:
-            fault.struck += 1
-        return fault
-
-    def as_json(self) -> list[dict[str, Any]]:
-        return [{**vars(fault), "left": fault.left} for fault in self._active]
-
-    async def wait_cleared(self) -> None:
-        await self._cleared.wait()
-
-
-def fault_routes(faults: Faults) -> list[BaseRoute]:
-    async def endpoint(request: Request) -> Response:
-        return await handle_fault_request(faults, request)
-
-    return [Route(f"{ADMIN_PREFIX}faults", endpoint, methods=["GET", "POST", "DELETE"])]
-
-
-async def handle_fault_request(faults: Faults, request: Request) -> Response:
-    """GET lists the faults, POST adds one or several, DELETE removes all."""
-    if request.method == "POST":
-        try:
-            body = await request.json()
-            for described in body if isinstance(body, list) else [body]:
-                faults.add(parse_fault(described))
-        except ValueError as error:
-            return JSONResponse({"error": str(error)}, status_code=400)
-    elif request.method == "DELETE":
-        faults.clear()
-    return JSONResponse({"faults": faults.as_json()})
-
-
-class FaultMiddleware:
-    """Must be the outermost application: it gets the connection to reset through uvicorn's `send`."""
-
-    def __init__(self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]]) -> None:
-        self._app = app
-        self._faults = faults
-        self._error_body = error_body
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = None if scope["type"] != "http" else self._struck(scope)
+        if scope["path"] == "/_local/faults":
+            response = await self._administer(Request(scope, receive))
+            await response(scope, receive, send)
+            return
+        fault = self._striking(scope)
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.action == "slow":
@@ -162,20 +121,32 @@ class FaultMiddleware:
                 await self._app(scope, receive, _swallow)
             await self._fail(fault, scope, receive, send)
 
-    def _struck(self, scope: Scope) -> Fault | None:
-        if scope["path"].startswith(ADMIN_PREFIX):
+    async def _administer(self, request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                body = await request.json()
+                self._active += [parse_fault(described) for described in (body if isinstance(body, list) else [body])]
+            except ValueError as error:
+                return JSONResponse({"error": str(error)}, status_code=400)
+        elif request.method == "DELETE":
+            self.clear()
+        return JSONResponse({"faults": [{**vars(fault), "left": fault.left} for fault in self._active]})
+
+    def _striking(self, scope: Scope) -> Fault | None:
+        if scope["path"].startswith("/_local/"):
             return None
-        raw = scope.get("raw_path") or scope["path"].encode()
-        path = unquote(raw.decode("latin-1"))
+        path = unquote(scope["raw_path"].decode("latin-1"))
         if scope["query_string"]:
             path += "?" + unquote(scope["query_string"].decode("latin-1"))
-        return self._faults.strike(scope["method"], path)
+        fault = next((fault for fault in self._active if fault.affects(scope["method"], path)), None)
+        if fault:
+            fault.struck += 1
+        return fault
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.action == "status":
-            content = json.dumps(self._error_body(fault.status))
             headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            response = Response(content, fault.status, headers, media_type="application/json")
+            response = JSONResponse(self._error_body(fault.status), fault.status, headers)
             await response(scope, receive, send)
             return
         if fault.action == "hang":
@@ -186,7 +157,7 @@ class FaultMiddleware:
         """Wait until the time is up, the client disconnects, or the faults are cleared."""
         events = [
             asyncio.ensure_future(_client_disconnected(receive)),
-            asyncio.ensure_future(self._faults.wait_cleared()),
+            asyncio.ensure_future(self._cleared.wait()),
         ]
         try:
             await asyncio.wait(events, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
