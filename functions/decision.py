@@ -1,4 +1,4 @@
-"""Decides what to do with a file. Pure functions, so that tests can cover every case."""
+"""Decides what to do with a file before it is read. Pure functions, so that tests can cover every case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
-from spark_jobs.contract.validation_results import ValidationResult
+from spark_jobs.contract.violations import Violation
 
 STALE_AFTER = timedelta(hours=24)
 
@@ -30,8 +30,6 @@ class Ignore:
 class Launch:
     """The file is already accepted: only launch a run."""
 
-    mark: AcceptedMark
-
 
 @dataclass(frozen=True)
 class Validate:
@@ -41,18 +39,11 @@ class Validate:
 
 
 @dataclass(frozen=True)
-class Accept:
-    """Mark the object as accepted, then launch a run."""
-
-    mark: AcceptedMark
-
-
-@dataclass(frozen=True)
 class Reject:
-    """Write the report, publish the outcome, move the object to the rejected prefix."""
+    """Write the report, publish the outcome, move the object to the rejected prefix, without reading it."""
 
     stored: StoredFile
-    result: ValidationResult
+    violation: Violation
 
 
 def ignore_by_name(file: FileId, source_bucket: str, source_prefix: str) -> Ignore | None:
@@ -80,15 +71,8 @@ def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) 
         # Some writers create an empty generation first; moving it would break their upload.
         return Ignore("stale_empty" if now - live.created > STALE_AFTER else "empty")
     mark = AcceptedMark.valid_on(live.file.generation, live.metageneration, live.size, live.metadata)
-    if mark and mark.contract_version == CONTRACT_VERSION:
-        return Launch(mark)
+    if mark and mark.contract_version == CONTRACT_VERSION and mark.feed == feed_name(live.file.name):
+        return Launch()
     if violation := content_encoding_violation(live.content_encoding):
-        return Reject(live, ValidationResult(feed_name(live.file.name)).rejected_by(violation))
+        return Reject(live, violation)
     return Validate(live)
-
-
-def decide_by_result(stored: StoredFile, result: ValidationResult, arrival: datetime) -> Accept | Reject:
-    """Accept or reject a validated file."""
-    if result.rejecting:
-        return Reject(stored, result)
-    return Accept(AcceptedMark.of(result, stored.file.generation, arrival))

@@ -6,6 +6,8 @@ staging found is given to the job as counts: how Spark comes to them is tested i
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +15,7 @@ import pytest
 
 from functions.handler import handle_upload
 from spark_jobs.batches import FileCounts, WaitingFile
+from spark_jobs.contract.feeds import CUSTOMER_ORDERS
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.contract.object_names import rejected_name, report_name
 from spark_jobs.contract.rejections import rejection
@@ -31,9 +34,9 @@ NOT_IN_THE_BYTES = {
     "content_encoding": "a property of the object",
     "metadata": "a property of the object",
     "rejected_by_operator": "an operator decides",
+    "unknown_value": "no declared feed has an enumeration other than a status",
 }
 WHOLE_FILE: dict[str, bytes] = {
-    "file_name": HEADER + ROW,
     "encoding": HEADER + ROW + ROW.replace(b"Main", b"caf\xe9"),
     "line_ends": HEADER + ROW + ROW.replace(b"\n", b"\r") + ROW,
     "no_header": b"\n\r\n",
@@ -57,7 +60,33 @@ ROWS: dict[str, bytes] = {
     "bad_timestamp": ROW.replace(b"10:00:00", b"24:00:00"),
     "timestamp_in_future": ROW.replace(b"2026-01-12 10:00:00", b"2062-01-12 10:00:00"),
 }
-FILES = WHOLE_FILE | {code: HEADER + ROW + row * 2 for code, row in ROWS.items()}
+ITEM = '"product_id":"P-1","quantity":1,"unit_price":1'
+ORDERS: dict[str, dict[str, str]] = {
+    "bad_form": {"customer_email": "ada.example.com"},
+    "bad_number": {"order_total": "1,000.00"},
+    "out_of_range": {"order_total": "1.005"},
+    "bad_json": {"items": "[{" + ITEM + "},]"},
+    "wrong_type": {"items": "[{" + ITEM.replace(":1,", ':"1",') + "}]"},
+    "record_count": {"items": "[]"},
+    "unknown_field": {"items": "[{" + ITEM + ',"color":"red"}]'},
+    "duplicate_field": {"items": "[{" + ITEM + ',"quantity":2}]'},
+}
+
+
+def orders_file(values: dict[str, str]) -> bytes:
+    """A file of customer orders: a valid row, and two with these values."""
+    text = io.StringIO()
+    examples = {column.name: column.example for column in CUSTOMER_ORDERS.columns}
+    writer = csv.DictWriter(text, CUSTOMER_ORDERS.column_names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([examples, *[examples | values] * 2])
+    return text.getvalue().encode()
+
+
+FILES = {code: (NAME, content) for code, content in WHOLE_FILE.items()}
+FILES |= {code: (NAME, HEADER + ROW + row * 2) for code, row in ROWS.items()}
+FILES |= {code: ("source/customer_orders_2026_01_31.csv", orders_file(values)) for code, values in ORDERS.items()}
+FILES["file_name"] = ("source/orders.csv", HEADER + ROW)
 
 
 def test_every_code_that_the_bytes_of_a_file_can_cause_is_compared() -> None:
@@ -67,8 +96,7 @@ def test_every_code_that_the_bytes_of_a_file_can_cause_is_compared() -> None:
 @pytest.mark.parametrize("code", FILES)
 def test_function_and_job_write_the_same_report(code: str) -> None:
     fake = FakeDependencies()
-    name = "source/orders.csv" if code == "file_name" else NAME
-    stored = fake.store.upload(name, FILES[code])
+    stored = fake.store.upload(*FILES[code])
     by_job = report_of_job(fake, stored.file.name, fault=code if RULES[code].whole_file else None)
     handle_upload(stored.file, fake.deps)
     by_function = json.loads(fake.store.content(report_name(rejected_name(stored.file, "source/", "rejected/"))))

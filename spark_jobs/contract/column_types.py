@@ -146,7 +146,7 @@ class Enumeration:
 
     values: tuple[str, ...]
     synonyms: Mapping[str, str] = field(default_factory=dict)
-    code: str = "unknown_status"
+    code: str = "unknown_value"
     """The code of the violation."""
     sql = "STRING"
 

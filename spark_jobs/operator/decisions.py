@@ -191,6 +191,7 @@ def _entry(run: Run, stored: StoredFile, attempts: Attempts, reason: str, note: 
     mark = mark_of(stored) or AcceptedMark(stored.file.generation, 0, 0, 0, True, False)
     arrival = arrival_of(stored.file.name, run.settings.layout.source_prefix, stored.created, stored.metadata)
     result = ValidationResult(
+        run.settings.feed.name,
         rows=mark.rows,
         bad_rows=mark.bad_rows,
         counts={CODE: {"": 1}},

@@ -15,7 +15,6 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import validate
 from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult, too_many_bad_rows
-from spark_jobs.contract.violation_counter import ViolationCounter
 from spark_jobs.contract.violations import RULES, Violation
 from spark_jobs.reading.batch_summary import count_staged
 from spark_jobs.reading.staged_rows import NOT_LINES
@@ -163,8 +162,11 @@ def _complete(found: FileCounts, rows: int) -> bool:
 
 def encoded_files(files: Sequence[WaitingFile]) -> dict[FileId, ValidationResult]:
     """Files whose content encoding was set after the function accepted them: readers would disagree about their bytes."""
-    violations = {w.file: content_encoding_violation(w.stored.content_encoding) for w in files}
-    return {file: ViolationCounter().result(violation) for file, violation in violations.items() if violation}
+    return {
+        w.file: ValidationResult(w.mark.feed).rejected_by(violation)
+        for w in files
+        if (violation := content_encoding_violation(w.stored.content_encoding))
+    }
 
 
 def find_rejected(

@@ -12,19 +12,15 @@ from typing import Any
 from spark_jobs.contract.feeds import FEEDS
 
 
-def statements(catalog: str, schema: str, tables: list[str]) -> list[str]:
-    """The statements, in the order in which they run."""
-    names = [f"`{catalog}`.`{schema}`.`{table}`" for table in sorted(tables)]
-    return [f"{verb} {name}" for name in names for verb in ("OPTIMIZE", "VACUUM")]
-
-
 def maintain(spark: Any, catalog: str, schema: str) -> int:
-    """Run all statements. Returns the number of tables."""
+    """Returns the number of tables."""
     prefixes = "|".join(f"{feed.table_prefix}_*" for feed in FEEDS.values())
-    found = [row.tableName for row in spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE '{prefixes}'").collect()]
-    for statement in statements(catalog, schema, found):
-        print(statement, flush=True)
-        spark.sql(statement).collect()
+    found = spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE '{prefixes}'").collect()
+    for table in sorted(row.tableName for row in found):
+        for verb in ("OPTIMIZE", "VACUUM"):
+            statement = f"{verb} `{catalog}`.`{schema}`.`{table}`"
+            print(statement, flush=True)
+            spark.sql(statement).collect()
     return len(found)
 
 

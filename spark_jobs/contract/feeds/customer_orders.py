@@ -36,7 +36,11 @@ CUSTOMER_ORDERS = Feed(
         ),
         Column(
             "status",
-            Enumeration(("pending", "processing", "shipped", "delivered", "canceled"), {"cancelled": "canceled"}),
+            Enumeration(
+                ("pending", "processing", "shipped", "delivered", "canceled"),
+                {"cancelled": "canceled"},
+                code="unknown_status",
+            ),
             required=True,
             about="status of the order",
             example="shipped",
@@ -60,7 +64,7 @@ CUSTOMER_ORDERS = Feed(
         Column("payment_method", Text(64), about="how the customer pays", example="card"),
         Column(
             "payment_status",
-            Enumeration(("pending", "authorized", "paid", "failed", "refunded")),
+            Enumeration(("pending", "authorized", "paid", "failed", "refunded"), code="unknown_status"),
             required=True,
             about="status of the payment",
             example="paid",

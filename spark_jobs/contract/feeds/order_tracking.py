@@ -26,6 +26,7 @@ ORDER_TRACKING = Feed(
             Enumeration(
                 ("order placed", "pending", "processing", "shipped", "in transit", "delivered", "canceled"),
                 {"cancelled": "canceled"},
+                code="unknown_status",
             ),
             required=True,
             about="status of the shipment",
