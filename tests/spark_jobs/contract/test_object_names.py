@@ -6,7 +6,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.object_names import MAX_NAME_BYTES, archive_name, rejected_name, report_name
 
@@ -16,13 +15,13 @@ generations = st.integers(0, 2**63 - 1)
 
 def test_the_archive_name_has_the_day_and_the_generation() -> None:
     file = FileId("b", "source/eu/order_tracking_2026_01_31.csv", 7)
-    name = archive_name(ORDER_TRACKING, file, "source/", "archive/")
+    name = archive_name(file, "source/", "archive/")
     assert name == "archive/2026/01/31/eu/order_tracking_2026_01_31.7.csv"
 
 
 def test_a_file_of_another_feed_has_no_archive_name() -> None:
     with pytest.raises(ValueError, match=r"source/x\.csv"):
-        archive_name(ORDER_TRACKING, FileId("b", "source/x.csv", 7), "source/", "archive/")
+        archive_name(FileId("b", "source/x.csv", 7), "source/", "archive/")
 
 
 def test_rejected_files_keep_their_path() -> None:

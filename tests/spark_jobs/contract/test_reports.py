@@ -71,7 +71,7 @@ def test_the_summary_names_the_violation_its_place_its_value_and_the_remedy() ->
 def test_every_code_has_a_sentence_in_the_summary(code: str) -> None:
     rule = RULES[code]
     violation = Violation(code, "this is wrong", None if rule.whole_file else 3, None, None, 4)
-    result = ValidationResult(5, int(not rule.whole_file), {code: {"": 1}}, (violation,))
+    result = ValidationResult("order_tracking", 5, int(not rule.whole_file), {code: {"": 1}}, (violation,))
     made = build_report("x.csv", result, seconds=0)
     VALIDATOR.validate(made)
     assert rule.remedy in made["summary"]
@@ -79,7 +79,7 @@ def test_every_code_has_a_sentence_in_the_summary(code: str) -> None:
 
 
 def test_a_partial_report_says_so() -> None:
-    made = build_report("x.csv", ValidationResult(5, partial=True), seconds=0)
+    made = build_report("x.csv", ValidationResult(rows=5, partial=True), seconds=0)
     assert made["partial"]
     assert "Validation stopped early" in made["summary"]
 
@@ -87,7 +87,9 @@ def test_a_partial_report_says_so() -> None:
 def test_a_code_that_occurs_only_after_the_list_is_full_is_in_the_summary() -> None:
     listed = tuple(Violation("required", "m", row, "order_num", None, row + 1) for row in range(1, MAX_VIOLATIONS + 1))
     made = build_report(
-        "x.csv", ValidationResult(9999, 1001, {"required": {"order_num": 1000}, "bad_date": {"a": 1}}, listed), seconds=0
+        "x.csv",
+        ValidationResult("order_tracking", 9999, 1001, {"required": {"order_num": 1000}, "bad_date": {"a": 1}}, listed),
+        seconds=0,
     )
     assert made["truncated"]
     assert RULES["bad_date"].title in made["summary"]

@@ -106,7 +106,7 @@ OTHER = f"{BUCKET}/source/other.csv#9"
     ids=["no row", "not merged", "won", "outranked", "identical", "newest of its rows"],
 )
 def test_a_key_is_explained(rows: list[CheckedRow], in_target: TargetRow | None, sentence: str) -> None:
-    assert explain(rows, in_target, ORDER_TRACKING, FILE, "T1").sentence.startswith(sentence)
+    assert explain(rows, in_target, ORDER_TRACKING, FILE, ("T1",)).sentence.startswith(sentence)
 
 
 BASE = "order_tracking_2026_01_31"

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 import pytest
 
 from functions.handler import handle_upload
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.marks import AcceptedMark, arrival_of
 from spark_jobs.contract.object_names import archive_name
 from spark_jobs.operator.replay import Selection, carry_out, plan
@@ -27,14 +26,12 @@ def merged(fake: FakeDependencies, content: bytes = GOOD, name: str = NAME) -> i
     """Upload, accept and archive, as function and job do; returns the generation."""
     file = fake.store.upload(name, content).file
     handle_upload(file, fake.deps)
-    assert fake.store.move(file, archive_name(ORDER_TRACKING, file, LAYOUT.source_prefix, LAYOUT.archive_prefix))
+    assert fake.store.move(file, archive_name(file, LAYOUT.source_prefix, LAYOUT.archive_prefix))
     return file.generation
 
 
 def replay(fake: FakeDependencies, *files: str, first: date | None = None, last: date | None = None) -> list[str]:
-    return [
-        carry_out(fake.store, r).answer for r in plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(files, first, last))
-    ]
+    return [carry_out(fake.store, r).answer for r in plan(fake.store, LAYOUT, Selection(files, first, last))]
 
 
 @pytest.mark.parametrize("spelling", ["order_tracking_2026_01_31.csv", NAME, "archive", "id"])
@@ -125,7 +122,7 @@ def test_with_a_broken_or_implausible_report_the_arrival_is_when_the_file_was_mo
     (report,) = (name for name in fake.store.names("rejected/") if name.endswith(".json"))
     for content in (b"not JSON", b"[]", json.dumps({"arrival": "2999-01-01T00:00:00+00:00"}).encode(), b'{"arrival":7}'):
         fake.store.write(BUCKET, report, content, "application/json")
-        (planned,) = plan(fake.store, ORDER_TRACKING, LAYOUT, Selection((NAME,)))
+        (planned,) = plan(fake.store, LAYOUT, Selection((NAME,)))
         assert planned.arrival == planned.stored.created == datetime(2026, 2, 1, 12, tzinfo=UTC)
 
 
@@ -139,7 +136,7 @@ def archived(fake: FakeDependencies, folder: str, generation: int, *, lost_folde
 
 
 def sources(fake: FakeDependencies, *files: str) -> list[str]:
-    return [one.stored.file.name for one in plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(files))]
+    return [one.stored.file.name for one in plan(fake.store, LAYOUT, Selection(files))]
 
 
 def test_a_name_without_folder_means_every_folder_and_a_name_with_one_only_that(fake: FakeDependencies) -> None:
@@ -174,7 +171,7 @@ def test_copies_keep_their_folder_and_a_replay_of_a_replay_is_not_nested(fake: F
 
 def test_a_folder_that_the_function_rejects_is_left_out_of_the_copy(fake: FakeDependencies) -> None:
     handle_upload(fake.store.upload("source/#odd/order_tracking_2026_01_31.csv", GOOD).file, fake.deps)
-    (planned,) = plan(fake.store, ORDER_TRACKING, LAYOUT, Selection(("#odd/order_tracking_2026_01_31.csv",)))
+    (planned,) = plan(fake.store, LAYOUT, Selection(("#odd/order_tracking_2026_01_31.csv",)))
     assert planned.to == f"source/replay/{planned.original}/order_tracking_2026_01_31.csv"
 
 
