@@ -40,8 +40,8 @@ architecture: $(READY) ## import-linter: which package may import which
 bench-import: $(READY) ## cold start: import of main.py, compared with a bare handler
 	$(PY) -m tests.bench.import_main
 
-bench-validation: $(READY) ## validation: speed and memory, compared with pyarrow's typed read
-	$(PY) -m tests.bench.validation $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
+bench-validation: $(READY) ## validation: speed and memory, compared with pyarrow's typed read (FEED=order_tracking)
+	$(PY) -m tests.bench.validation $(if $(FEED),FEED=$(FEED)) $(if $(SIZE_MB),SIZE_MB=$(SIZE_MB))
 
 bench-stage: $(READY) ## staging files of 20 MB to 1 GB against Spark's own CSV reader (MAX_MB=1000)
 	$(PY) -m tests.bench.stage $(if $(MAX_MB),MAX_MB=$(MAX_MB))

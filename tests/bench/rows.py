@@ -85,13 +85,13 @@ KINDS: dict[str, Callable[[random.Random, int], Row]] = {
 }
 
 
-def write(path: Path, kind: str, megabytes: int) -> None:
+def write(path: Path, megabytes: int, row: Callable[[random.Random, int], Row], header: str) -> None:
     """At least so many MB (10^6 bytes). Order numbers keep counting when the pool of rows repeats."""
     rng = random.Random(7)
-    pool = [",".join(KINDS[kind](rng, n)) for n in range(POOL)]
+    pool = [",".join(row(rng, n)) for n in range(POOL)]
     begun = path.with_suffix(".begun")
     with begun.open("w", encoding="utf-8", newline="") as file:
-        file.write(HEADER + "\n")
+        file.write(header + "\n")
         first = 0
         while file.tell() < megabytes * 1_000_000:
             numbered = (row.replace("ORD-000000000", f"ORD-{first + n:09}", 1) for n, row in enumerate(pool))

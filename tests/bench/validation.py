@@ -1,6 +1,7 @@
 """How fast files are validated, in how much memory: clean ones against pyarrow's typed CSV read, the worst against clean.
 
-python -m tests.bench.validation [SIZE_MB=200] [ROUNDS=3]        `make bench-validation`; SIZE_MB=2000 is for the memory
+python -m tests.bench.validation [FEED=order_tracking] [SIZE_MB=200] [ROUNDS=3]   `make bench-validation`; SIZE_MB=2000 is
+                                                                                   for the memory
 
 Every figure is the best of some runs, each in a process of its own, taken in turns with pyarrow's so that both meet the
 same machine. Goals against pyarrow are ratios of throughput, those against clean files of CPU time. MB are 10^6 bytes;
@@ -21,18 +22,26 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from tests.bench.arguments import number
+from spark_jobs.contract.column_types import ColumnType, Date, Integer, Number, Timestamp
+from spark_jobs.contract.feeds import FEEDS
+from tests.bench import customer_rows, rows
+from tests.bench.arguments import number, text
 from tests.bench.figures import ROOT, Goal, keep, show_goals, work_folder
-from tests.bench.rows import write
 
-NAME = "order_tracking_2026_01_31.csv"
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEED = FEEDS[text("FEED", "order_tracking")]
+NAME = f"{FEED.file_prefix}_2026_01_31.csv"
+ROWS = {"order_tracking": (rows.KINDS, rows.HEADER), "customer_orders": (customer_rows.KINDS, customer_rows.HEADER)}
 ARRIVAL = datetime(2026, 2, 1, 12, tzinfo=UTC)
 BUCKET = "bench"
 MAX_BAD_ROW_RATIO = 0.1
 LARGEST_FLAWED_MB, LARGEST_STORED_MB = 50, 200
-OF_PYARROW = 0.6
+OF_PYARROW = {"order_tracking": 0.6, "customer_orders": 0.4}
+"""pyarrow reads a list of records as text."""
 WORST_OF_CLEAN = 0.2
 GIVEN_UP_AFTER = 1 / 3
 """Share of a file: a row may have three times the bytes of the shortest good one, and a tenth of all must be bad."""
@@ -44,6 +53,7 @@ WORST = (
     "a line break in every address",
     "stray quotes everywhere",
     "all of that at once",
+    "every tenth row with a date out of order",
 )
 
 
@@ -82,11 +92,7 @@ def pyarrow_reading(source: str, threads: bool) -> dict[str, Any]:
     from pyarrow import csv
 
     pa.set_cpu_count(os.cpu_count() or 1)
-    text = ("order_num", "tracking_num", "status", "address")
-    dates = ("pck_recieved_date", "package_deliver_date")
-    types = (
-        dict.fromkeys(text, pa.string()) | dict.fromkeys(dates, pa.date32()) | {"last_update_timestamp": pa.timestamp("us")}
-    )
+    types = {column.name: _arrow_type(column.type) for column in FEED.columns}
     with _stream(source) as stream:
         started, cpu = time.perf_counter(), time.process_time()
         batches = csv.open_csv(
@@ -94,9 +100,24 @@ def pyarrow_reading(source: str, threads: bool) -> dict[str, Any]:
             read_options=csv.ReadOptions(use_threads=threads),
             convert_options=csv.ConvertOptions(column_types=types),
         )
-        rows = sum(batch.num_rows for batch in batches)
+        count = sum(batch.num_rows for batch in batches)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    return {"seconds": seconds, "cpu": cpu, "rows": rows}
+    return {"seconds": seconds, "cpu": cpu, "rows": count}
+
+
+def _arrow_type(kind: ColumnType) -> pa.DataType:
+    import pyarrow as pa
+
+    match kind:
+        case Date():
+            return pa.date32()
+        case Timestamp():
+            return pa.timestamp("us")
+        case Integer():
+            return pa.int64()
+        case Number(precision, scale):
+            return pa.decimal128(precision, scale)
+    return pa.string()
 
 
 class _Readable:
@@ -135,7 +156,7 @@ def _peak_mb() -> float:
 
 
 def _child(runner: str, source: str, size: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.validation", "--one", runner, source, str(size)]
+    command = [sys.executable, "-m", "tests.bench.validation", "--one", runner, source, str(size), f"FEED={FEED.name}"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return cast("dict[str, Any]", json.loads(done.stdout))
 
@@ -195,9 +216,11 @@ def _stored(paths: list[Path]) -> Iterator[list[str]]:
 
 
 def _file(kind: str, megabytes: int) -> Path:
-    path = work_folder("validation") / f"{kind.replace(' ', '-').replace('%', 'percent')}-{megabytes}.csv"
+    path = work_folder("validation") / FEED.name / f"{kind.replace(' ', '-').replace('%', 'percent')}-{megabytes}.csv"
     if not path.exists():
-        write(path, kind, megabytes)
+        path.parent.mkdir(exist_ok=True)
+        kinds, header = ROWS[FEED.name]
+        rows.write(path, megabytes, kinds[kind], header)
     return path
 
 
@@ -221,14 +244,14 @@ def main() -> int:
     path = _file("clean", size_mb)
     clean = _compare(f"clean, {size_mb} MB, local file", str(path), path.stat().st_size, rounds)
     goals = [
-        Goal("clean: of pyarrow's rate on one thread", clean["of_pyarrow"], OF_PYARROW, least=True),
+        Goal("clean: of pyarrow's rate on one thread", clean["of_pyarrow"], OF_PYARROW[FEED.name], least=True),
         Goal(f"clean: MB of memory for {size_mb:,} MB", clean["peak_mb"], MEMORY_MB),
     ]
     # Beside a clean file of their own size: the pattern is compiled once a process, whatever its file's size.
     path = _file("clean", flawed_mb)
     alike = _best(("validate",), str(path), path.stat().st_size, rounds)["validate"]
     figures = {f"clean, {size_mb} MB": clean, f"clean, {flawed_mb} MB": alike}
-    for kind in WORST:
+    for kind in (kind for kind in WORST if kind in ROWS[FEED.name][0]):
         goal, figures[kind] = _worst(kind, flawed_mb, rounds, alike)
         goals.append(goal)
     paths = [_file("clean", size_mb), _file(FLAWED, min(size_mb, LARGEST_STORED_MB))]
@@ -239,17 +262,22 @@ def main() -> int:
     flawed["of_pyarrow"] = flawed["mb_per_s"] / stored["pyarrow_mb_per_s"]
     figures |= {"clean, stored": stored, f"{FLAWED}, stored": flawed}
     goals += [
-        Goal("clean, through the client: of pyarrow's rate on one thread", stored["of_pyarrow"], OF_PYARROW, least=True),
-        Goal(f"{FLAWED}, through the client: of pyarrow's rate", flawed["of_pyarrow"], OF_PYARROW, least=True),
+        Goal(
+            "clean, through the client: of pyarrow's rate on one thread",
+            stored["of_pyarrow"],
+            OF_PYARROW[FEED.name],
+            least=True,
+        ),
+        Goal(f"{FLAWED}, through the client: of pyarrow's rate", flawed["of_pyarrow"], OF_PYARROW[FEED.name], least=True),
         Goal("clean, through the client: MB of memory", stored["peak_mb"], MEMORY_MB),
     ]
-    keep("validation", {"files": figures})
+    keep("validation" if FEED.name == "order_tracking" else f"validation-{FEED.name}", {"files": figures})
     return show_goals(goals)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        runner, source, size = sys.argv[2:]
+        runner, source, size = sys.argv[2:5]
         print(json.dumps(RUNNERS[runner](source, int(size)) | {"peak_mb": _peak_mb()}))
     else:
         sys.exit(main())

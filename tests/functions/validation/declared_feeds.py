@@ -28,7 +28,6 @@ _words = st.sampled_from(
     [("new", "in work", "done"), ("a",), ("ks", "sk", "s k"), ("pending", "paid", "order placed", "shipped")]
 )
 _bounds = st.sampled_from([(0, 9), (1, 1_000_000), (-250, 37), (-(2**63), 2**63 - 1), (5, 5), (-20, -3), (98, 1203)])
-_limits = st.none() | st.sampled_from([Decimal(0), Decimal("-1.5"), Decimal("99.9"), Decimal(100), Decimal(-100)])
 _text = st.builds(
     Text, st.sampled_from([1, 3, 8, 64, 256, 1024]), st.none() | st.none() | st.sampled_from([EMAIL, CURRENCY])
 )
@@ -39,11 +38,12 @@ _enumeration = st.builds(
 )
 _integer = st.builds(lambda bounds: Integer(*bounds), _bounds)
 _number = st.builds(
-    lambda sizes, low, high: Number(*sizes, low, high),
-    st.sampled_from([(12, 2), (3, 3), (5, 0), (38, 6), (4, 1)]),
-    _limits,
-    _limits,
-)
+    Number,
+    st.sampled_from([4, 12, 38]),
+    st.sampled_from([0, 1, 2]),
+    st.none() | st.sampled_from([Decimal(0), Decimal(-10), Decimal(3)]),
+    st.none() | st.sampled_from([Decimal(7), Decimal(10)]),
+) | st.just(Number(3, 3))
 _dates = st.just(Date())
 _stamps = st.builds(Timestamp, st.booleans())
 
