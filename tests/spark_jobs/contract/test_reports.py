@@ -10,9 +10,11 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from functions.validation.upload import validate_upload
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import FEEDS, ORDER_TRACKING
 from spark_jobs.contract.reports import REPORT_VERSION, build_report
 from spark_jobs.contract.validation_results import MAX_VIOLATIONS, ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
@@ -23,15 +25,29 @@ SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
 
-def report(content: bytes, **more: Any) -> dict[str, Any]:
-    result = validate_upload(io.BytesIO(content), name=NAME, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
-    return build_report("bucket/source/" + NAME + "#7", result, seconds=0.1234, arrival=ARRIVAL)
+def report(content: bytes, feed: Feed = ORDER_TRACKING, **more: Any) -> dict[str, Any]:
+    name = f"{feed.file_prefix}_2026_01_31.csv"
+    result = validate_upload(io.BytesIO(content), name=name, arrival=ARRIVAL, max_bad_row_ratio=0.1, **more)
+    return build_report(f"bucket/source/{name}#7", result, seconds=0.1234, arrival=ARRIVAL)
 
 
-@given(files())
-@settings(deadline=None)
-def test_the_report_of_any_file_is_valid(content: bytes) -> None:
-    VALIDATOR.validate(json.loads(json.dumps(report(content))))
+@pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
+def test_the_report_of_any_file_is_valid_and_names_its_feed(feed: Feed) -> None:
+    @given(files(feed, max_rows=6))
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    def any_file(content: bytes) -> None:
+        made = report(content, feed)
+        VALIDATOR.validate(json.loads(json.dumps(made)))
+        assert made["feed"] == feed.name
+
+    any_file()
+
+
+def test_the_report_of_a_file_of_no_feed_names_none() -> None:
+    result = validate_upload(io.BytesIO(), name="x.csv", arrival=ARRIVAL, max_bad_row_ratio=0.1)
+    made = build_report("x.csv", result, seconds=0)
+    VALIDATOR.validate(made)
+    assert (made["feed"], made["verdict"]) == (None, "rejected")
 
 
 @pytest.mark.parametrize(
