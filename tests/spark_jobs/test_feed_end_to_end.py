@@ -48,7 +48,7 @@ PARCELS = Feed(
         Column("station", Text(8), required=True, example="ZRH-1"),
         Column("parcel", Integer(1, 10**12), required=True, example="17"),
         Column("scanned_at", Timestamp(), required=True, example="2026-01-31 10:00:00"),
-        Column("size", Enumeration(("small", "medium", "extra large"), {"xl": "extra large"}), required=True, example="small"),
+        Column("size", Enumeration(("small", "medium", "extra large"), {"xl": "extra large"}), True, example="small"),
         Column("weight", Number(8, 3, low=Decimal(0)), example="1.250"),
         Column("declared_value", Number(10, 2, low=Decimal(0)), example="99.90"),
         Column("currency", Text(3, CURRENCY), example="CHF"),
@@ -64,7 +64,8 @@ PARCELS = Feed(
     ),
     key=("station", "parcel"),
     newest_by=(
-        "scanned_at", "size", "weight", "declared_value", "currency", "posted_on", "due_on", "next_scan", "contents", "remark",
+        "scanned_at", "size", "weight", "declared_value", "currency",
+        "posted_on", "due_on", "next_scan", "contents", "remark",
     ),
     not_before=(("due_on", "posted_on"), ("next_scan", "scanned_at")),
     version=2,
@@ -154,7 +155,8 @@ def test_a_declared_feed_works_from_the_upload_to_a_replay(pipeline: Pipeline, t
     assert report["violations"][0]["column"] == "contents[0].pieces"
 
     # Upload, validation and merge; a file of another feed takes the same run
-    uploads = [(pipeline.upload("parcels_2026_01_30.csv", first), first), (pipeline.upload("eu/parcels_2026_01_31.csv", second), second)]  # fmt: skip
+    names = {"parcels_2026_01_30.csv": first, "eu/parcels_2026_01_31.csv": second}
+    uploads = [(pipeline.upload(name, content), content) for name, content in names.items()]
     harness.day(1, "A1,T1,,,pending,,2026-01-01 10:00:00")
     pipeline.merge(*uploads)
     assert pipeline.target() == oracle.newest(pipeline.merged, PARCELS)

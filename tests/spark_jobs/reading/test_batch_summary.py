@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.batches import FileCounts, WaitingFile
 from spark_jobs.contract import CONTRACT_VERSION
-from spark_jobs.contract.feeds import ORDER_TRACKING
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import CUSTOMER_ORDERS, ORDER_TRACKING
 from spark_jobs.contract.marks import AcceptedMark
+from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.contract.violations import Violation
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.reading.batch_summary import count_staged, count_table, flag, flag_table, flags
 from spark_jobs.reading.driver_batches import read_on_driver
-from spark_jobs.reading.staged_rows import StagedRow, as_arrow, staged_ddl, staged_names
+from spark_jobs.reading.staged_rows import StagedRow, as_arrow, staged_ddl, staged_names, validate_stream
+from tests import oracle
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeFileStore
 from tests.spark_jobs.reading.readings import generated_files
-from tests.strategies import ARRIVAL
+from tests.spark_jobs.test_feed_end_to_end import PARCELS
+from tests.strategies import ARRIVAL, files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -92,6 +99,55 @@ def test_spark_flags_rows_as_they_are_flagged_one_by_one(spark: SparkSession) ->
     expected = {(row[0], row[1]): flagged for row, flagged in zip(rows, flags(rows, ORDER_TRACKING), strict=True)}
     assert found == expected
     assert sum(tied for _, tied in expected.values()) > 50
+
+
+@pytest.mark.parametrize("feed", [CUSTOMER_ORDERS, PARCELS], ids=lambda feed: feed.name)
+def test_the_newest_row_of_any_feed_is_the_same_in_spark_in_arrow_and_for_the_oracle(
+    spark: SparkSession, feed: Feed
+) -> None:
+    rows = competing_rows(feed)
+    batch = pa.Table.from_batches([as_arrow(feed, rows)])
+    expected = flags(rows, feed)
+    in_arrow = flag_table(batch, feed)
+    assert list(zip(in_arrow["newest"].to_pylist(), in_arrow["tied"].to_pylist(), strict=True)) == expected
+    frame = flag(spark.createDataFrame(batch, staged_ddl(feed)), feed)
+    in_spark = {row["row_number"]: (row["newest"], row["tied"]) for row in frame.collect()}
+    assert [in_spark[row[1]] for row in rows] == expected
+    good = [dict(zip(feed.column_names, row[2], strict=True)) for row in rows if row[2] is not None]
+    winners = [row for row, (newest, _) in zip(good, expected, strict=True) if newest]
+    keys = [tuple(row[name] for name in feed.key) for row in winners]
+    assert dict(zip(keys, winners, strict=True)) == {
+        tuple(row[name] for name in feed.key): row for row in oracle.newest(good, feed).values()
+    }
+    assert 0 < sum(tied for _, tied in expected) < len(rows)
+    assert len(winners) < len(rows) / 3
+
+
+def competing_rows(feed: Feed) -> list[StagedRow]:
+    """Valid rows of generated files, most of which share key, and often the time, with another one."""
+    found: list[tuple[Any, ...]] = []
+
+    @settings(max_examples=60, database=None, derandomize=True, phases=[Phase.generate], deadline=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(files(feed=feed))
+    def collect(content: bytes) -> None:
+        for row in validate_stream(feed, "b/source/x.csv#1", latest_allowed(feed, ARRIVAL), BytesIO(content)):
+            if row[2] is not None:
+                found.append(tuple(row[2]))
+
+    collect()
+    assert len(found) > 20
+    chance = random.Random(1)
+    kept = {*feed.key_positions, feed.position(feed.moment)}
+    rows = []
+    for one in found[:20]:
+        for _ in range(10):
+            other = chance.choice(found)
+            mixed = [
+                a if at in kept or chance.random() < 0.8 else b for at, (a, b) in enumerate(zip(one, other, strict=True))
+            ]
+            rows.append(("b/source/x.csv#1", len(rows) + 1, tuple(mixed), None, None))
+    return rows
 
 
 def test_a_missing_value_is_no_value_of_the_next_column(spark: SparkSession) -> None:
