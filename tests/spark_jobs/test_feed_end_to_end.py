@@ -263,13 +263,11 @@ def test_a_column_is_added_to_tables_that_an_earlier_version_wrote_without_stopp
         return {row["tracking_num"]: row["carrier"] for row in rows if row["tracking_num"] in {"T1", "T2", "N1", "N2"}}
 
     old_header = ",".join(ORDER_TRACKING.column_names)
+    with_carrier = f"{old_header},carrier\nA,N2,,,pending,,2026-01-04 10:00:00,DHL\nA,T2,,,shipped,,2026-01-04 10:00:00,\n"
     with monkeypatch.context() as patch, caplog.at_level("INFO", logger="spark_jobs"):
         patch.setitem(FEEDS, GROWN.name, GROWN)
         load("order_tracking_2026_01_03.csv", f"{old_header}\nA,N1,,,pending,,2026-01-03 10:00:00\n".encode())
-        load(
-            "order_tracking_2026_01_04.csv",
-            f"{old_header},carrier\nA,N2,,,pending,,2026-01-04 10:00:00,DHL\nA,T2,,,shipped,,2026-01-04 10:00:00,\n".encode(),
-        )
+        load("order_tracking_2026_01_04.csv", with_carrier.encode())
     assert carriers() == {"T1": None, "T2": None, "N1": None, "N2": "DHL"}
     added = [message.partition("orders_")[2] for message in caplog.messages if "step=migrate" in message]
     assert added == [f"{table}` has new columns: {name}" for table, name in

@@ -102,9 +102,7 @@ def test_spark_flags_rows_as_they_are_flagged_one_by_one(spark: SparkSession) ->
 
 
 @pytest.mark.parametrize("feed", [CUSTOMER_ORDERS, PARCELS], ids=lambda feed: feed.name)
-def test_the_newest_row_of_any_feed_is_the_same_in_spark_in_arrow_and_for_the_oracle(
-    spark: SparkSession, feed: Feed
-) -> None:
+def test_spark_arrow_and_the_oracle_agree_on_the_newest_row_of_any_feed(spark: SparkSession, feed: Feed) -> None:
     rows = competing_rows(feed)
     batch = pa.Table.from_batches([as_arrow(feed, rows)])
     expected = flags(rows, feed)
