@@ -13,11 +13,11 @@ import click
 
 from infra.local import console, uploads
 from infra.local.folder import Addresses, AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.services.definitions import BUCKET, PREFERRED_PORTS, Settings, port_requests
-from infra.local.services.ports import PortTaken
-from infra.local.services.prerequisites import Missing
+from infra.local.services.definitions import BUCKET, Settings
+from infra.local.services.ports import PREFERRED_PORTS, PortTaken
 from infra.local.services.process import ServerFailed
 from infra.local.services.stack import Interrupted, Stack
+from spark_jobs.store.java import JavaError
 
 DEFAULT_FOLDER = Path(".data/local")
 
@@ -84,7 +84,7 @@ def up(
     try:
         chosen = {option.removesuffix("_port"): port for option, port in ports.items()}
         settings = Settings(bucket, window, sweep_every, sweep_grace, max_bad_row_ratio)
-        stack = Stack(folder, settings, port_requests(chosen), fresh=fresh, report=console.note)
+        stack = Stack(folder, settings, chosen, fresh=fresh, report=console.note)
         stack.stop_on_signals()
         console.note(f"starting in {data_dir} (the first start installs Spark: a few minutes)")
         with stack:
@@ -93,7 +93,7 @@ def up(
             console.note("stopping; the data is kept")
     except Interrupted:
         console.note("stopped before the stack was ready")
-    except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed) as error:
+    except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed) as error:
         _fail(str(error))
 
 
@@ -110,7 +110,7 @@ def upload(files: tuple[Path, ...], name: str | None, bucket: str | None, data_d
     client = uploads.connect(addresses.storage)
     for path in files:
         try:
-            new = uploads.upload(client, bucket or addresses.bucket, path, name)
+            new = uploads.upload_object(client, bucket or addresses.bucket, name or path.name, path)
         except OSError as error:
             _fail(f"{path} can't be read: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - the message is the same for every exception

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+HOST = "127.0.0.1"
+
 
 class PortUnavailable(RuntimeError):
     """The server can't listen on the port; the message names the option to change."""

@@ -36,20 +36,11 @@ def connect(storage_url: str) -> storage.Client:
     return storage.Client(project="local", credentials=AnonymousCredentials(), client_options={"api_endpoint": storage_url})
 
 
-def upload(client: storage.Client, bucket: str, path: Path, name: str | None = None) -> Uploaded:
-    """Upload a file below ``source/``. Raises OSError if the file can't be read."""
-    blob = client.bucket(bucket).blob(PREFIX + (name or path.name))
-    with path.open("rb") as stream:
-        blob.upload_from_file(stream, size=path.stat().st_size, content_type="text/csv")
-    return _uploaded(blob)
-
-
-def upload_bytes(client: storage.Client, bucket: str, name: str, content: bytes) -> Uploaded:
-    """Upload bytes below ``source/``."""
+def upload_object(client: storage.Client, bucket: str, name: str, content: bytes | Path) -> Uploaded:
+    """Upload bytes or a file below ``source/``. Raises OSError if the file can't be read."""
     blob = client.bucket(bucket).blob(PREFIX + name)
-    blob.upload_from_string(content, content_type="text/csv")
-    return _uploaded(blob)
-
-
-def _uploaded(blob: storage.Blob) -> Uploaded:
+    if isinstance(content, Path):
+        blob.upload_from_filename(content, content_type="text/csv")
+    else:
+        blob.upload_from_string(content, content_type="text/csv")
     return Uploaded(blob.bucket.name, blob.name, int(blob.generation), int(blob.size), blob.time_created)

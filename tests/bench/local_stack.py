@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from infra.local.folder import StackFolder
-from infra.local.services.definitions import PREFERRED_PORTS, Settings, port_requests
+from infra.local.services.definitions import Settings
+from infra.local.services.ports import ANY_PORTS
 from infra.local.services.stack import Stack
 from infra.local.uploads import PREFIX, connect
 from tests.bench.figures import work_folder
@@ -71,8 +72,7 @@ class RunningStack:
 def local_stack(name: str, window_seconds: int) -> Iterator[RunningStack]:
     """Fresh, on any ports, with a sweep that stays out of the way."""
     settings = Settings(window_seconds=window_seconds, sweep_every_seconds=3600, sweep_grace_seconds=3600)
-    ports = port_requests(dict.fromkeys(vars(PREFERRED_PORTS), 0))
-    with Stack(StackFolder(work_folder(name)), settings, ports, fresh=True) as stack:
+    with Stack(StackFolder(work_folder(name)), settings, ANY_PORTS, fresh=True) as stack:
         yield RunningStack(stack, connect(stack.addresses.storage))
 
 

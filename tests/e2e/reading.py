@@ -9,7 +9,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import BaseRun
 
 from infra.local.demo.tables import read_table
-from infra.local.uploads import Uploaded, upload_bytes
+from infra.local.uploads import Uploaded, upload_object
 from tests import oracle
 from tests.running_stack import RunningStack, until
 
@@ -22,7 +22,7 @@ def line(tracking: str, status: str = "shipped", at: str = "2026-01-31 10:00:00"
 
 
 def send(stack: RunningStack, name: str, content: bytes) -> Uploaded:
-    return upload_bytes(stack.client, stack.addresses.bucket, name, content)
+    return upload_object(stack.client, stack.addresses.bucket, name, content)
 
 
 def table(stack: RunningStack, name: str, columns: str = "*") -> list[dict[str, Any]]:

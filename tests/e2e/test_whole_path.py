@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.services.prerequisites import Missing, java_home
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.uploads import Uploaded
+from spark_jobs.store.java import JavaError, find_java
 from tests.e2e.reading import HEADER, line, log_lines, newest_of, runs, send, settle, states, table, target
 from tests.running_stack import RunningStack
 
@@ -83,8 +83,8 @@ class Burst:
 def burst(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Burst]:
     """Everything at once, each event twice and out of order; nothing but events moves it (the sweep is far away)."""
     try:
-        java_home()
-    except Missing as missing:
+        find_java()
+    except JavaError as missing:
         pytest.fail(str(missing))
     stack = RunningStack(tmp_path_factory.mktemp("stack"), "--sweep-every=3600")
     burst = Burst(stack.start())

@@ -16,13 +16,13 @@ from infra.local.demo.days import Upload, waves
 from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
 from infra.local.demo.verdict import Sent, Verdict, check_outcomes
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
-from infra.local.services.definitions import PREFERRED_PORTS, Settings, port_requests
-from infra.local.services.ports import PortTaken
-from infra.local.services.prerequisites import Missing
+from infra.local.services.definitions import Settings
+from infra.local.services.ports import ANY_PORTS, PortTaken
 from infra.local.services.process import ServerFailed
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.services.stack import Interrupted, Stack
-from infra.local.uploads import connect, upload_bytes
+from infra.local.uploads import connect, upload_object
+from spark_jobs.store.java import JavaError
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 WAVE_SECONDS = 300.0
 LOG_WIDTH = 110
 """Width of tables without a terminal; rich's default is 80."""
-ANY_PORTS = dict.fromkeys(vars(PREFERRED_PORTS), 0)
-"""Lets the demo run next to a running stack."""
 
 
 @click.command()
@@ -53,7 +51,7 @@ def main(data_dir: Path, rows: int) -> None:
     stack = Stack(
         StackFolder(data_dir.resolve()),
         settings,
-        port_requests(ANY_PORTS),
+        ANY_PORTS,
         fresh=True,
         report=lambda line: reporter.say("stack", line),
     )
@@ -64,7 +62,7 @@ def main(data_dir: Path, rows: int) -> None:
             verdict = _play(stack, waves(rows), reporter)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(130)
-    except (Missing, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
+    except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     sys.exit(_close(console, verdict, data_dir, reporter.seconds))
@@ -92,7 +90,7 @@ def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) ->
 def _send(client: storage.Client, storage_url: str, bucket: str, upload: Upload, reporter: ProgressReporter) -> Sent:
     if upload.events > 1:
         _repeat_events(storage_url, upload.events - 1)
-    uploaded = upload_bytes(client, bucket, upload.name, upload.content)
+    uploaded = upload_object(client, bucket, upload.name, upload.content)
     if upload.events > 1:
         _repeat_events(storage_url, 0)
     reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")

@@ -4,12 +4,12 @@
 
 The modules, in the order in which a run passes through them:
 
-    bundle, job             load the bundle's jobs for one target (substitution fills in `${...}`)
-    wheel, environment      build the wheel and install it in its own environment
-    login, api, fields      authenticate, handle and validate requests
+    bundle                  load the bundle's jobs for one target
+    environment             build the wheel and install it in its own environment
+    login, api              authenticate, validate and handle requests
     run_json, answers       format runs and errors as the real API does
-    store, runs             keep runs, attempts and tokens in SQLite
-    scheduler, execution    start the next run; run each attempt in its own process (sessions ends it)
+    store                   keep runs, attempts and tokens in SQLite
+    scheduler, execution    start the next run; run each attempt in its own process
     runner                  inside that process: call the wheel's entry point
     pages, server           serve the web pages; wire everything together
 """

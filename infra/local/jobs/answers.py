@@ -7,6 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+FAULT_CODES = {429: "REQUEST_LIMIT_EXCEEDED", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}
+
 
 class ApiError(Exception):
     def __init__(self, status: int, error_code: str, message: str) -> None:
@@ -20,6 +22,10 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, "INVALID_PARAMETER_VALUE", message)
 
 
+def malformed(message: str) -> ApiError:
+    return ApiError(400, "MALFORMED_REQUEST", f"Could not parse request object: {message}")
+
+
 def answer_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for ApiError only
     return JSONResponse({"error_code": error.error_code, "message": error.message}, error.status)
@@ -30,14 +36,5 @@ def answer_unknown_path(request: Request, _error: Exception) -> Response:
     return JSONResponse({"error_code": "ENDPOINT_NOT_FOUND", "message": message}, 404)
 
 
-FAULT_CODES = {
-    429: ("REQUEST_LIMIT_EXCEEDED", "Too many requests (injected fault)"),
-    500: ("INTERNAL_ERROR", "Internal error (injected fault)"),
-    503: ("TEMPORARILY_UNAVAILABLE", "Temporarily unavailable (injected fault)"),
-    504: ("DEADLINE_EXCEEDED", "Deadline exceeded (injected fault)"),
-}
-
-
 def fault_body(status: int) -> dict[str, Any]:
-    code, message = FAULT_CODES.get(status, ("UNKNOWN", f"Status {status} (injected fault)"))
-    return {"error_code": code, "message": message}
+    return {"error_code": FAULT_CODES.get(status, "UNKNOWN"), "message": f"Status {status} (injected fault)"}

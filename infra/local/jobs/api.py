@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,52 +11,68 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from infra.local.jobs.answers import ApiError, invalid
+from infra.local.jobs.answers import invalid, malformed
+from infra.local.jobs.bundle import Job
 from infra.local.jobs.execution import Execution
-from infra.local.jobs.fields import job_parameters, number, page_offset, paged
-from infra.local.jobs.job import Job
 from infra.local.jobs.login import Login
 from infra.local.jobs.run_json import job_json, run_json, task_json
-from infra.local.jobs.runs import Attempt, Run, RunFilter
 from infra.local.jobs.scheduler import Scheduler
-from infra.local.jobs.store import Store
+from infra.local.jobs.store import Attempt, Run, Store
 
 MAX_TOKEN = 64
-MAX_PAGE = 25
+MAX_JOBS = 100
+MAX_RUNS = 25
 MAX_LOG_BYTES = 5 * 1024 * 1024
+# Task-level parameters. The platform rejects them if the job declares job parameters.
+LEGACY = (
+    "jar_params",
+    "notebook_params",
+    "python_params",
+    "python_named_params",
+    "spark_submit_params",
+    "sql_params",
+    "dbt_commands",
+    "pipeline_params",
+)
+
+Fields = dict[str, Any]
+"""What a request contains: the query of a GET, the JSON body of a POST."""
 
 
 class JobsApi:
     def __init__(
-        self, jobs: Mapping[int, Job], store: Store, scheduler: Scheduler, execution: Execution, login: Login
+        self, jobs: Mapping[int, Job], store: Store, scheduler: Scheduler, execution: Execution, login: Login, address: str
     ) -> None:
         self._jobs = jobs
         self._store = store
         self._scheduler = scheduler
         self._execution = execution
         self._login = login
+        self._address = address
+        self.requests: Counter[str] = Counter()
 
     def routes(self) -> list[BaseRoute]:
-        table: list[tuple[str, str, Callable[[Request, dict[str, Any]], Any]]] = [
-            ("GET", "list", self.list_jobs),
-            ("GET", "get", self.get_job),
-            ("POST", "run-now", self.run_now),
-            ("GET", "runs/list", self.list_runs),
-            ("GET", "runs/get", self.get_run),
-            ("GET", "runs/get-output", self.get_output),
-            ("POST", "runs/cancel", self.cancel_run),
-            ("POST", "runs/delete", self.delete_run),
+        table: list[tuple[str, str, Callable[[Fields], Fields]]] = [
+            ("GET", "jobs/list", self.list_jobs),
+            ("GET", "jobs/get", self.get_job),
+            ("POST", "jobs/run-now", self.run_now),
+            ("GET", "jobs/runs/list", self.list_runs),
+            ("GET", "jobs/runs/get", self.get_run),
+            ("GET", "jobs/runs/get-output", self.get_output),
+            ("POST", "jobs/runs/cancel", self.cancel_run),
+            ("POST", "jobs/runs/delete", self.delete_run),
         ]
         return [
-            Route(f"/api/{version}/jobs/{path}", self._endpoint(answer), methods=[method])
+            Route(f"/api/{version}/{path}", self._endpoint(answer), methods=[method])
             for version in ("2.1", "2.2")
             for method, path, answer in table
         ]
 
-    def _endpoint(self, answer: Callable[[Request, dict[str, Any]], Any]) -> Callable[[Request], Any]:
+    def _endpoint(self, answer: Callable[[Fields], Fields]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             # Read the body first: nothing is awaited between here and the response, so requests can't interleave.
             body = await request.body()
+            self.requests[f"{request.method} {request.url.path}"] += 1
             self._login.require(request)
             fields: Any = dict(request.query_params)
             if request.method == "POST":
@@ -64,46 +81,38 @@ class JobsApi:
                 except ValueError:
                     fields = None
                 if not isinstance(fields, dict):
-                    raise ApiError(400, "MALFORMED_REQUEST", "Could not parse request object: not a JSON object")
-            return JSONResponse(answer(request, fields))
+                    raise malformed("not a JSON object")
+            return JSONResponse(answer(fields))
 
         return endpoint
 
     # --- jobs
 
-    def list_jobs(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
+    def list_jobs(self, fields: Fields) -> Fields:
         jobs = list(self._jobs.values())
         if "name" in fields:
             jobs = [job for job in jobs if job.name.lower() == str(fields["name"]).lower()]
-        limit, offset = number(fields, "limit", 20), page_offset(fields)
-        if not 1 <= limit <= 100:
-            raise invalid(f"Invalid limit {limit}: must be between 1 and 100.")
-        page = [job_json(job) for job in jobs[offset : offset + limit]]
+        limit, offset = _page(fields, MAX_JOBS)
+        items = [job_json(job) for job in jobs[offset : offset + limit + 1]]
         if fields.get("expand_tasks") != "true":
-            for item in page:
-                item["settings"] = {
-                    name: value
-                    for name, value in item["settings"].items()
-                    if name not in ("tasks", "environments", "job_clusters", "parameters")
-                }
-        return paged("jobs", page, offset, limit, len(jobs) > offset + limit)
+            for item in items:
+                for name in ("tasks", "environments", "job_clusters", "parameters"):
+                    item["settings"].pop(name, None)
+        return _paged("jobs", items, offset, limit)
 
-    def get_job(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        return job_json(self._job(number(fields, "job_id")))
+    def get_job(self, fields: Fields) -> Fields:
+        return job_json(self._job(fields))
 
     # --- runs
 
-    def run_now(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        job = self._job(number(fields, "job_id"))
+    def run_now(self, fields: Fields) -> Fields:
+        job = self._job(fields)
         token = fields.get("idempotency_token") or None
-        if token is not None:
-            known = self._known(token)
-            if known is not None:
-                return {"run_id": known.run_id, "number_in_job": known.run_id}
-        overriding = job_parameters(job, fields)
-        queue = fields.get("queue")
-        queued = bool(queue.get("enabled")) if isinstance(queue, dict) else job.queue
-        run = self._scheduler.submit(job, overriding, token, queued)
+        run = self._known(token) if token is not None else None
+        if run is None:
+            queue = fields.get("queue")
+            queued = bool(queue.get("enabled")) if isinstance(queue, dict) else job.queue
+            run = self._scheduler.submit(job, _job_parameters(job, fields), token, queued)
         return {"run_id": run.run_id, "number_in_job": run.run_id}
 
     def _known(self, token: Any) -> Run | None:
@@ -115,34 +124,33 @@ class JobsApi:
             raise invalid(f"The run with the idempotency token {token} has been deleted.")
         return run
 
-    def list_runs(self, request: Request, fields: dict[str, Any]) -> dict[str, Any]:
+    def list_runs(self, fields: Fields) -> Fields:
         active, completed = (fields.get(name) == "true" for name in ("active_only", "completed_only"))
         if active and completed:
             raise invalid("active_only and completed_only cannot be both set to true.")
-        limit, offset = number(fields, "limit", 20) or MAX_PAGE, page_offset(fields)
-        if not 1 <= limit <= MAX_PAGE:
-            raise invalid(f"Invalid limit {limit}: must be between 0 and {MAX_PAGE}.")
-        wanted = RunFilter(
-            job_id=number(fields, "job_id", None),
-            active_only=active,
-            completed_only=completed,
-            start_from=number(fields, "start_time_from", None),
-            start_to=number(fields, "start_time_to", None),
+        limit, offset = _page(fields, MAX_RUNS)
+        runs = self._store.runs(
+            job_id=_number(fields, "job_id", None),
+            active=active if active or completed else None,
+            start_from=_number(fields, "start_time_from", None),
+            start_to=_number(fields, "start_time_to", None),
+            limit=limit + 1,
+            offset=offset,
         )
-        runs = self._store.runs(wanted, limit + 1, offset)
-        expand = fields.get("expand_tasks") == "true"
-        return paged(
-            "runs", [self._run_json(request, run, expand) for run in runs[:limit]], offset, limit, len(runs) > limit
-        )
+        items = [self._run_json(run) for run in runs]
+        if fields.get("expand_tasks") != "true":
+            for item in items:
+                del item["tasks"]
+        return _paged("runs", items, offset, limit)
 
-    def get_run(self, request: Request, fields: dict[str, Any]) -> dict[str, Any]:
+    def get_run(self, fields: Fields) -> Fields:
         run, attempt = self._run_or_attempt(fields)
-        if attempt is not None:
-            task = task_json(attempt, self._jobs.get(run.job_id), self._page_url(request, run))
-            return {**self._run_json(request, run), **task, "tasks": [task]}
-        return self._run_json(request, run)
+        if attempt is None:
+            return self._run_json(run)
+        task = task_json(attempt, self._jobs.get(run.job_id), self._page_url(run))
+        return {**self._run_json(run), **task, "tasks": [task]}
 
-    def get_output(self, request: Request, fields: dict[str, Any]) -> dict[str, Any]:
+    def get_output(self, fields: Fields) -> Fields:
         """The output of a task run, or of a job run with only one task, as on the platform."""
         run, attempt = self._run_or_attempt(fields)
         attempts = self._store.attempts(run.run_id)
@@ -153,22 +161,19 @@ class JobsApi:
             )
         attempt = attempt or (attempts[-1] if attempts else None)
         logs, truncated = self._execution.log_tail(run.run_id, MAX_LOG_BYTES)
-        answer = {"metadata": self._run_json(request, run), "logs": logs, "logs_truncated": truncated}
-        error = attempt.error if attempt else ""
-        if not error and run.result not in (None, "SUCCESS"):
-            error = run.message
-        if error:
-            answer["error"] = error
-        if attempt and attempt.error_trace:
-            answer["error_trace"] = attempt.error_trace
+        answer = {"metadata": self._run_json(run), "logs": logs, "logs_truncated": truncated}
+        if attempt and attempt.error:
+            answer |= {"error": attempt.error, "error_trace": attempt.error_trace}
+        elif run.result not in (None, "SUCCESS"):
+            answer["error"] = run.message
         return answer
 
-    def cancel_run(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        self._scheduler.cancel(self._run(number(fields, "run_id")))
+    def cancel_run(self, fields: Fields) -> Fields:
+        self._scheduler.cancel(self._run(_number(fields, "run_id")))
         return {}
 
-    def delete_run(self, _request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-        run = self._run(number(fields, "run_id"))
+    def delete_run(self, fields: Fields) -> Fields:
+        run = self._run(_number(fields, "run_id"))
         if run.active:
             raise invalid(f"Cannot delete active run {run.run_id}. Please cancel the run first.")
         self._store.update_run(run.run_id, deleted=True)
@@ -176,31 +181,72 @@ class JobsApi:
 
     # --- lookup
 
-    def _job(self, job_id: int) -> Job:
+    def _job(self, fields: Fields) -> Job:
+        job_id = _number(fields, "job_id")
         if job_id not in self._jobs:
             raise invalid(f"Job {job_id} does not exist.")
         return self._jobs[job_id]
 
     def _run(self, run_id: int) -> Run:
-        try:
-            run = self._store.run(run_id)
-        except KeyError:
-            raise invalid(f"Run {run_id} does not exist.") from None
-        if run.deleted:
+        run = self._store.run(run_id)
+        if run is None or run.deleted:
             raise invalid(f"Run {run_id} does not exist.")
         return run
 
-    def _run_or_attempt(self, fields: dict[str, Any]) -> tuple[Run, Attempt | None]:
-        run_id = number(fields, "run_id")
-        try:
-            attempt = self._store.attempt(run_id)
-        except KeyError:
-            return self._run(run_id), None
-        return self._run(attempt.run_id), attempt
+    def _run_or_attempt(self, fields: Fields) -> tuple[Run, Attempt | None]:
+        run_id = _number(fields, "run_id")
+        attempt = self._store.attempt(run_id)
+        return self._run(attempt.run_id if attempt else run_id), attempt
 
-    def _run_json(self, request: Request, run: Run, expand: bool = True) -> dict[str, Any]:
-        attempts = self._store.attempts(run.run_id)
-        return run_json(run, attempts, self._jobs.get(run.job_id), self._page_url(request, run), expand)
+    def _run_json(self, run: Run) -> Fields:
+        return run_json(run, self._store.attempts(run.run_id), self._jobs.get(run.job_id), self._page_url(run))
 
-    def _page_url(self, request: Request, run: Run) -> str:
-        return f"{request.base_url}run/{run.run_id}"
+    def _page_url(self, run: Run) -> str:
+        return f"{self._address}/run/{run.run_id}"
+
+
+def _job_parameters(job: Job, fields: Fields) -> dict[str, str]:
+    """The parameters that the request overrides."""
+    legacy = [name for name in LEGACY if fields.get(name)]
+    if legacy:
+        raise invalid(f"{legacy[0]} cannot be used: the job declares job parameters, use job_parameters.")
+    given = fields.get("job_parameters") or {}
+    if not isinstance(given, dict):
+        raise malformed("job_parameters is not an object")
+    for name, value in given.items():
+        if name not in job.parameters:
+            defined = ", ".join(job.parameters)
+            raise invalid(f"Job parameter {name} is not defined in job {job.job_id} (defined: {defined}).")
+        if not isinstance(value, str):
+            raise malformed(f"expected a string for job parameter {name}")
+    return given
+
+
+def _number(fields: Fields, name: str, default: Any = ...) -> Any:
+    value = fields.get(name)
+    if value is None or value == "":
+        if default is ...:
+            raise invalid(f"Missing required field: {name}")
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise invalid(f"Invalid value for {name}: {value!r} is not a number.") from None
+
+
+def _page(fields: Fields, most: int) -> tuple[int, int]:
+    """Limit and offset. Page tokens are offsets."""
+    limit = _number(fields, "limit", 20)
+    if not 1 <= limit <= most:
+        raise invalid(f"Invalid limit {limit}: must be between 1 and {most}.")
+    return limit, max(0, _number(fields, "page_token", 0))
+
+
+def _paged(name: str, items: list[Fields], offset: int, limit: int) -> Fields:
+    """One page of a list. The items are those of the page, and one more if there are further pages."""
+    answer: Fields = {"has_more": len(items) > limit}
+    if items:  # as on the platform: no field if nothing was found
+        answer[name] = items[:limit]
+    if len(items) > limit:
+        answer["next_page_token"] = str(offset + limit)
+    return answer

@@ -1,20 +1,20 @@
-"""Load a Databricks Asset Bundle as the CLI does: includes, variables and target overrides.
+"""Load the jobs of a Databricks Asset Bundle as the CLI does: includes, variables and target overrides.
 
 References that only a workspace can resolve (`${workspace...}`, lookups) stay as they are. That is an error only if
-a job's parameters need them.
+a job's parameters need them. Jobs are validated here, so that mistakes show before anything runs.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-
-from infra.local.jobs.job import BundleError, Job, read_job
-from infra.local.jobs.substitution import substitute
 
 # The CLI merges the lists of a target override by these fields, not by position.
 LIST_KEYS = {
@@ -23,40 +23,78 @@ LIST_KEYS = {
     "environments": "environment_key",
     "job_clusters": "job_cluster_key",
 }
+REFERENCE = re.compile(r"\$\{([a-zA-Z][\w.-]*)\}")
+DYNAMIC = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
+MAX_DEPTH = 10
+
+
+class BundleError(ValueError):
+    """The bundle is invalid; the message names the file or field and says what to do."""
+
+
+@dataclass(frozen=True)
+class WheelTask:
+    task_key: str
+    package_name: str
+    entry_point: str
+    parameters: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    max_retries: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the bundle. `settings` is the API resource with all references resolved."""
+
+    job_id: int
+    key: str
+    name: str
+    parameters: Mapping[str, str]
+    tasks: tuple[WheelTask, ...]
+    """Each after those that it depends on. Empty if there is an unsupported task."""
+    unsupported_task: str
+    """The key of the first task that is not a python_wheel_task, or empty."""
+    max_concurrent_runs: int
+    queue: bool
+    timeout_seconds: float
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Bundle:
-    name: str
-    target: str
     jobs: tuple[Job, ...]
     wheel_sources: tuple[Path, ...]
 
 
-def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, str] | None = None) -> Bundle:
-    """Load the bundle in folder `root` for one target (None: the default target). Raises BundleError."""
+def load_bundle(root: Path, target: str, variables: Mapping[str, str]) -> Bundle:
+    """Load the bundle in folder `root` for one target. Raises BundleError."""
     document = _read_with_includes(root)
-    target, overrides = _choose_target(document, target)
-    known = _known_references(document, target, overrides, variables or {})
+    targets = document.get("targets") or {}
+    if target not in targets:
+        raise BundleError(f"the bundle has no target {target!r}; its targets: {', '.join(targets)}")
+    overrides: dict[str, Any] = targets[target] or {}
+    known = _known_references(document, target, overrides, variables)
     resources = _merge(document.get("resources") or {}, overrides.get("resources") or {})
-    name = str((document.get("bundle") or {}).get("name", root.name))
     artifacts = _merge(document.get("artifacts") or {}, overrides.get("artifacts") or {})
     sources = (root / str(item.get("path", ".")) for item in artifacts.values() if item.get("type") == "whl")
-    try:
-        raw_jobs = substitute(resources.get("jobs") or {}, known)
-    except ValueError as error:
-        raise BundleError(str(error)) from None
+    name = str(known.get("bundle.name", root.name))
     return Bundle(
-        name=name,
-        target=target,
-        jobs=tuple(read_job(name, key, raw) for key, raw in raw_jobs.items()),
+        jobs=tuple(_read_job(name, key, raw) for key, raw in _substitute(resources.get("jobs") or {}, known).items()),
         wheel_sources=tuple(path.resolve() for path in sources),
     )
 
 
+def fill_dynamic(value: str, known: Mapping[str, str]) -> str:
+    """`value` with each `{{name}}` substituted. Substituted text is not scanned again."""
+    return DYNAMIC.sub(lambda match: known[match[1]], value)
+
+
+# --- files, variables and overrides
+
+
 def _read_with_includes(root: Path) -> dict[str, Any]:
-    main = next((root / name for name in ("databricks.yml", "databricks.yaml") if (root / name).is_file()), None)
-    if main is None:
+    main = root / "databricks.yml"
+    if not main.is_file():
         raise BundleError(f"no databricks.yml in {root}; set the bundle folder with --bundle")
     document = _read_yaml(main)
     for pattern in document.get("include") or []:
@@ -75,44 +113,28 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _choose_target(document: dict[str, Any], wanted: str | None) -> tuple[str, dict[str, Any]]:
-    targets: dict[str, Any] = document.get("targets") or {}
-    if wanted is None:
-        defaults = [name for name, target in targets.items() if (target or {}).get("default")]
-        wanted = defaults[0] if defaults else next(iter(targets), "default")
-    if targets and wanted not in targets:
-        raise BundleError(f"the bundle has no target {wanted!r}; its targets: {', '.join(targets)}")
-    return wanted, targets.get(wanted) or {}
-
-
 def _known_references(
     document: dict[str, Any], target: str, overrides: dict[str, Any], given: Mapping[str, str]
 ) -> dict[str, Any]:
+    """The values of `${bundle.…}` and `${var.…}`; what is given outranks the target, and that the variable's default."""
     declared: dict[str, Any] = document.get("variables") or {}
     unknown = [name for name in given if name not in declared]
     if unknown:
         raise BundleError(f"the bundle has no variable {unknown[0]!r}; its variables: {', '.join(declared)}")
-    known: dict[str, Any] = {"bundle.target": target}
-    known.update({f"bundle.{name}": value for name, value in (document.get("bundle") or {}).items()})
-    for name, declaration in declared.items():
-        override = (overrides.get("variables") or {}).get(name)
-        for source in (declaration, override):
-            if isinstance(source, dict) and "default" in source:
-                known[f"var.{name}"] = source["default"]
-            elif source is override and override is not None and not isinstance(override, dict):
-                known[f"var.{name}"] = override
-        if name in given:
-            known[f"var.{name}"] = given[name]
+    known = {f"bundle.{name}": value for name, value in (document.get("bundle") or {}).items()}
+    known["bundle.target"] = target
+    for layer in (declared, overrides.get("variables") or {}, given):
+        for name, stated in layer.items():
+            value = stated.get("default") if isinstance(stated, dict) else stated
+            if value is not None:
+                known[f"var.{name}"] = value
     return known
 
 
 def _merge(base: Any, over: Any, key: str = "") -> Any:
     """`over` laid upon `base`: mappings by key, the CLI's keyed lists by their key, other lists one after another."""
     if isinstance(base, dict) and isinstance(over, dict):
-        merged = dict(base)
-        for name, value in over.items():
-            merged[name] = _merge(base[name], value, name) if name in base else value
-        return merged
+        return base | {name: _merge(base[name], value, name) if name in base else value for name, value in over.items()}
     if isinstance(base, list) and isinstance(over, list):
         field = LIST_KEYS.get(key)
         if field is None:
@@ -122,3 +144,91 @@ def _merge(base: Any, over: Any, key: str = "") -> Any:
             by_key[item.get(field)] = _merge(by_key.get(item.get(field), {}), item)
         return list(by_key.values())
     return over
+
+
+def _substitute(value: Any, known: Mapping[str, Any], depth: int = 0) -> Any:
+    """`value` with each known `${name}` substituted; unknown references (`${workspace...}`) stay as they are.
+
+    A string that consists of one reference takes the type of the referenced value, as in the CLI.
+    """
+    if isinstance(value, dict):
+        return {key: _substitute(item, known, depth) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_substitute(item, known, depth) for item in value]
+    if not isinstance(value, str):
+        return value
+    if depth > MAX_DEPTH:
+        raise BundleError(f"{value} refers to itself")
+    whole = REFERENCE.fullmatch(value)
+    if whole and whole[1] in known:
+        return _substitute(known[whole[1]], known, depth + 1)
+    return REFERENCE.sub(
+        lambda match: str(_substitute(known[match[1]], known, depth + 1)) if match[1] in known else match[0], value
+    )
+
+
+# --- jobs
+
+
+def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
+    parameters = {str(item["name"]): _text(item.get("default")) for item in raw.get("parameters") or []}
+    for name, value in parameters.items():
+        for missing in REFERENCE.findall(value):
+            hint = f"(set it with --var {missing.removeprefix('var.')}=VALUE)"
+            raise BundleError(f"job {key}, parameter {name}: ${{{missing}}} has no value {hint}")
+    tasks = raw.get("tasks") or []
+    unsupported = next((str(task.get("task_key")) for task in tasks if "python_wheel_task" not in task), "")
+    return Job(
+        # An id that depends only on the names and fits into a JSON number in any language.
+        job_id=int.from_bytes(hashlib.sha256(f"{bundle}/{key}".encode()).digest()[:6], "big"),
+        key=key,
+        name=str(raw.get("name", key)),
+        parameters=parameters,
+        tasks=() if unsupported else _sorted(key, [_read_task(key, task, parameters) for task in tasks]),
+        unsupported_task=unsupported,
+        max_concurrent_runs=int(raw.get("max_concurrent_runs", 1)),
+        queue=bool((raw.get("queue") or {}).get("enabled", False)),
+        timeout_seconds=float(raw.get("timeout_seconds") or 0),
+        settings={**raw, "format": "MULTI_TASK"},
+    )
+
+
+def _read_task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> WheelTask:
+    """Of a task's limits only max_retries has an effect here; a job's time limit has, too."""
+    wheel = raw["python_wheel_task"]
+    where = f"job {job}, task {raw.get('task_key')}"
+    if wheel.get("named_parameters"):
+        raise BundleError(f"{where}: named_parameters are not supported here, use parameters")
+    parameters = tuple(_text(value) for value in wheel.get("parameters") or [])
+    known = {"job.run_id", *(f"job.parameters.{name}" for name in declared)}
+    for value in parameters:
+        for missing in REFERENCE.findall(value):
+            raise BundleError(f"{where}: ${{{missing}}} has no value")
+        for unknown in set(DYNAMIC.findall(value)) - known:
+            hint = "only those and {{job.run_id}} are substituted here"
+            raise BundleError(f"{where}: {{{{{unknown}}}}} is not a parameter of the job; {hint}")
+    return WheelTask(
+        task_key=str(raw["task_key"]),
+        package_name=str(wheel["package_name"]),
+        entry_point=str(wheel["entry_point"]),
+        parameters=parameters,
+        depends_on=tuple(str(item["task_key"]) for item in raw.get("depends_on") or []),
+        max_retries=int(raw.get("max_retries") or 0),
+    )
+
+
+def _sorted(job: str, tasks: list[WheelTask]) -> tuple[WheelTask, ...]:
+    by_key = {task.task_key: task for task in tasks}
+    try:
+        order = TopologicalSorter({task.task_key: task.depends_on for task in tasks}).static_order()
+        return tuple(by_key[key] for key in order)
+    except (CycleError, KeyError):
+        message = "the tasks depend on each other in a cycle, or on a task that does not exist"
+        raise BundleError(f"job {job}: {message}") from None
+
+
+def _text(value: Any) -> str:
+    """As a string, like every parameter in the API."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

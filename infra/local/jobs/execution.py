@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from infra.local.jobs.environment import Environment
-from infra.local.jobs.sessions import end_session
+from typing import Any
 
 RUNNER = Path(__file__).with_name("runner.py")
 NOT_INHERITED = ("DATABRICKS_", "PYTHON", "VIRTUAL_ENV")
-
-
-@dataclass(frozen=True)
-class EntryPointCall:
-    """The entry point to call and its parameters; runner.py reads this as JSON."""
-
-    package_name: str
-    entry_point: str
-    parameters: tuple[str, ...]
+PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -36,33 +28,16 @@ class Outcome:
     error_trace: str = ""
 
 
-def run_environment(environment: Environment, given: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment variables, except those that would expose the repository or another login to the run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
-    python = str(environment.python)
-    return {
-        **kept,
-        "PATH": f"{environment.python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-        # Otherwise Spark starts its Python workers with the first `python3` on the PATH.
-        "PYSPARK_PYTHON": python,
-        "PYSPARK_DRIVER_PYTHON": python,
-        **given,
-    }
-
-
 class Execution:
     """Starts attempts. Each run has a folder for log.txt and, while it runs, its working directory and temporary files."""
 
-    def __init__(self, environment: Environment, runs_folder: Path, variables: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, python: Path, runs_folder: Path, variables: Mapping[str, str]) -> None:
+        self._python = python
         self._runs_folder = runs_folder
         self._variables = variables
 
-    def folder(self, run_id: int) -> Path:
-        return self._runs_folder / str(run_id)
-
     def log_file(self, run_id: int) -> Path:
-        return self.folder(run_id) / "log.txt"
+        return self._runs_folder / str(run_id) / "log.txt"
 
     def log_tail(self, run_id: int, limit: int) -> tuple[str, bool]:
         """The last `limit` bytes of the run's log, and whether the log is longer."""
@@ -78,29 +53,28 @@ class Execution:
         self,
         run_id: int,
         attempt_id: int,
-        call: EntryPointCall,
+        arguments: list[str],
         *,
         timeout: float | None,
         cancelled: asyncio.Event,
         on_start: Callable[[int], object],
     ) -> Outcome:
-        """Run the attempt to its end. Returns when none of its processes is left."""
-        folder = self.folder(run_id)
+        """Run the attempt to its end. Returns when none of its processes is left.
+
+        `arguments` are the package, the entry point and its parameters, as for runner.py.
+        """
+        folder = self._runs_folder / str(run_id)
         scratch = folder / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
-        call_file, result_file = folder / f"{attempt_id}.call.json", folder / f"{attempt_id}.result.json"
-        call_file.write_text(json.dumps(vars(call)), "utf-8")
-        variables = run_environment(self._environment, self._variables)
-        variables.update({"TMPDIR": str(scratch), "SPARK_LOCAL_DIRS": str(scratch)})
-        python, files = str(self._environment.python), (RUNNER, call_file, result_file)
+        result_file = folder / f"{attempt_id}.result.json"
         with self.log_file(run_id).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(python, "-P", "-u", "-X", "faulthandler", *map(str, files)),
+                *(str(self._python), "-P", "-u", "-X", "faulthandler", str(RUNNER), str(result_file), *arguments),
                 stdin=asyncio.subprocess.PIPE,  # the lifeline: see runner.py
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=variables,
+                env=self._environment(scratch),
                 start_new_session=True,
             )
         try:
@@ -116,16 +90,36 @@ class Execution:
             return Outcome("TIMEDOUT", f"Run timed out after {timeout:.0f} seconds.")
         return _outcome(result_file, process.returncode)
 
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        """The server's environment, except variables that would expose the repository or another login to the run."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+        return {
+            **kept,
+            "PATH": f"{self._python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+            # Otherwise Spark starts its Python workers with the first `python3` on the PATH.
+            "PYSPARK_PYTHON": str(self._python),
+            "PYSPARK_DRIVER_PYTHON": str(self._python),
+            **self._variables,
+            "TMPDIR": str(scratch),
+            "SPARK_LOCAL_DIRS": str(scratch),
+        }
+
+    async def end_orphan(self, run_id: int, leader: int) -> None:
+        """End what a killed server left behind of a run, if `leader` still is its process.
+
+        The run's own lifeline does the same within moments; this makes sure of it before other runs start.
+        """
+        with contextlib.suppress(OSError):
+            if str(self._runs_folder / str(run_id)).encode() in (PROC / str(leader) / "cmdline").read_bytes():
+                await end_session(leader)
+
 
 async def _wait_for_end(process: asyncio.subprocess.Process, timeout: float | None, cancelled: asyncio.Event) -> str:
     """Wait until the process ENDED, TIMEDOUT or was CANCELED, and return which."""
-    ended = asyncio.ensure_future(process.wait())
-    stopped = asyncio.ensure_future(cancelled.wait())
-    try:
-        futures: Sequence[asyncio.Future[object]] = (ended, stopped)  # type: ignore[assignment]
-        done, _ = await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
+    ended: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
+    stopped: asyncio.Future[Any] = asyncio.ensure_future(cancelled.wait())
+    done, _ = await asyncio.wait([ended, stopped], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
     if ended in done:
         return "ENDED"
     return "CANCELED" if stopped in done else "TIMEDOUT"
@@ -134,12 +128,41 @@ async def _wait_for_end(process: asyncio.subprocess.Process, timeout: float | No
 def _outcome(result_file: Path, status: int | None) -> Outcome:
     """The runner's result. Without a result, the process was killed or ended itself with os._exit."""
     try:
-        result = json.loads(result_file.read_text("utf-8"))
+        return Outcome(**json.loads(result_file.read_text("utf-8")))
     except (OSError, ValueError):
         reason = f"ended with status {status} before its entry point returned"
         if status is not None and status < 0:
             reason = f"was killed by {signal.Signals(-status).name} (out of memory?)"
         return Outcome("FAILED", f"The process {reason}; see the log.")
-    if result["ok"]:
-        return Outcome("SUCCESS")
-    return Outcome("FAILED", str(result["error"]), str(result["error_trace"]))
+
+
+async def end_session(leader: int) -> None:
+    """End everything that a run has started: its process leads a session, and its children stay in that session.
+
+    Sends TERM (on which Spark's JVM deletes its temporary files), then KILL after a second.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _session_members(leader):
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + 1
+        while _session_members(leader) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+
+def _session_members(leader: int) -> list[int]:
+    """Pids of the session's live processes. A process group would miss children that create their own group (as pyspark's
+    worker daemon does). Zombies don't count: in a container, nothing may ever reap them."""
+    found = []
+    if not PROC.is_dir():  # macOS, where we can only reach the process group
+        with contextlib.suppress(OSError):
+            os.killpg(leader, 0)
+            found.append(-leader)
+        return found
+    for entry in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # The command name, in parentheses, may contain anything; the fields follow the last parenthesis.
+            state, _parent, _group, session = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append(int(entry.name))
+    return found

@@ -8,13 +8,10 @@ principal's federation policy. It does not verify the signature, because that wo
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import secrets
 import time
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -29,22 +26,21 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 @dataclass(frozen=True)
 class LoginRules:
-    """Accepted logins. Empty `audiences`: no federation policy. Other empty fields are not checked."""
+    """Accepted logins. `clients` are OAuth clients as ID:SECRET. An empty audience means that there is no federation."""
 
-    tokens: tuple[str, ...] = ("local",)
-    clients: tuple[tuple[str, str], ...] = ()
-    audiences: tuple[str, ...] = ()
-    issuer: str = ""
-    subject: str = ""
-    client_id: str = ""
-    lifetime_seconds: int = 3600
+    tokens: tuple[str, ...]
+    clients: tuple[str, ...]
+    audience: str
+    issuer: str
+    subject: str
+    client_id: str
+    lifetime_seconds: int
 
 
 class LoginRefused(Exception):
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
-        self.error = error
-        self.description = description
+        self.body = {"error": error, "error_description": description}
         self.status = status
 
 
@@ -52,117 +48,83 @@ class Login:
     def __init__(self, rules: LoginRules, store: Store) -> None:
         self._rules = rules
         self._store = store
-        self.counts: Counter[str] = Counter()
+        self.counts = {"client_credentials": 0, "token_exchanges": 0, "logins_refused": 0}
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/.well-known/databricks-config", self._host_metadata),
+            Route("/oidc/.well-known/oauth-authorization-server", self._discovery),
+            Route("/oidc/v1/token", self._token, methods=["POST"]),
+        ]
 
     def require(self, request: Request) -> None:
         """Raise a 401, as the platform does, unless the request has a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            self.counts["requests_without_login"] += 1
             raise ApiError(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
-        known = any(secrets.compare_digest(token.encode(), good.encode()) for good in self._rules.tokens)
-        if not known and self._store.login_subject(token) is None:
-            self.counts["requests_with_bad_login"] += 1
+        if token not in self._rules.tokens and not self._store.has_login(token):
             raise ApiError(401, "UNAUTHENTICATED", "Invalid access token, or it has expired.")
 
-    def exchange(self, form: dict[str, str], basic: tuple[str, str]) -> dict[str, Any]:
-        """The response of the token endpoint. Raises LoginRefused."""
-        kind = form.get("grant_type", "")
-        if kind == "client_credentials":
-            subject = self._client(form, basic)
-        elif kind == EXCHANGE:
-            subject = self._federated(form)
-        else:
-            raise LoginRefused("unsupported_grant_type", f"grant_type {kind!r} is not supported")
-        self.counts["client_credentials" if kind == "client_credentials" else "token_exchange"] += 1
-        token, expires_in = f"local-{secrets.token_urlsafe(24)}", self._rules.lifetime_seconds
-        self._store.add_login(token, subject, int(time.time()) + expires_in)
-        return {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": expires_in,
-            "scope": form.get("scope", "all-apis"),
-        }
+    async def _host_metadata(self, request: Request) -> Response:
+        return JSONResponse({"oidc_endpoint": f"{request.base_url}oidc"})
 
-    def _client(self, form: dict[str, str], basic: tuple[str, str]) -> str:
-        client = (form.get("client_id") or basic[0], form.get("client_secret") or basic[1])
-        if client not in self._rules.clients:
-            raise LoginRefused("invalid_client", "Client authentication failed", 401)
-        return client[0]
+    async def _discovery(self, request: Request) -> Response:
+        oidc = f"{request.base_url}oidc"
+        return JSONResponse({"issuer": oidc, "token_endpoint": f"{oidc}/v1/token"})
 
-    def _federated(self, form: dict[str, str]) -> str:
-        rules = self._rules
-        if not rules.audiences:
-            raise LoginRefused("invalid_request", "No federation policy: start the server with --federation-audience")
-        if rules.client_id and form.get("client_id") != rules.client_id:
-            raise LoginRefused("invalid_client", "No service principal with this client_id has a policy", 401)
-        claims = _claims(form.get("subject_token", ""))
-        audience = claims.get("aud", [])
-        if not set(audience if isinstance(audience, list) else [audience]) & set(rules.audiences):
-            raise LoginRefused("invalid_grant", f"The token's audience {audience!r} is in no federation policy")
-        for name, wanted in (("iss", rules.issuer), ("sub", rules.subject)):
-            if wanted and claims.get(name) != wanted:
-                raise LoginRefused("invalid_grant", f"The token's {name} {claims.get(name)!r} is in no federation policy")
-        if float(claims.get("exp", 0)) < time.time():
-            raise LoginRefused("invalid_grant", "The token has expired")
-        return str(claims.get("sub", "unknown"))
-
-
-def _claims(token: str) -> dict[str, Any]:
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, binascii.Error):
-        claims = None
-    if not isinstance(claims, dict):
-        raise LoginRefused("invalid_request", "subject_token is not a JWT")
-    return claims
-
-
-def login_routes(login: Login, workspace_id: str, audiences: tuple[str, ...]) -> list[BaseRoute]:
-    async def host_metadata(request: Request) -> Response:
-        answer: dict[str, Any] = {"oidc_endpoint": f"{_host(request)}/oidc", "workspace_id": workspace_id}
-        if audiences:
-            answer["token_federation_default_oidc_audiences"] = list(audiences)
-        return JSONResponse(answer)
-
-    async def discovery(request: Request) -> Response:
-        oidc = f"{_host(request)}/oidc"
-        return JSONResponse(
-            {
-                "issuer": oidc,
-                "authorization_endpoint": f"{oidc}/v1/authorize",
-                "token_endpoint": f"{oidc}/v1/token",
-                "grant_types_supported": ["client_credentials", EXCHANGE],
-            }
-        )
-
-    async def token(request: Request) -> Response:
+    async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
         try:
-            return JSONResponse(login.exchange(form, _basic(request)))
+            self._check_grant(request, form)
         except LoginRefused as refused:
-            login.counts["refused"] += 1
-            return JSONResponse({"error": refused.error, "error_description": refused.description}, refused.status)
+            self.counts["logins_refused"] += 1
+            return JSONResponse(refused.body, refused.status)
+        token, seconds = f"local-{secrets.token_urlsafe(24)}", self._rules.lifetime_seconds
+        self._store.add_login(token, int(time.time()) + seconds)
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": "all-apis"})
 
-    return [
-        Route("/.well-known/databricks-config", host_metadata),
-        Route("/oidc/.well-known/oauth-authorization-server", discovery),
-        Route("/oidc/.well-known/openid-configuration", discovery),
-        Route("/oidc/v1/token", token, methods=["POST"]),
-    ]
+    def _check_grant(self, request: Request, form: dict[str, str]) -> None:
+        kind = form.get("grant_type")
+        if kind == "client_credentials":
+            self._check_client(request, form)
+            self.counts["client_credentials"] += 1
+        elif kind == EXCHANGE:
+            self._check_federated(form)
+            self.counts["token_exchanges"] += 1
+        else:
+            raise LoginRefused("unsupported_grant_type", f"grant_type {kind!r} is not supported")
+
+    def _check_client(self, request: Request, form: dict[str, str]) -> None:
+        """The SDK sends id and secret in the header; in the form, they are as good."""
+        client = f"{form.get('client_id')}:{form.get('client_secret')}"
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            client = _decoded(value)
+        if client not in self._rules.clients:
+            raise LoginRefused("invalid_client", "Client authentication failed", 401)
+
+    def _check_federated(self, form: dict[str, str]) -> None:
+        rules = self._rules
+        if not rules.audience:
+            raise LoginRefused("invalid_request", "No federation policy: start the server with --federation-audience")
+        if form.get("client_id") != rules.client_id:
+            raise LoginRefused("invalid_client", "No service principal with this client_id has a policy", 401)
+        try:
+            claims = json.loads(_decoded(form["subject_token"].split(".")[1]))
+            expires = float(claims["exp"])
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise LoginRefused("invalid_request", "subject_token is not a JWT with an expiry") from None
+        policy = (("aud", "audience", rules.audience), ("iss", "issuer", rules.issuer), ("sub", "subject", rules.subject))
+        for claim, name, wanted in policy:
+            if claims.get(claim) != wanted:
+                raise LoginRefused("invalid_grant", f"The token's {name} {claims.get(claim)!r} is in no federation policy")
+        if expires < time.time():
+            raise LoginRefused("invalid_grant", "The token has expired")
 
 
-def _host(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
-
-
-def _basic(request: Request) -> tuple[str, str]:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
+def _decoded(text: str) -> str:
+    """The text of a base64 or base64url encoding, with or without padding. Empty if it is none."""
     try:
-        user, _, password = base64.b64decode(value).decode().partition(":")
+        return base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "==").decode()
     except ValueError:
-        return "", ""
-    return user, password
+        return ""

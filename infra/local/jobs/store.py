@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from infra.local.jobs.runs import ACTIVE, HOLDING_A_SLOT, Attempt, Run, RunFilter, now_ms
-
+# The states have the API's names.
+HOLDING_A_SLOT = ("PENDING", "RUNNING", "TERMINATING")
+ACTIVE = ("QUEUED", *HOLDING_A_SLOT)
 FIRST_ID = 100_000
 
 SCHEMA = """
@@ -21,19 +23,66 @@ CREATE TABLE IF NOT EXISTS ids (id INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE IF NOT EXISTS runs (
     run_id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, run_name TEXT NOT NULL,
     parameters TEXT NOT NULL, overriding TEXT NOT NULL, token TEXT,
-    state TEXT NOT NULL, result TEXT, message TEXT NOT NULL DEFAULT '', code TEXT,
-    created INTEGER NOT NULL, started INTEGER, ended INTEGER, was_queued INTEGER NOT NULL DEFAULT 0,
-    cancel_asked INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0);
+    state TEXT NOT NULL, result TEXT, message TEXT NOT NULL DEFAULT '',
+    created INTEGER NOT NULL, started INTEGER, ended INTEGER, deleted INTEGER NOT NULL DEFAULT 0);
 CREATE UNIQUE INDEX IF NOT EXISTS runs_token ON runs (token);
 CREATE INDEX IF NOT EXISTS runs_state ON runs (state, job_id);
 CREATE TABLE IF NOT EXISTS attempts (
     attempt_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, task_key TEXT NOT NULL, number INTEGER NOT NULL,
-    state TEXT NOT NULL, result TEXT, message TEXT NOT NULL DEFAULT '', code TEXT,
-    created INTEGER NOT NULL, called INTEGER, returned INTEGER, ended INTEGER, pid INTEGER,
+    state TEXT NOT NULL, result TEXT, created INTEGER NOT NULL, called INTEGER, ended INTEGER, pid INTEGER,
     error TEXT NOT NULL DEFAULT '', error_trace TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS attempts_run ON attempts (run_id);
-CREATE TABLE IF NOT EXISTS logins (token TEXT PRIMARY KEY, subject TEXT NOT NULL, expires INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS issued_logins (token TEXT PRIMARY KEY, expires INTEGER NOT NULL);
 """
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a job. Times are epoch milliseconds: `created` by the request, `started` when it got a slot."""
+
+    run_id: int
+    job_id: int
+    run_name: str
+    parameters: dict[str, str]
+    overriding: dict[str, str]
+    token: str | None
+    state: str
+    result: str | None
+    message: str
+    created: int
+    started: int | None
+    ended: int | None
+    deleted: bool
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt of a task. The wheel's process ran from `called` to `ended`."""
+
+    attempt_id: int
+    run_id: int
+    task_key: str
+    number: int
+    state: str
+    result: str | None
+    created: int
+    called: int | None
+    ended: int | None
+    pid: int | None
+    error: str
+    error_trace: str
+
+
+# By name, because a file of an earlier version may have more columns.
+_RUN_COLUMNS, _ATTEMPT_COLUMNS = (", ".join(field.name for field in fields(kind)) for kind in (Run, Attempt))
 
 
 class Store:
@@ -49,75 +98,49 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    def new_id(self) -> int:
-        return FIRST_ID + int(self._db.execute("INSERT INTO ids DEFAULT VALUES").lastrowid or 0)
-
     # --- runs
 
-    def add_run(self, *, parameters: dict[str, str], overriding: dict[str, str], state: str, **fields: Any) -> Run:
+    def add_run(self, *, parameters: dict[str, str], overriding: dict[str, str], **columns: Any) -> Run:
         """One statement stores run and token, so that neither exists without the other."""
-        run_id, now = self.new_id(), now_ms()
-        self._insert(
-            "runs",
-            run_id=run_id,
-            parameters=json.dumps(parameters),
-            overriding=json.dumps(overriding),
-            state=state,
-            created=now,
-            ended=None if state in ACTIVE else now,
-            was_queued=state == "QUEUED",
-            **fields,
-        )
-        return self.run(run_id)
+        texts = {"parameters": json.dumps(parameters), "overriding": json.dumps(overriding)}
+        return self._runs("run_id = ?", self._insert("runs", "run_id", **texts, **columns))[0]
 
-    def update_run(self, run_id: int, **fields: Any) -> Run:
-        self._update("runs", "run_id", run_id, fields)
-        return self.run(run_id)
+    def update_run(self, run_id: int, **columns: Any) -> Run:
+        self._update("runs", "run_id", run_id, columns)
+        return self._runs("run_id = ?", run_id)[0]
 
-    def run(self, run_id: int) -> Run:
-        """Raises KeyError if there is no such run."""
-        row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-        if row is None:
-            raise KeyError(run_id)
-        return _run(row)
+    def run(self, run_id: int) -> Run | None:
+        return next(iter(self._runs("run_id = ?", run_id)), None)
+
+    def state(self, run_id: int) -> str:
+        return self._runs("run_id = ?", run_id)[0].state
 
     def run_of_token(self, token: str) -> Run | None:
         """Includes deleted runs: their token stays in use."""
-        row = self._db.execute("SELECT * FROM runs WHERE token = ?", (token,)).fetchone()
-        return None if row is None else _run(row)
+        return next(iter(self._runs("token = ?", token)), None)
 
-    def runs(self, where: RunFilter, limit: int, offset: int = 0) -> list[Run]:
-        """Newest first."""
-        clauses, values = ["NOT deleted"], []
-        for clause, value in (
-            ("job_id = ?", where.job_id),
-            ("created >= ?", where.start_from),
-            ("created <= ?", where.start_to),
-        ):
-            if value is not None:
-                clauses.append(clause)
-                values.append(value)
-        states = ",".join(f"'{state}'" for state in ACTIVE)
-        if where.active_only:
-            clauses.append(f"state IN ({states})")
-        if where.completed_only:
-            clauses.append(f"state NOT IN ({states})")
-        rows = self._db.execute(
-            f"SELECT * FROM runs WHERE {' AND '.join(clauses)} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # noqa: S608
-            (*values, limit, offset),
+    def runs(
+        self,
+        *,
+        job_id: int | None = None,
+        active: bool | None = None,
+        start_from: int | None = None,
+        start_to: int | None = None,
+        limit: int = -1,
+        offset: int = 0,
+    ) -> list[Run]:
+        """Newest first. None means any, and a limit of -1 all."""
+        return self._runs(
+            "NOT deleted AND job_id = coalesce(?, job_id) AND created BETWEEN coalesce(?, created) AND coalesce(?, created)"
+            f" AND coalesce((state IN {ACTIVE}) = ?, true) ORDER BY run_id DESC LIMIT ? OFFSET ?",
+            *(job_id, start_from, start_to, active, limit, offset),
         )
-        return [_run(row) for row in rows]
 
     def oldest_queued(self, job_id: int) -> Run | None:
-        row = self._db.execute(
-            "SELECT * FROM runs WHERE job_id = ? AND state = 'QUEUED' ORDER BY run_id LIMIT 1", (job_id,)
-        ).fetchone()
-        return None if row is None else _run(row)
+        return next(iter(self._runs("job_id = ? AND state = 'QUEUED' ORDER BY run_id LIMIT 1", job_id)), None)
 
     def count_holding_a_slot(self, job_id: int) -> int:
-        states = ",".join(f"'{state}'" for state in HOLDING_A_SLOT)
-        query = f"SELECT count(*) FROM runs WHERE job_id = ? AND state IN ({states})"  # noqa: S608
-        return int(self._db.execute(query, (job_id,)).fetchone()[0])
+        return len(self._runs(f"job_id = ? AND state IN {HOLDING_A_SLOT}", job_id))
 
     def count_by_state(self) -> dict[str, int]:
         rows = self._db.execute(
@@ -125,53 +148,52 @@ class Store:
         )
         return {str(row[0]): int(row[1]) for row in rows}
 
+    def _runs(self, where: str, *values: Any) -> list[Run]:
+        rows = self._db.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE {where}", values)  # noqa: S608
+        runs = []
+        for row in map(dict, rows):
+            given = {name: json.loads(row.pop(name)) for name in ("parameters", "overriding")}
+            runs.append(Run(**row, **given))
+        return runs
+
     # --- attempts
 
-    def add_attempt(self, run_id: int, task_key: str, number: int) -> Attempt:
-        attempt_id = self.new_id()
-        fields = {"task_key": task_key, "number": number, "state": "PENDING", "created": now_ms()}
-        self._insert("attempts", attempt_id=attempt_id, run_id=run_id, **fields)
-        return self.attempt(attempt_id)
+    def add_attempt(self, run_id: int, task_key: str, number: int) -> int:
+        """The new attempt's id."""
+        columns = {"run_id": run_id, "task_key": task_key, "number": number, "state": "PENDING", "created": now_ms()}
+        return self._insert("attempts", "attempt_id", **columns)
 
-    def update_attempt(self, attempt_id: int, **fields: Any) -> Attempt:
-        self._update("attempts", "attempt_id", attempt_id, fields)
-        return self.attempt(attempt_id)
+    def update_attempt(self, attempt_id: int, **columns: Any) -> None:
+        self._update("attempts", "attempt_id", attempt_id, columns)
 
-    def attempt(self, attempt_id: int) -> Attempt:
-        row = self._db.execute("SELECT * FROM attempts WHERE attempt_id = ?", (attempt_id,)).fetchone()
-        if row is None:
-            raise KeyError(attempt_id)
-        return Attempt(**dict(row))
+    def attempt(self, attempt_id: int) -> Attempt | None:
+        return next(iter(self._attempts("attempt_id = ?", attempt_id)), None)
 
     def attempts(self, run_id: int) -> list[Attempt]:
-        rows = self._db.execute("SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", (run_id,))
+        return self._attempts("run_id = ? ORDER BY attempt_id", run_id)
+
+    def _attempts(self, where: str, *values: Any) -> list[Attempt]:
+        rows = self._db.execute(f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE {where}", values)  # noqa: S608
         return [Attempt(**dict(row)) for row in rows]
 
     # --- logins
 
-    def add_login(self, token: str, subject: str, expires: int) -> None:
-        self._db.execute("DELETE FROM logins WHERE expires < ?", (int(time.time()) - 3600,))
-        self._db.execute("INSERT INTO logins VALUES (?,?,?)", (token, subject, expires))
+    def add_login(self, token: str, expires: int) -> None:
+        self._db.execute("INSERT INTO issued_logins VALUES (?, ?)", (token, expires))
 
-    def login_subject(self, token: str) -> str | None:
-        row = self._db.execute(
-            "SELECT subject FROM logins WHERE token = ? AND expires > ?", (token, int(time.time()))
-        ).fetchone()
-        return None if row is None else str(row[0])
+    def has_login(self, token: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM issued_logins WHERE token = ? AND expires > ?", (token, int(time.time())))
+        return found.fetchone() is not None
 
-    def _insert(self, table: str, **fields: Any) -> None:
-        names, marks = ", ".join(fields), ",".join("?" * len(fields))
-        self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(fields.values()))  # noqa: S608
+    # --- any table
 
-    def _update(self, table: str, key: str, identity: int, fields: dict[str, Any]) -> None:
-        changes = ", ".join(f"{name} = ?" for name in fields)
-        self._db.execute(f"UPDATE {table} SET {changes} WHERE {key} = ?", (*fields.values(), identity))  # noqa: S608
+    def _insert(self, table: str, key: str, **columns: Any) -> int:
+        """Runs and attempts share their ids."""
+        new_id = FIRST_ID + int(self._db.execute("INSERT INTO ids DEFAULT VALUES").lastrowid or 0)
+        names, marks = ", ".join([key, *columns]), ",".join("?" * (1 + len(columns)))
+        self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", (new_id, *columns.values()))  # noqa: S608
+        return new_id
 
-
-def _run(row: sqlite3.Row) -> Run:
-    fields = dict(row)
-    for name in ("parameters", "overriding"):
-        fields[name] = json.loads(fields[name])
-    for name in ("was_queued", "cancel_asked", "deleted"):
-        fields[name] = bool(fields[name])
-    return Run(**fields)
+    def _update(self, table: str, key: str, identity: int, columns: dict[str, Any]) -> None:
+        changes = ", ".join(f"{name} = ?" for name in columns)
+        self._db.execute(f"UPDATE {table} SET {changes} WHERE {key} = ?", (*columns.values(), identity))  # noqa: S608

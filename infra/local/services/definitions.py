@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.folder import StackFolder
-from infra.local.services.ports import HOST, PortRequest
-from infra.local.services.pubsub import OUTCOME_TOPIC, PROJECT, Emulator
+from infra.local.listening import HOST
+from infra.local.services.ports import Ports
+from infra.local.services.pubsub import OUTCOME_TOPIC, PROJECT, emulator_command
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BUCKET = "orders-data"
@@ -43,31 +44,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Ports:
-    storage: int
-    jobs: int
-    function: int
-    sweep: int
-    pubsub: int
-
-
-PREFERRED_PORTS = Ports(storage=9000, jobs=9001, function=9002, sweep=9003, pubsub=8085)
-
-
-def port_requests(chosen: Mapping[str, int | None]) -> dict[str, PortRequest]:
-    """One request per service. ``chosen``: service -> port, None for the preferred port.
-
-    A chosen port is fixed. So is the storage server's preferred port, because developers have it in their shells.
-    """
-    requests = {}
-    for name, preferred in vars(PREFERRED_PORTS).items():
-        port = chosen.get(name)
-        fixed = port is not None or name == "storage"
-        requests[name] = PortRequest(f"--{name}-port", preferred if port is None else port, fixed)
-    return requests
-
-
-@dataclass(frozen=True)
 class Service:
     """One server. ``says_ready``: it prints a ready line; otherwise it is ready when its port accepts connections."""
 
@@ -95,18 +71,18 @@ def storage_service(folder: StackFolder, settings: Settings, ports: Ports) -> Se
 
 
 def jobs_service(folder: StackFolder, settings: Settings, ports: Ports, java_home: Path, *, pubsub: bool) -> Service:
-    runs = _clients(ports, pubsub=pubsub) | {"JAVA_HOME": str(java_home)}
-    variables = {"warehouse": str(folder.warehouse), "bucket": settings.bucket}
-    command = [*_module("infra.local.jobs"), f"--port={ports.jobs}", f"--data-dir={folder.jobs}", "--target=local"]
-    for name, value in variables.items():
-        command += ["--var", f"{name}={value}"]
-    for name, value in runs.items():
-        command += ["--run-env", f"{name}={value}"]
+    command = [*_module("infra.local.jobs"), f"--port={ports.jobs}", f"--data-dir={folder.jobs}"]
+    command += [
+        f"--var=warehouse={folder.warehouse}",
+        f"--var=bucket={settings.bucket}",
+        f"--run-env=JAVA_HOME={java_home}",
+    ]
+    command += [f"--run-env={name}={value}" for name, value in _clients(ports, pubsub=pubsub).items()]
     return Service("jobs", tuple(command), ports.jobs, says_ready=True, ready_seconds=FIRST_INSTALL_SECONDS)
 
 
-def pubsub_service(emulator: Emulator, java_home: Path, ports: Ports) -> Service:
-    return Service("pubsub", tuple(emulator.command(java_home, HOST, ports.pubsub)), ports.pubsub)
+def pubsub_service(emulator: Path, java_home: Path, ports: Ports) -> Service:
+    return Service("pubsub", emulator_command(emulator, java_home, ports.pubsub), ports.pubsub)
 
 
 def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: bool) -> tuple[Service, Service]:

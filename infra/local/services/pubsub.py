@@ -11,9 +11,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from infra.local.listening import HOST
 
 if TYPE_CHECKING:
     import grpc  # type: ignore[import-untyped]
@@ -24,35 +25,28 @@ OUTCOME_SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/order-tracking-outcome
 JARS = "platform/pubsub-emulator/lib/*.jar"
 
 
-@dataclass(frozen=True)
-class Emulator:
-    """An installed emulator. We don't use gcloud's launcher, which takes seconds and leaves its Java process behind."""
-
-    jar: Path
-
-    def command(self, java_home: Path, host: str, port: int) -> list[str]:
-        # It lives for seconds or minutes, which the second compiler and a parallel collector don't pay for.
-        options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        return [str(java_home / "bin" / "java"), *options, "-jar", str(self.jar), f"--host={host}", f"--port={port}"]
-
-
-def find_emulator() -> Emulator | None:
-    """The emulator of the gcloud on PATH. None: gcloud or its emulator component is not installed."""
+def find_emulator() -> Path | None:
+    """The jar of the emulator of the gcloud on PATH. None: gcloud or its emulator component is not installed."""
     gcloud = shutil.which("gcloud")
     if not gcloud:
         return None
     # gcloud on PATH usually links to the installation's bin/gcloud. Asking gcloud itself takes a second longer.
     if found := _jar_below(Path(gcloud).resolve().parent.parent):
-        return Emulator(found)
-    shown = subprocess.run(
-        [gcloud, "info", "--format=value(installation.sdk_root)"], capture_output=True, text=True, check=False, timeout=60
-    )
-    found = _jar_below(Path(shown.stdout.strip())) if shown.stdout.strip() else None
-    return Emulator(found) if found else None
+        return found
+    command = [gcloud, "info", "--format=value(installation.sdk_root)"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+    return _jar_below(Path(shown)) if shown else None
 
 
 def _jar_below(root: Path) -> Path | None:
-    return next(iter(sorted(root.glob(JARS))), None)
+    return min(root.glob(JARS), default=None)
+
+
+def emulator_command(jar: Path, java_home: Path, port: int) -> tuple[str, ...]:
+    """Without gcloud's launcher, which takes seconds and leaves its Java process behind."""
+    # It lives for seconds or minutes, which the second compiler and a parallel collector don't pay for.
+    options = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+    return (str(java_home / "bin" / "java"), *options, "-jar", str(jar), f"--host={HOST}", f"--port={port}")
 
 
 def create_outcome_topic(address: str) -> None:
@@ -65,17 +59,12 @@ def create_outcome_topic(address: str) -> None:
     with _channel(address) as channel:
         publisher = pubsub_v1.PublisherClient(transport=PublisherTransport(channel=channel))
         subscriber = pubsub_v1.SubscriberClient(transport=SubscriberTransport(channel=channel))
-        creations: list[Any] = [
-            lambda: publisher.create_topic(name=OUTCOME_TOPIC, timeout=20),
-            lambda: subscriber.create_subscription(
+        with suppress(AlreadyExists):
+            publisher.create_topic(name=OUTCOME_TOPIC, timeout=20)
+        with suppress(AlreadyExists):
+            subscriber.create_subscription(
                 name=OUTCOME_SUBSCRIPTION, topic=OUTCOME_TOPIC, ack_deadline_seconds=60, timeout=20
-            ),
-        ]
-        for create in creations:
-            try:
-                create()
-            except AlreadyExists:
-                continue
+            )
 
 
 def pull_outcomes(address: str, at_least: int = 1, patience: float = 5.0) -> list[dict[str, Any]]:

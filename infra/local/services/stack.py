@@ -1,6 +1,6 @@
 """The local stack: start the servers in order, watch them, and stop them all.
 
-    with Stack(StackFolder(Path(".data/local")), Settings(), port_requests()) as stack:
+    with Stack(StackFolder(Path(".data/local")), Settings(), ports={}) as stack:
         print(stack.addresses.storage)
         stack.run_until_stopped()
 
@@ -14,16 +14,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 from infra.local.folder import Addresses, StackFolder
+from infra.local.listening import HOST
 from infra.local.services.definitions import (
     REPOSITORY,
-    Ports,
     Service,
     Settings,
     function_services,
@@ -32,11 +32,11 @@ from infra.local.services.definitions import (
     remove_cloud_settings,
     storage_service,
 )
-from infra.local.services.ports import HOST, PortRequest, choose
-from infra.local.services.prerequisites import check_python, java_home
+from infra.local.services.ports import choose_ports
 from infra.local.services.process import ServerFailed, ServerProcess
 from infra.local.services.pubsub import OUTCOME_SUBSCRIPTION, OUTCOME_TOPIC, create_outcome_topic, find_emulator
-from infra.local.services.sweep_schedule import SweepSchedule
+from infra.local.services.sweep_schedule import start_ticks
+from spark_jobs.store.java import find_java
 
 INGEST_JOB = "order_tracking_ingest"
 """The job's key in the bundle."""
@@ -52,11 +52,14 @@ class Interrupted(Exception):
 class Stack:
     """A stack on one data folder. Set ``stopping`` to end it; ``report`` is called with progress messages."""
 
+    addresses: Addresses
+    """Set when the stack is running."""
+
     def __init__(
         self,
         folder: StackFolder,
         settings: Settings,
-        ports: Mapping[str, PortRequest],
+        ports: Mapping[str, int | None],
         *,
         fresh: bool = False,
         report: Callable[[str], None] = lambda _: None,
@@ -64,21 +67,14 @@ class Stack:
         self.folder = folder
         self.settings = settings
         self.stopping = threading.Event()
-        self._port_requests = ports
+        self._requested_ports = ports
         self._fresh = fresh
         self._report = report
         self._servers: dict[str, ServerProcess] = {}
         self._cleanup = ExitStack()
-        self._addresses: Addresses | None = None
-
-    @property
-    def addresses(self) -> Addresses:
-        if self._addresses is None:
-            raise RuntimeError("the stack is not running")
-        return self._addresses
 
     def __enter__(self) -> Stack:
-        """Raises Missing, PortTaken, AlreadyRunning, ServerFailed or Interrupted; then nothing is left running."""
+        """Raises JavaError, PortTaken, AlreadyRunning, ServerFailed or Interrupted; then nothing is left running."""
         try:
             self._start()
         except BaseException:
@@ -86,9 +82,7 @@ class Stack:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._cleanup.close()
 
     def run_until_stopped(self) -> None:
@@ -125,42 +119,58 @@ class Stack:
             signal.signal(signal.SIGHUP, stop)
 
     def _start(self) -> None:
-        check_python()
-        java = java_home()
+        java = find_java().home
         emulator = find_emulator()
         self._cleanup.enter_context(self.folder.taken())
         # Only now: the servers of a killed stack keep their ports until they have ended.
-        self.ports = Ports(**choose(self._port_requests))
+        ports = choose_ports(self._requested_ports)
         if self._fresh:
             self.folder.wipe()
         remove_cloud_settings(os.environ)
         self._cleanup.callback(self._stop_servers)
 
         first = [
-            storage_service(self.folder, self.settings, self.ports),
-            jobs_service(self.folder, self.settings, self.ports, java, pubsub=bool(emulator)),
+            storage_service(self.folder, self.settings, ports),
+            jobs_service(self.folder, self.settings, ports, java, pubsub=bool(emulator)),
         ]
         if emulator:
-            first.append(pubsub_service(emulator, java, self.ports))
+            first.append(pubsub_service(emulator, java, ports))
         self._start_together(first)
         if emulator:
-            create_outcome_topic(f"{HOST}:{self.ports.pubsub}")
+            create_outcome_topic(f"{HOST}:{ports.pubsub}")
         job_id = _job_id(self._servers["jobs"])
-        self._start_together(function_services(self.settings, self.ports, job_id, pubsub=bool(emulator)))
+        self._start_together(function_services(self.settings, ports, job_id, pubsub=bool(emulator)))
 
-        schedule = SweepSchedule(f"http://{HOST}:{self.ports.sweep}", self.settings.sweep_every_seconds)
-        self._cleanup.callback(schedule.stop)
-        schedule.start()
-        self._addresses = self._make_addresses(job_id, pubsub=bool(emulator))
+        self.addresses = Addresses(
+            pid=os.getpid(),
+            bucket=self.settings.bucket,
+            storage=f"http://{HOST}:{ports.storage}",
+            jobs=f"http://{HOST}:{ports.jobs}",
+            job_id=job_id,
+            function=f"http://{HOST}:{ports.function}",
+            sweep_function=f"http://{HOST}:{ports.sweep}",
+            pubsub=f"{HOST}:{ports.pubsub}" if emulator else None,
+            outcome_topic=OUTCOME_TOPIC if emulator else None,
+            outcome_subscription=OUTCOME_SUBSCRIPTION if emulator else None,
+            warehouse=str(self.folder.warehouse),
+            logs=str(self.folder.logs),
+        )
+        self._cleanup.callback(start_ticks(self.addresses.sweep_function, self.settings.sweep_every_seconds).set)
         self._cleanup.callback(self.folder.withdraw)
-        self.folder.publish(self._addresses)
+        self.folder.publish(self.addresses)
 
-    def _start_together(self, services: list[Service] | tuple[Service, ...]) -> None:
+    def _start_together(self, services: Sequence[Service]) -> None:
+        """Start the servers. If one fails, or the stack is stopped meanwhile, stop them all and raise."""
         for service in services:
             self._servers[service.name] = self._server(service)
         with ThreadPoolExecutor(len(services)) as pool:
-            starts = {pool.submit(self._start_one, service.name): service.name for service in services}
-            self._await(starts)
+            pending = {pool.submit(self._start_one, service.name) for service in services}
+            while pending:
+                done, pending = wait(pending, WATCH_SECONDS, FIRST_EXCEPTION)
+                failed = next((error for one in done if (error := one.exception())), None)
+                if failed or self.stopping.is_set():
+                    self._stop_servers()
+                    raise failed or Interrupted
 
     def _start_one(self, name: str) -> None:
         server = self._servers[name]
@@ -168,29 +178,13 @@ class Stack:
             server.start()
         except ServerFailed as error:
             raise ServerFailed(f"{name} failed to start; last lines of {self._log(name)}:\n{server.tail()}") from error
-
-    def _await(self, starts: dict[Future[None], str]) -> None:
-        """Wait for all starts. If one fails, or the stack is stopped, stop the other servers and raise."""
-        pending = set(starts)
-        while pending:
-            done, pending = wait(pending, WATCH_SECONDS, FIRST_EXCEPTION)
-            failed = next((error for one in done if (error := one.exception())), None)
-            if failed or self.stopping.is_set():
-                self._stop_servers()
-                raise failed or Interrupted
-            for one in done:
-                self._report(f"{starts[one]} is ready")
+        self._report(f"{name} is ready")
 
     def _server(self, service: Service) -> ServerProcess:
-        guard = [
-            sys.executable,
-            "-m",
-            "infra.local.services.guard",
-            f"--parent={os.getpid()}",
-            f"--lock={self.folder.children_lock}",
-        ]
+        guard = [sys.executable, "-m", "infra.local.services.guard", f"--parent={os.getpid()}"]
+        guard.append(f"--lock={self.folder.children_lock}")
         if not service.says_ready:
-            guard.append(f"--ready={HOST}:{service.port}")
+            guard.append(f"--ready={service.port}")
         return ServerProcess(
             [*guard, "--", *service.command],
             env=service.environment,
@@ -208,22 +202,6 @@ class Stack:
         servers = list(self._servers.values())
         with ThreadPoolExecutor(max(1, len(servers))) as pool:
             list(pool.map(ServerProcess.stop, servers))
-
-    def _make_addresses(self, job_id: int, *, pubsub: bool) -> Addresses:
-        return Addresses(
-            pid=os.getpid(),
-            bucket=self.settings.bucket,
-            storage=f"http://{HOST}:{self.ports.storage}",
-            jobs=f"http://{HOST}:{self.ports.jobs}",
-            job_id=job_id,
-            function=f"http://{HOST}:{self.ports.function}",
-            sweep_function=f"http://{HOST}:{self.ports.sweep}",
-            pubsub=f"{HOST}:{self.ports.pubsub}" if pubsub else None,
-            outcome_topic=OUTCOME_TOPIC if pubsub else None,
-            outcome_subscription=OUTCOME_SUBSCRIPTION if pubsub else None,
-            warehouse=str(self.folder.warehouse),
-            logs=str(self.folder.logs),
-        )
 
 
 def _job_id(jobs: ServerProcess) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import urllib.error
 import urllib.request
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from infra.local.services.pubsub import PROJECT
@@ -32,29 +32,19 @@ def tick_event(tick: str, at: datetime) -> tuple[dict[str, str], bytes]:
     return headers, json.dumps(body).encode()
 
 
-class SweepSchedule:
-    """Sends one tick at a time. A failed tick is in the function's log; the next one follows as scheduled."""
+def start_ticks(function_url: str, every_seconds: float) -> threading.Event:
+    """Post one tick at a time until the returned event is set. A failed tick is in the function's log; the next one
+    follows as scheduled."""
+    stopping = threading.Event()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def __init__(self, function_url: str, every_seconds: float) -> None:
-        self._url = function_url
-        self._every = every_seconds
-        self._stopping = threading.Event()
-        # A daemon, so that a tick in progress does not delay stopping the stack.
-        self._thread = threading.Thread(target=self._run, name="sweep-schedule", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def _run(self) -> None:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        while not self._stopping.wait(self._every):
+    def run() -> None:
+        while not stopping.wait(every_seconds):
             headers, body = tick_event(uuid.uuid4().hex, datetime.now(UTC))
-            request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 - ours, on 127.0.0.1
-            try:
-                with opener.open(request, timeout=TICK_TIMEOUT_SECONDS):
-                    pass
-            except (urllib.error.URLError, OSError):
-                continue
+            request = urllib.request.Request(function_url, body, headers, method="POST")  # noqa: S310 - ours, on 127.0.0.1
+            with suppress(OSError), opener.open(request, timeout=TICK_TIMEOUT_SECONDS):
+                pass
+
+    # A daemon, so that a tick in progress does not delay stopping the stack.
+    threading.Thread(target=run, name="sweep-schedule", daemon=True).start()
+    return stopping

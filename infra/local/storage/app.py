@@ -1,70 +1,113 @@
-"""Route requests to handlers. ApiErrors become the service's error JSON here, and only here."""
+"""Which handler answers which request. ApiErrors become the service's error JSON here, and only here.
+
+The path is matched while it is still percent-encoded, and its parts are decoded once. `%2F` in an object's name therefore
+stays part of the name, and `%252F` is the three characters `%2F`.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.faults import FaultMiddleware
-from infra.local.storage import admin_api, bucket_api, copy_api, object_api, routes, upload_api
-from infra.local.storage.answers import json_response
-from infra.local.storage.batch_api import batch
+from infra.local.faults import FaultMiddleware, handle_fault_request
+from infra.local.storage import buckets, downloads, listing, object_api, resumable_uploads, uploads
+from infra.local.storage.answers import ApiError, JsonResponse, invalid, required
+from infra.local.storage.batches import batch
 from infra.local.storage.calls import Call
-from infra.local.storage.errors import ApiError, NotModified, invalid, not_implemented
 from infra.local.storage.service import Service
 
 log = logging.getLogger(__name__)
-_FAILED = ApiError(500, "internalError", "The local storage server failed; see its log.")
 
-Handler = Callable[[Call], Awaitable[ASGIApp]]
+Handler = Callable[[Call], Awaitable[Response]]
 
-HANDLERS: dict[tuple[str, str], Handler] = {
-    ("GET", "buckets"): bucket_api.list_all,
-    ("POST", "buckets"): bucket_api.insert,
-    ("GET", "bucket"): bucket_api.get,
-    ("DELETE", "bucket"): bucket_api.delete,
-    ("GET", "storageLayout"): bucket_api.storage_layout,
-    ("GET", "managedFolders"): bucket_api.managed_folders,
-    ("GET", "objects"): object_api.list_all,
-    ("POST", "objects"): upload_api.upload,
-    ("GET", "object"): object_api.get,
-    ("PATCH", "object"): object_api.patch,
-    ("PUT", "object"): object_api.patch,
-    ("DELETE", "object"): object_api.delete,
-    ("GET", "media"): object_api.media,
-    ("POST", "copyTo"): copy_api.copy,
-    ("POST", "rewriteTo"): copy_api.rewrite,
-    ("POST", "moveTo"): copy_api.move,
-    ("POST", "compose"): copy_api.compose,
-    ("POST", "upload"): upload_api.upload,
-    ("PUT", "upload"): upload_api.upload,
-    ("DELETE", "upload"): upload_api.upload,
-}
+
+async def _upload(call: Call) -> Response:
+    if call.query.get("upload_id"):
+        return await resumable_uploads.resume(call)
+    if call.method != "POST":
+        raise required("upload_id")
+    match call.query.get("uploadType") or call.query.get("upload_protocol"):
+        case "media":
+            return await uploads.media(call)
+        case "multipart":
+            return await uploads.multipart(call)
+        case "resumable":
+            return await resumable_uploads.begin(call)
+        case other:
+            raise invalid(f"Invalid upload type: {other!r}")
+
+
+async def _health(call: Call) -> Response:
+    return JsonResponse({"status": "ok", "data_dir": str(call.service.data_dir.resolve())})
+
+
+async def _faults(call: Call) -> Response:
+    return await handle_fault_request(call.service.faults, Request(call.scope, call.receive))
+
+
+async def _events(call: Call) -> Response:
+    if call.method == "PUT":
+        call.service.events.change(await call.json())
+    return JsonResponse(call.service.events.status())
+
+
+async def _unencoded_slash(call: Call) -> Response:
+    rest = call.path_params["rest"]
+    raise ApiError(404, "notFound", f"An object has no {rest!r}; write a slash in an object's name as %2F")
+
+
+_BUCKET = "/storage/v1/b/{bucket}"
+_OBJECT = f"{_BUCKET}/o/{{name}}"
+
+ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "/storage/v1/b", buckets.list_all),
+    ("POST", "/storage/v1/b", buckets.insert),
+    ("GET", _BUCKET, buckets.get),
+    ("DELETE", _BUCKET, buckets.delete),
+    ("GET", f"{_BUCKET}/storageLayout", buckets.storage_layout),
+    ("GET", f"{_BUCKET}/managedFolders", buckets.managed_folders),
+    ("GET", f"{_BUCKET}/o", listing.list_objects),
+    ("POST", f"{_BUCKET}/o", _upload),
+    ("GET", _OBJECT, object_api.get),
+    ("PATCH PUT", _OBJECT, object_api.patch),
+    ("DELETE", _OBJECT, object_api.delete),
+    ("POST", f"{_OBJECT}/copyTo/b/{{to_bucket}}/o/{{to_name}}", object_api.copy),
+    ("POST", f"{_OBJECT}/rewriteTo/b/{{to_bucket}}/o/{{to_name}}", object_api.rewrite),
+    ("POST", f"{_OBJECT}/moveTo/o/{{to_name}}", object_api.move),
+    ("POST", f"{_OBJECT}/compose", object_api.compose),
+    ("GET POST PUT PATCH DELETE", f"{_OBJECT}/{{rest:path}}", _unencoded_slash),
+    ("GET", f"/download{_OBJECT}", downloads.media),
+    ("POST PUT DELETE", f"/upload{_BUCKET}/o", _upload),
+    ("POST PUT DELETE", f"/resumable/upload{_BUCKET}/o", _upload),
+    ("POST", "/batch", batch),
+    ("POST", "/batch/storage/v1", batch),
+    ("GET", "/_local/health", _health),
+    ("GET POST DELETE", "/_local/faults", _faults),
+    ("GET PUT", "/_local/events", _events),
+]
+_COMPILED = [(methods.split(), compile_path(path)[0], handler) for methods, path, handler in ROUTES]
 
 
 def make_app(service: Service) -> ASGIApp:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        answer: ASGIApp
         try:
-            answer = await _dispatch(service, Request(scope, receive), application)
-        except NotModified:
-            answer = Response(status_code=304)
+            answer = await _answer(service, {**scope, "app": application}, receive)
         except ApiError as error:
-            answer = json_response(error.body(), error.status, error.headers)
-        except UnicodeEncodeError:
-            answer = json_response(invalid("The request contains invalid Unicode.").body(), 400)
+            answer = error.response()
+        except UnicodeError:
+            answer = invalid("The request contains invalid Unicode.").response()
         except ClientDisconnect:
             return
         except Exception:
             log.exception("%s %s", scope["method"], scope["path"])
-            answer = json_response(_FAILED.body(), 500)
+            answer = ApiError(500, "internalError", "The local storage server failed; see its log.").response()
         await answer(scope, receive, send)
 
     return FaultMiddleware(application, service.faults, error_body=_fault_body)
@@ -74,16 +117,18 @@ def _fault_body(status: int) -> dict[str, Any]:
     return ApiError(status, "backendError", f"Injected fault: HTTP {status}").body()
 
 
-async def _dispatch(service: Service, request: Request, application: ASGIApp) -> ASGIApp:
-    route = routes.parse(request.scope["raw_path"])
-    if route is None:
-        raise not_implemented(request.method, request.url.path)
-    call = Call(service, request, route)
-    if route.kind == "local":
-        return await admin_api.local(call)
-    if route.kind == "batch" and call.method == "POST":
-        return await batch(call, application)
-    handler = HANDLERS.get((call.method, route.kind))
-    if handler is None:
-        raise not_implemented(call.method, request.url.path)
-    return await handler(call)
+async def _answer(service: Service, scope: Scope, receive: Receive) -> Response:
+    call = Call(service, scope, receive)
+    if call.method == "POST":
+        scope["method"] = call.headers.get("x-http-method-override", "POST").upper()
+    for methods, pattern, handler in _COMPILED:
+        found = pattern.match(scope["raw_path"].decode("latin-1"))
+        if found and call.method in methods:
+            scope["path_params"] = {key: _decoded(value) for key, value in found.groupdict().items()}
+            return await handler(call)
+    message = f"The local storage server does not implement {call.method} {scope['path']}"
+    raise ApiError(501, "notImplemented", message)
+
+
+def _decoded(part: str) -> str:
+    return unquote_to_bytes(part.encode("latin-1")).decode()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.local.storage.errors import NotModified, condition_not_met, invalid
-from infra.local.storage.resources import StoredObject, etag
+from infra.local.storage.answers import condition_not_met, invalid, not_modified
+from infra.local.storage.resources import StoredObject
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,8 @@ class Preconditions:
     metageneration_not_match: int | None = None
 
     @classmethod
-    def from_query(cls, query: Mapping[str, str], source: bool = False) -> Preconditions:
-        """`source`: the preconditions for the source of a copy (`ifSourceGenerationMatch` and so on)."""
-        start = "ifSource" if source else "if"
+    def from_query(cls, query: Mapping[str, str], start: str = "if") -> Preconditions:
+        """`start`: `ifSource` for the source of a copy (`ifSourceGenerationMatch` and so on)."""
         return cls(
             generation_match=integer(query, f"{start}GenerationMatch"),
             generation_not_match=integer(query, f"{start}GenerationNotMatch"),
@@ -31,46 +30,31 @@ class Preconditions:
             metageneration_not_match=integer(query, f"{start}MetagenerationNotMatch"),
         )
 
-    def check_write(self, current: StoredObject | None) -> None:
-        """Raise a 412 unless all hold for the current object (None: there is no object)."""
-        if not self._matches(current):
-            raise condition_not_met("If-Match")
-        if not self._not_matches(current):
-            raise condition_not_met("If-None-Match")
+    def check(self, current: StoredObject | None, reading: bool = False) -> None:
+        """Raise unless all hold for the current object (None: there is no object)."""
+        if current is None:
+            self.check_version(0, None, reading)
+        else:
+            self.check_version(current.generation, current.metageneration, reading)
 
-    def check_read(self, found: StoredObject) -> None:
-        """Raise a 412 for a failed Match, NotModified for a failed NotMatch."""
-        if not self._matches(found):
-            raise condition_not_met("If-Match")
-        if not self._not_matches(found):
-            raise NotModified
-
-    def _matches(self, current: StoredObject | None) -> bool:
-        generation = current.generation if current else 0
-        metageneration = current.metageneration if current else None
-        return self.generation_match in {None, generation} and (
-            self.metageneration_match is None or self.metageneration_match == metageneration
-        )
-
-    def _not_matches(self, current: StoredObject | None) -> bool:
-        generation = current.generation if current else 0
-        metageneration = current.metageneration if current else None
-        return self.generation_not_match != generation and (
-            self.metageneration_not_match is None or self.metageneration_not_match != metageneration
-        )
+    def check_version(self, generation: int, metageneration: int | None, reading: bool) -> None:
+        if self.generation_match not in {None, generation} or self.metageneration_match not in {None, metageneration}:
+            raise condition_not_met()
+        same_metageneration = metageneration is not None and metageneration == self.metageneration_not_match
+        if generation == self.generation_not_match or same_metageneration:
+            raise not_modified() if reading else condition_not_met()
 
 
 UNCONDITIONAL = Preconditions()
 
 
-def check_etags(headers: Mapping[str, str], found: StoredObject) -> None:
+def check_etags(headers: Mapping[str, str], current: str) -> None:
     """Check If-Match and If-None-Match of a read."""
-    current = etag(found)
     wanted, known = headers.get("if-match"), headers.get("if-none-match")
     if wanted and not _lists(wanted, current):
-        raise condition_not_met("If-Match")
+        raise condition_not_met()
     if known and _lists(known, current):
-        raise NotModified
+        raise not_modified()
 
 
 def _lists(header: str, current: str) -> bool:
@@ -79,12 +63,12 @@ def _lists(header: str, current: str) -> bool:
 
 def integer(query: Mapping[str, str], parameter: str) -> int | None:
     text = query.get(parameter)
-    if text is None or text == "":
+    if not text:
         return None
     try:
         value = int(text)
     except ValueError:
         value = -(2**64)
     if not -(2**63) <= value < 2**63:
-        raise invalid(f"Invalid value for {parameter}: {text!r} is not a 64-bit integer", parameter)
+        raise invalid(f"Invalid value for {parameter}: {text!r} is not a 64-bit integer")
     return value

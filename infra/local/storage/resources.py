@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from infra.local.storage.errors import invalid
+from infra.local.storage.answers import invalid
 
 PUBLIC_URL = "https://www.googleapis.com"
 MAX_METADATA_BYTES = 8192
@@ -42,28 +42,19 @@ class StoredObject:
     updated: int
     attributes: Mapping[str, Any]
 
+    @property
+    def etag(self) -> str:
+        return version_tag(self.generation, self.metageneration)
+
 
 def rfc3339(microseconds: int) -> str:
     moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{microseconds // 1000 % 1000:03d}Z"
-
-
-def etag(stored: StoredObject) -> str:
-    """In the real service's format: a base64 protobuf of generation and metageneration."""
-    return version_tag(stored.generation, stored.metageneration)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def version_tag(generation: int, metageneration: int) -> str:
-    raw = b"\x08" + _varint(generation) + b"\x10" + _varint(metageneration)
-    return base64.b64encode(raw).decode()
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+    """An etag; the characters of base64, as in the real service."""
+    return base64.b64encode(f"{generation}/{metageneration}".encode()).decode()
 
 
 def object_resource(stored: StoredObject, base_url: str = PUBLIC_URL) -> dict[str, Any]:
@@ -82,7 +73,7 @@ def object_resource(stored: StoredObject, base_url: str = PUBLIC_URL) -> dict[st
         "size": str(stored.size),
         "md5Hash": stored.md5,
         "crc32c": stored.crc32c,
-        "etag": etag(stored),
+        "etag": stored.etag,
         "componentCount": stored.component_count,
         "timeCreated": rfc3339(stored.created),
         "updated": rfc3339(stored.updated),
@@ -93,44 +84,26 @@ def object_resource(stored: StoredObject, base_url: str = PUBLIC_URL) -> dict[st
     return {key: value for key, value in resource.items() if value is not None}
 
 
-def given_attributes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The settable fields of a request body, validated. Read-only fields are ignored, as in the real API."""
-    given = {key: body[key] for key in (*WRITABLE, *ALSO_SET) if body.get(key) is not None}
-    if "metadata" in given:
-        given["metadata"] = {key: value for key, value in _texts(given["metadata"]).items() if value is not None}
-    return _validated(given)
-
-
-def patched_attributes(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes after a PATCH: null removes a field or a metadata key; omitted fields keep their value."""
-    result = dict(current)
-    for key in (*WRITABLE, *ALSO_SET):
-        if key in body and key != "metadata":
-            result[key] = body[key]
+def merged_attributes(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """`current` with the settable fields of a request body. A null removes a field or a metadata key; fields that are not
+    in the body keep their value; read-only fields are ignored, as in the real API."""
+    merged = {**current, **{key: body[key] for key in (*WRITABLE, *ALSO_SET) if key in body}}
     if "metadata" in body:
-        merged = {**current.get("metadata", {}), **_texts(body["metadata"])} if body["metadata"] else {}
-        result["metadata"] = {key: value for key, value in merged.items() if value is not None} or None
-    return _validated({key: value for key, value in result.items() if value is not None})
-
-
-def _validated(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Drop empty custom metadata; raise a 400 if it is too large."""
-    metadata = attributes.get("metadata")
-    if metadata is not None and not metadata:
-        return {key: value for key, value in attributes.items() if key != "metadata"}
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in (metadata or {}).items())
+        metadata = {**current.get("metadata", {}), **_texts(body["metadata"])} if body["metadata"] else {}
+        merged["metadata"] = {key: value for key, value in metadata.items() if value is not None}
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in merged.get("metadata", {}).items())
     if size > MAX_METADATA_BYTES:
-        raise invalid(f"Custom metadata has {size} bytes, more than the allowed {MAX_METADATA_BYTES}.", "metadata")
-    return attributes
+        raise invalid(f"Custom metadata has {size} bytes, more than the allowed {MAX_METADATA_BYTES}.")
+    return {key: value for key, value in merged.items() if value not in (None, {})}
 
 
 def _texts(metadata: object) -> dict[str, str | None]:
     """Metadata values as strings; numbers and booleans are converted to JSON."""
     if not isinstance(metadata, Mapping):
-        raise invalid("metadata must be an object of strings.", "metadata")
+        raise invalid("metadata must be an object of strings.")
     texts: dict[str, str | None] = {}
     for key, value in metadata.items():
         if isinstance(value, dict | list):
-            raise invalid(f"metadata value of {key!r} must be a string.", "metadata")
+            raise invalid(f"metadata value of {key!r} must be a string.")
         texts[str(key)] = value if value is None or isinstance(value, str) else json.dumps(value)
     return texts

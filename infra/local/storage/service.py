@@ -1,23 +1,18 @@
-"""Wire the server's parts together: open the data folder, clean up after a crash, close."""
+"""The server's parts: open the data folder, clean up after a crash, close."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from infra.local.faults import Faults
-from infra.local.storage import buckets
-from infra.local.storage.contents import Contents
+from infra.local.storage.contents import Contents, SessionFiles
 from infra.local.storage.database import Database, Transaction, now_microseconds
-from infra.local.storage.delivery import Deliveries
+from infra.local.storage.events import Events
 from infra.local.storage.objects import Objects
-from infra.local.storage.outbox import EventSettings, Outbox
-from infra.local.storage.sessions import Sessions
 
 SESSION_LIFETIME = 7 * 24 * 3600 * 1_000_000  # as in the real service: a resumable upload expires after a week
 
@@ -32,8 +27,8 @@ class Service:
     database: Database
     contents: Contents
     objects: Objects
-    sessions: Sessions
-    deliveries: Deliveries
+    session_files: SessionFiles
+    events: Events
     faults: Faults
     lock: IO[str]
 
@@ -42,24 +37,21 @@ class Service:
         self.lock.close()
 
 
-def open_service(data_dir: Path, bucket_names: Sequence[str], notify: str | None) -> Service:
-    """Open (or create) the folder, delete what a killed server did not commit, and create the buckets."""
+def open_service(data_dir: Path, notify: str | None) -> Service:
+    """Open (or create) the folder, and delete what a killed server did not commit."""
     data_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(data_dir)
     database = Database(data_dir / "storage.db")
     contents = Contents(data_dir)
-    generations, upload_ids = database.write_blocking(_known)
-    contents.remove_orphans(generations, upload_ids)
-    for name in bucket_names:
-        database.write_blocking(lambda tx, name=name: buckets.ensure(tx, name))  # type: ignore[misc]
-    outbox = Outbox(EventSettings(notify=notify))
+    contents.remove_orphans(*database.write_blocking(_known))
+    events = Events(database, notify)
     return Service(
         data_dir=data_dir,
         database=database,
         contents=contents,
-        objects=Objects(contents, outbox),
-        sessions=Sessions(contents),
-        deliveries=Deliveries(database, outbox),
+        objects=Objects(contents, events),
+        session_files=SessionFiles(contents),
+        events=events,
         faults=Faults(),
         lock=lock,
     )
@@ -71,19 +63,19 @@ def _lock(data_dir: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
-        owner = lock.read().strip()
+        owner = lock.read()
         lock.close()
-        holder = f" (process {json.loads(owner)['pid']})" if owner else ""
-        raise DataDirInUse(f"{data_dir} is in use by another storage server{holder}") from None
+        raise DataDirInUse(f"{data_dir} is in use by another storage server (process {owner})") from None
     lock.truncate(0)
-    lock.write(json.dumps({"pid": os.getpid()}))
+    lock.write(str(os.getpid()))
     lock.flush()
     return lock
 
 
-def _known(tx: Transaction) -> tuple[set[int], set[str]]:
+def _known(tx: Transaction) -> tuple[set[str], set[str]]:
+    """The names of all files in `objects/` and in `uploads/` that belong to something."""
     tx.execute("DELETE FROM uploads WHERE created < ?", now_microseconds() - SESSION_LIFETIME)
     return (
-        {row[0] for row in tx.rows("SELECT generation FROM objects")},
+        {str(row[0]) for row in tx.rows("SELECT generation FROM objects")},
         {row[0] for row in tx.rows("SELECT id FROM uploads WHERE state = 'open'")},
     )

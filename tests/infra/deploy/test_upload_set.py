@@ -20,7 +20,8 @@ from google.cloud import storage
 from infra.deploy.upload_set import ROOT, UploadSetError, upload_set, write_zip
 from infra.local.installer import install
 from infra.local.jobs.locking import locked
-from infra.local.services.process import ServerProcess, free_port
+from infra.local.services.process import ServerProcess
+from tests.free_port import free_port
 
 START_DEADLINE = 30.0
 EVENT = json.loads((ROOT / "tests" / "events" / "finalized.json").read_text())

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from infra.local.services.prerequisites import java_home
-from infra.local.services.process import ServerProcess, free_port
-from infra.local.services.pubsub import OUTCOME_TOPIC, create_outcome_topic, find_emulator, pull_outcomes
+from infra.local.services.process import ServerProcess
+from infra.local.services.pubsub import OUTCOME_TOPIC, create_outcome_topic, emulator_command, find_emulator, pull_outcomes
 from spark_jobs.cloud import pubsub
 from spark_jobs.cloud.ports import Announcer, TransientError
 from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome
+from spark_jobs.store.java import find_java
 from tests.fakes.announcer import FakeAnnouncer
+from tests.free_port import free_port
 
 AT = datetime(2026, 2, 1, 6, 0, tzinfo=UTC)
 ODD = FileId("orders-data", "source/" + "é\n#?" * 250, 17)
@@ -37,10 +38,9 @@ def emulator() -> Iterator[str]:
     found = find_emulator()
     if found is None:
         pytest.skip("gcloud's Pub/Sub emulator isn't installed here")
-    address = f"127.0.0.1:{free_port()}"
-    host, port = address.split(":")
-    command = found.command(java_home(), host, int(port))
-    with ServerProcess(command, ready_prefix="INFO: Server started"):
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    with ServerProcess(emulator_command(found, find_java().home, port), ready_prefix="INFO: Server started"):
         create_outcome_topic(address)
         yield address
 

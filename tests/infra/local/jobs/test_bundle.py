@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.jobs.bundle import load_bundle
-from infra.local.jobs.job import BundleError
+from infra.local.jobs.bundle import BundleError, load_bundle
 from tests.jobs_fixtures import ROOT
 
 SMALL = """
@@ -68,17 +67,17 @@ def test_job_ids_do_not_depend_on_target_or_variables() -> None:
 
 def test_variables_nest_keep_their_type_and_are_overridden_by_target_and_command_line(tmp_path: Path) -> None:
     folder = small(tmp_path)
-    default = load_bundle(folder).jobs[0]
+    default = load_bundle(folder, "dev", {}).jobs[0]
     assert default.name == "a of small"
     assert default.max_concurrent_runs == 1
     assert default.parameters == {"p": "1-dev"}
     assert default.settings["run_as"] == {"user_name": "${workspace.current_user.userName}"}
-    assert load_bundle(folder, "other").jobs[0].parameters == {"p": "5-other"}
+    assert load_bundle(folder, "other", {}).jobs[0].parameters == {"p": "5-other"}
     assert load_bundle(folder, "other", {"one": "7"}).jobs[0].parameters == {"p": "7-other"}
 
 
 def test_a_target_override_is_merged_by_task_key(tmp_path: Path) -> None:
-    job = load_bundle(small(tmp_path), "other").jobs[0]
+    job = load_bundle(small(tmp_path), "other", {}).jobs[0]
     assert job.queue
     assert [(task.task_key, task.max_retries) for task in job.tasks] == [("first", 1), ("second", 0)]
     assert job.tasks[1].parameters == ("{{job.parameters.p}}",)
@@ -97,14 +96,14 @@ def test_a_target_override_is_merged_by_task_key(tmp_path: Path) -> None:
 def test_an_invalid_bundle_is_refused_when_it_is_loaded(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in SMALL
     with pytest.raises(BundleError, match=message):
-        load_bundle(small(tmp_path, SMALL.replace(old, new)), "dev")
+        load_bundle(small(tmp_path, SMALL.replace(old, new)), "dev", {})
 
 
 def test_an_unknown_target_variable_or_folder_is_named(tmp_path: Path) -> None:
     folder = small(tmp_path)
     with pytest.raises(BundleError, match="no target 'tset'; its targets: dev, other"):
-        load_bundle(folder, "tset")
+        load_bundle(folder, "tset", {})
     with pytest.raises(BundleError, match="no variable 'onee'"):
         load_bundle(folder, "dev", {"onee": "1"})
     with pytest.raises(BundleError, match=r"no databricks\.yml in"):
-        load_bundle(tmp_path / "nowhere")
+        load_bundle(tmp_path / "nowhere", "dev", {})

@@ -7,13 +7,13 @@ from pathlib import Path
 from functions.config import Config
 from infra.local.folder import StackFolder
 from infra.local.services.definitions import (
-    Ports,
     Settings,
     function_services,
     jobs_service,
     remove_cloud_settings,
     storage_service,
 )
+from infra.local.services.ports import Ports
 
 PORTS = Ports(storage=1, jobs=2, function=3, sweep=4, pubsub=5)
 
@@ -62,5 +62,6 @@ def test_events_go_to_the_function_and_runs_find_storage_and_tables() -> None:
     jobs = jobs_service(FOLDER, Settings(), PORTS, Path("/jdk"), pubsub=True)
 
     assert "--notify=http://127.0.0.1:3" in storage.command
-    for word in ("warehouse=/data/warehouse", "STORAGE_EMULATOR_HOST=http://127.0.0.1:1", "JAVA_HOME=/jdk"):
+    for word in ("--var=warehouse=/data/warehouse", "--run-env=STORAGE_EMULATOR_HOST=http://127.0.0.1:1"):
         assert word in jobs.command
+    assert "--run-env=JAVA_HOME=/jdk" in jobs.command

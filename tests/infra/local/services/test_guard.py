@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.services.process import ServerFailed, ServerProcess, free_port
+from infra.local.services.process import ServerFailed, ServerProcess
+from tests.free_port import free_port
 from tests.jobs_fixtures import alive, until
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -89,7 +90,7 @@ def test_it_prints_ready_when_the_port_accepts_connections_and_returns_the_exit_
         "-m",
         "infra.local.services.guard",
         f"--parent={os.getpid()}",
-        f"--ready=127.0.0.1:{port}",
+        f"--ready={port}",
         "--",
     ]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from infra.local.services.definitions import port_requests
-from infra.local.services.ports import PortRequest, PortTaken, choose, is_free
-from infra.local.services.process import free_port
+from infra.local.services import ports
+from infra.local.services.ports import ANY_PORTS, PREFERRED_PORTS, PortTaken, choose_ports, is_free
+from tests.free_port import free_port
 
 
 @pytest.fixture
@@ -21,44 +22,48 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_fixed_port_in_use_fails_and_names_the_option(taken: int) -> None:
+def prefer(monkeypatch: pytest.MonkeyPatch, **preferred: int) -> None:
+    monkeypatch.setattr(ports, "PREFERRED_PORTS", replace(PREFERRED_PORTS, **preferred))
+
+
+def test_a_requested_port_in_use_fails_and_names_the_option(taken: int) -> None:
+    with pytest.raises(PortTaken, match=f"port {taken} is in use.*--jobs-port"):
+        choose_ports({**ANY_PORTS, "jobs": taken})
+
+
+def test_all_fixed_ports_that_cannot_be_had_are_named(taken: int) -> None:
+    with pytest.raises(PortTaken, match=r"in use.*--storage-port.*requested twice.*--jobs-port"):
+        choose_ports({**ANY_PORTS, "storage": taken, "jobs": taken})
+
+
+def test_the_preferred_storage_port_is_fixed_too(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefer(monkeypatch, storage=taken)
+
     with pytest.raises(PortTaken, match=f"port {taken} is in use.*--storage-port"):
-        choose({"storage": PortRequest("--storage-port", taken, fixed=True)})
+        choose_ports({**ANY_PORTS, "storage": None})
 
 
-def test_all_fixed_ports_in_use_are_named(taken: int) -> None:
-    requests = {"a": PortRequest("--a-port", taken, fixed=True), "b": PortRequest("--b-port", taken, fixed=True)}
+def test_another_preferred_port_in_use_is_replaced_by_a_free_one(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefer(monkeypatch, jobs=taken)
 
-    with pytest.raises(PortTaken, match=r"--a-port.*--b-port"):
-        choose(requests)
+    chosen = choose_ports({**ANY_PORTS, "jobs": None})
 
-
-def test_a_preferred_port_in_use_is_replaced_by_a_free_one(taken: int) -> None:
-    chosen = choose({"jobs": PortRequest("--jobs-port", taken, fixed=False)})
-
-    assert chosen["jobs"] != taken
-    assert is_free(chosen["jobs"])
+    assert chosen.jobs != taken
+    assert is_free(chosen.jobs)
 
 
-def test_two_services_never_get_the_same_port() -> None:
+def test_two_services_never_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
-    with pytest.raises(PortTaken, match=r"requested twice.*--b-port"):
-        choose({"a": PortRequest("--a-port", port, fixed=True), "b": PortRequest("--b-port", port, fixed=True)})
+    prefer(monkeypatch, jobs=port)
 
-    chosen = choose({"b": PortRequest("--b-port", port, fixed=False), "a": PortRequest("--a-port", port, fixed=True)})
+    chosen = choose_ports({**ANY_PORTS, "jobs": None, "sweep": port})
 
-    assert chosen["a"] == port != chosen["b"]
+    assert chosen.sweep == port != chosen.jobs
 
 
 def test_zero_requests_any_port() -> None:
-    chosen = choose(port_requests(dict.fromkeys(["storage", "jobs", "function", "sweep", "pubsub"], 0)))
+    chosen = vars(choose_ports(ANY_PORTS))
 
+    assert chosen.keys() == ANY_PORTS.keys()
     assert len(set(chosen.values())) == 5
     assert all(is_free(port) for port in chosen.values())
-
-
-def test_chosen_ports_and_the_storage_port_are_fixed() -> None:
-    requests = port_requests({"storage": None, "jobs": 1234, "function": None})
-
-    assert {name for name, request in requests.items() if request.fixed} == {"storage", "jobs"}
-    assert requests["jobs"] == PortRequest("--jobs-port", 1234, fixed=True)

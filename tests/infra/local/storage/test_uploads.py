@@ -40,3 +40,14 @@ def test_an_incomplete_body_creates_no_object(storage_server: ServerProcess, buc
     )
     assert answer.status_code == 400
     assert bucket.get_blob("x") is None
+
+
+def test_a_multipart_body_that_would_take_much_memory_is_refused(
+    storage_server: ServerProcess, bucket: storage.Bucket
+) -> None:
+    answer = httpx.post(
+        f"{storage_server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart",
+        content=bytes((64 << 20) + 1),
+        headers={"Content-Type": "multipart/related; boundary=x"},
+    )
+    assert answer.status_code == 413
