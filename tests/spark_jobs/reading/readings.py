@@ -45,7 +45,7 @@ def generated_files() -> list[bytes]:
     collected: list[bytes] = []
 
     @settings(
-        max_examples=250,
+        max_examples=400,
         deadline=None,
         database=None,
         derandomize=True,
