@@ -8,14 +8,18 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from functions.config import Config, ConfigError
 from functions.dependencies import Dependencies
-from functions.events import CloudEvent, IrrelevantEvent, finalized_file, tick_id
+from functions.events import IrrelevantEvent, finalized_file, tick_id
 from functions.handler import handle_upload
 from functions.logs import configure_logging
 from functions.sweep import sweep
-from spark_jobs.cloud.ports import Announcer, Job, TransientError
+from spark_jobs.cloud.ports import TransientError
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
 
 _log = logging.getLogger(__name__)
 
@@ -40,31 +44,20 @@ def handle_sweep_event(event: CloudEvent) -> None:
 @cache
 def deps() -> Dependencies:
     """Built at the first event and kept for the life of the instance. Raises ConfigError until the settings are fixed."""
+    from functions.databricks_login import connect
+    from spark_jobs.cloud.databricks_jobs import DatabricksJob
     from spark_jobs.cloud.gcs import GcsFileStore
+    from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 
-    config = Config.read(os.environ)
+    config, host = Config.read(os.environ), os.environ.get("DATABRICKS_HOST")
     return Dependencies(
         config=config,
         store=GcsFileStore.connect(),
-        job=_job(config),
-        announcer=_announcer(config),
+        job=DatabricksJob(lambda: connect(host, config.federation_audience or None), config.job_id),
+        announcer=PubSubAnnouncer(config.outcome_topic) if config.outcome_topic else LogAnnouncer(),
         now=lambda: datetime.now(UTC),
         elapsed=time.monotonic,
     )
-
-
-def _job(config: Config) -> Job:
-    from functions.databricks_login import connect
-    from spark_jobs.cloud.databricks_jobs import DatabricksJob
-
-    host = os.environ.get("DATABRICKS_HOST")
-    return DatabricksJob(lambda: connect(host, config.federation_audience or None), config.job_id)
-
-
-def _announcer(config: Config) -> Announcer:
-    from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
-
-    return PubSubAnnouncer(config.outcome_topic) if config.outcome_topic else LogAnnouncer()
 
 
 def _respond(work: Callable[[], object]) -> None:

@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
@@ -70,23 +70,15 @@ def _validate(path: Path, max_ratio: float) -> tuple[ValidationResult, float, da
     return result, time.monotonic() - started, arrival
 
 
-@contextmanager
-def _progress(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
+def _progress(file: BinaryIO, name: str, size: int) -> AbstractContextManager[BinaryIO]:
     """The file, with a progress bar on stderr if it is large and stderr is a terminal."""
     if size < PROGRESS_FROM_BYTES or not sys.stderr.isatty():
-        yield file
-        return
-    import rich.progress
+        return nullcontext(file)
     from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import wrap_file
 
-    columns: Any = (
-        rich.progress.TextColumn("{task.description}", markup=False),
-        rich.progress.BarColumn(),
-        rich.progress.DownloadColumn(),
-        rich.progress.TimeRemainingColumn(),
-    )
-    with rich.progress.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield progress.wrap_file(file, total=size, description=name)
+    return wrap_file(file, size, description=escape(name), console=Console(stderr=True), transient=True)
 
 
 def _lines(shown: str, result: ValidationResult) -> Iterator[str]:

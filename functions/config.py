@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 class ConfigError(Exception):
@@ -31,79 +31,63 @@ class Config:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
-        """Raises ConfigError."""
-
-        def setting(name: str, convert: Callable[[str], T], default: T, expected: str) -> T:
+        """An empty setting counts as not set. Raises ConfigError."""
+        values: dict[str, Any] = {}
+        for name, (field, convert, expected) in _SETTINGS.items():
             text = environment.get(name, "").strip()
-            if not text:
-                return default
             try:
-                return convert(text)
+                if text:
+                    values[field] = convert(text)
             except ValueError:
                 raise ConfigError(f"The setting {name} is {text!r}; expected {expected}.") from None
-
-        if not environment.get("DATABRICKS_JOB_ID", "").strip():
+        if "job_id" not in values:
             raise ConfigError(
                 "The setting DATABRICKS_JOB_ID is missing; set it to the id of the order tracking job (a whole number)."
             )
-        prefix = "a prefix of object names that ends with / and doesn't begin with one"
-        config = cls(
-            job_id=setting("DATABRICKS_JOB_ID", _whole(1, None), 0, "the id of the job, a whole number"),
-            source_prefix=setting("SOURCE_PREFIX", _prefix, "source/", prefix),
-            archive_prefix=setting("ARCHIVE_PREFIX", _prefix, "archive/", prefix),
-            rejected_prefix=setting("REJECTED_PREFIX", _prefix, "rejected/", prefix),
-            outcome_topic=setting("OUTCOME_TOPIC", _topic, "", "projects/PROJECT/topics/TOPIC"),
-            launch_window_seconds=setting(
-                "LAUNCH_WINDOW_SECONDS", _whole(1, 55), 30, "a whole number of seconds from 1 to 55"
-            ),
-            max_bad_row_ratio=setting("MAX_BAD_ROW_RATIO", _ratio, 0.1, "a number from 0 to 1"),
-            sweep_grace_seconds=setting("SWEEP_GRACE_SECONDS", _whole(0, None), 600, "a whole number of seconds"),
-            source_bucket=environment.get("SOURCE_BUCKET", "").strip(),
-            federation_audience=environment.get("DATABRICKS_FEDERATION_AUDIENCE", "").strip(),
-        )
+        config = cls(**values)
         _require_separate_prefixes(config)
         return config
 
 
-def _require_separate_prefixes(config: Config) -> None:
-    """A moved file raises an event, too: if one prefix contained another, it would be validated in an endless loop."""
-    prefixes = {
-        "SOURCE_PREFIX": config.source_prefix,
-        "ARCHIVE_PREFIX": config.archive_prefix,
-        "REJECTED_PREFIX": config.rejected_prefix,
-    }
-    for name, prefix in prefixes.items():
-        for other_name, other in prefixes.items():
-            if name != other_name and prefix.startswith(other):
-                raise ConfigError(
-                    f"The setting {name} ({prefix!r}) is inside {other_name} ({other!r}); use separate prefixes."
-                )
-
-
-def _whole(least: int, most: int | None) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        number = int(text)
-        if number < least or (most is not None and number > most):
+def _number(kind: type[int] | type[float], least: int, most: float = math.inf) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        number = kind(text)
+        if not least <= number <= most:
             raise ValueError(text)
         return number
 
     return convert
 
 
-def _ratio(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise ValueError(text)
-    return number
+def _matching(pattern: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return convert
 
 
-def _prefix(text: str) -> str:
-    if not text.endswith("/") or text.startswith("/"):
-        raise ValueError(text)
-    return text
+_PREFIX = (_matching("[^/].*/"), "a prefix of object names that ends with / and doesn't begin with one")
+_SETTINGS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
+    "DATABRICKS_JOB_ID": ("job_id", _number(int, 1), "the id of the job, a whole number"),
+    "SOURCE_PREFIX": ("source_prefix", *_PREFIX),
+    "ARCHIVE_PREFIX": ("archive_prefix", *_PREFIX),
+    "REJECTED_PREFIX": ("rejected_prefix", *_PREFIX),
+    "OUTCOME_TOPIC": ("outcome_topic", _matching("projects/[^/]+/topics/[^/]+"), "projects/PROJECT/topics/TOPIC"),
+    "LAUNCH_WINDOW_SECONDS": ("launch_window_seconds", _number(int, 1, 55), "a whole number of seconds from 1 to 55"),
+    "MAX_BAD_ROW_RATIO": ("max_bad_row_ratio", _number(float, 0, 1), "a number from 0 to 1"),
+    "SWEEP_GRACE_SECONDS": ("sweep_grace_seconds", _number(int, 0), "a whole number of seconds"),
+    "SOURCE_BUCKET": ("source_bucket", str, "the name of a bucket"),
+    "DATABRICKS_FEDERATION_AUDIENCE": ("federation_audience", str, "the audience of the federation policy"),
+}
+"""By name: the field of Config, the conversion (raises ValueError), and what is expected."""
 
 
-def _topic(text: str) -> str:
-    if not re.fullmatch(r"projects/[^/]+/topics/[^/]+", text):
-        raise ValueError(text)
-    return text
+def _require_separate_prefixes(config: Config) -> None:
+    """A moved file raises an event, too: if one prefix contained another, it would be validated in an endless loop."""
+    names = ("SOURCE_PREFIX", "ARCHIVE_PREFIX", "REJECTED_PREFIX")
+    prefixes = (config.source_prefix, config.archive_prefix, config.rejected_prefix)
+    for (name, prefix), (other_name, other) in itertools.permutations(zip(names, prefixes, strict=True), 2):
+        if prefix.startswith(other):
+            raise ConfigError(f"The setting {name} ({prefix!r}) is inside {other_name} ({other!r}); use separate prefixes.")

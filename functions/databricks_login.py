@@ -8,9 +8,9 @@ is avoided on purpose, because it sends a cloud-platform token with every reques
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -127,19 +127,15 @@ def google_identity_token(audience: str) -> str:
 
 def _within(seconds: float, what: str, call: Callable[[], T]) -> T:
     """The result of ``call()``. Raises TimeoutError after ``seconds``. A call that never returns costs one idle thread."""
-    answers: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+    answer: Future[T] = Future()
 
     def work() -> None:
         try:
-            answers.put((call(), None))
+            answer.set_result(call())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            answers.put((None, error))
+            answer.set_exception(error)
 
     threading.Thread(target=work, name=what, daemon=True).start()
-    try:
-        result, error = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"{what}: no response within {seconds:g} s") from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+    if not wait([answer], seconds).done:
+        raise TimeoutError(f"{what}: no response within {seconds:g} s")
+    return answer.result()

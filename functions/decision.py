@@ -1,4 +1,4 @@
-"""Decides what to do with a file. Pure functions, so that tests can cover every case."""
+"""Decides what to do with a file before it is read. Pure functions, so that tests can cover every case."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.content_encoding import content_encoding_violation
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
-from spark_jobs.contract.validation_results import ValidationResult
+from spark_jobs.contract.violations import Violation
 
 STALE_AFTER = timedelta(hours=24)
 
@@ -29,8 +29,6 @@ class Ignore:
 class Launch:
     """The file is already accepted: only launch a run."""
 
-    mark: AcceptedMark
-
 
 @dataclass(frozen=True)
 class Validate:
@@ -40,18 +38,11 @@ class Validate:
 
 
 @dataclass(frozen=True)
-class Accept:
-    """Mark the object as accepted, then launch a run."""
-
-    mark: AcceptedMark
-
-
-@dataclass(frozen=True)
 class Reject:
-    """Write the report, publish the outcome, move the object to the rejected prefix."""
+    """Write the report, publish the outcome, move the object to the rejected prefix, without reading it."""
 
     stored: StoredFile
-    result: ValidationResult
+    violation: Violation
 
 
 def ignore_by_name(file: FileId, source_bucket: str, source_prefix: str) -> Ignore | None:
@@ -80,14 +71,7 @@ def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) 
         return Ignore("stale_empty" if now - live.created > STALE_AFTER else "empty")
     mark = AcceptedMark.valid_on(live.file.generation, live.metageneration, live.size, live.metadata)
     if mark and mark.contract_version == CONTRACT_VERSION:
-        return Launch(mark)
+        return Launch()
     if violation := content_encoding_violation(live.content_encoding):
-        return Reject(live, ValidationResult().rejected_by(violation))
+        return Reject(live, violation)
     return Validate(live)
-
-
-def decide_by_result(stored: StoredFile, result: ValidationResult, arrival: datetime) -> Accept | Reject:
-    """Accept or reject a validated file."""
-    if result.rejecting:
-        return Reject(stored, result)
-    return Accept(AcceptedMark.of(result, stored.file.generation, arrival))

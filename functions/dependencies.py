@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.config import Config
-from functions.launch import RecentLaunches
 from spark_jobs.cloud.ports import Announcer, FileStore, Job
+from spark_jobs.contract.file_ids import FileId
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """``now`` returns the aware wall-clock time, ``elapsed`` monotonic seconds. ``launched`` and ``reported_runs`` are what
-    this instance remembers.
+    """``now`` returns the aware wall-clock time, ``elapsed`` monotonic seconds. This instance remembers in ``launched`` for
+    which files it has launched the run of which window, and in ``reported_runs`` which failed runs it has logged.
     """
 
     config: Config
@@ -23,5 +23,5 @@ class Dependencies:
     announcer: Announcer
     now: Callable[[], datetime]
     elapsed: Callable[[], float]
-    launched: RecentLaunches = field(default_factory=RecentLaunches)
+    launched: set[tuple[int, FileId]] = field(default_factory=set)
     reported_runs: set[int] = field(default_factory=set)

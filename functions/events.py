@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from spark_jobs.contract.file_ids import FileId
 
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
-
-
-class CloudEvent(Protocol):
-    """The part of ``cloudevents.http.CloudEvent`` that this module uses."""
-
-    data: object
-
-    def get_attributes(self) -> Mapping[str, object]: ...
 
 
 class IrrelevantEvent(Exception):

@@ -6,23 +6,14 @@ import logging
 from datetime import datetime
 from typing import Literal
 
-from functions.decision import (
-    Accept,
-    Ignore,
-    Launch,
-    Reject,
-    Validate,
-    decide_before_reading,
-    decide_by_result,
-    ignore_by_name,
-)
+from functions.decision import Ignore, Launch, Reject, Validate, decide_before_reading, ignore_by_name
 from functions.dependencies import Dependencies
 from functions.launch import launch_for_window, window_of
 from functions.logs import log_fields
 from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import arrival_of, metadata_violation
+from spark_jobs.contract.marks import AcceptedMark, arrival_of, metadata_violation
 from spark_jobs.contract.outcomes import Outcome
 from spark_jobs.contract.rejections import rejection
 from spark_jobs.contract.validation_results import ValidationResult
@@ -39,15 +30,21 @@ _log = logging.getLogger(__name__)
 
 
 def handle_upload(file: FileId, deps: Dependencies) -> None:
-    """Handle the event of a finalized file. Raises TransientError if the event should be retried."""
-    if deps.launched.covers(file, window_of(deps.config, deps.now())):
+    """Handle the event of a finalized file. Raises TransientError if the event should be retried.
+
+    Eventarc may repeat an event. Within the window, handling it again would find the same mark and, by its token, the same
+    run. What this instance remembers saves these two calls.
+    """
+    if (window_of(deps.config, deps.now()), file) in deps.launched:
         _log.info("ignored: repeated event, the run of this window is already launched", extra=log_fields(file))
         return
     if process(file, deps) == "accepted":
         # Take the time after writing the mark: a run that lists after its window's end must see the mark.
         now = deps.now()
         run_id = launch_for_window(deps.job, deps.config, file.bucket, now)
-        deps.launched.remember(file, window_of(deps.config, now))
+        window = window_of(deps.config, now)
+        deps.launched.difference_update([old for old in list(deps.launched) if old[0] != window])
+        deps.launched.add((window, file))
         _log.info("run %d takes the files of this window", run_id, extra=log_fields(file, run_id=run_id))
 
 
@@ -77,9 +74,9 @@ def _process(file: FileId, deps: Dependencies, validation_seconds: float) -> Han
                 return "ignored"
             case Launch():
                 return "accepted"
-            case Reject(stored, result):
-                _reject(stored.file, _arrival(stored, deps), result, 0.0, deps)
-                return "rejected"
+            case Reject(stored, violation):
+                result = ValidationResult().rejected_by(violation)
+                return _reject(stored.file, _arrival(stored, deps), result, 0.0, deps)
             case Validate(stored):
                 handled = _validate_and_act(stored, deps, validation_seconds)
                 if handled:
@@ -94,23 +91,20 @@ def _validate_and_act(stored: StoredFile, deps: Dependencies, validation_seconds
     arrival = _arrival(stored, deps)
     result = _validate(stored, arrival, deps, validation_seconds)
     seconds = deps.elapsed() - started
-    match decide_by_result(stored, result, arrival):
-        case Reject():
-            _reject(file, arrival, result, seconds, deps)
-            return "rejected"
-        case Accept(mark):
-            try:
-                if not deps.store.annotate(stored, mark.as_metadata()):
-                    return None
-            except FileRefused:
-                violation = metadata_violation(stored.metadata)
-                if violation is None:
-                    raise
-                _reject(file, arrival, result.rejected_by(violation), seconds, deps)
-                return "rejected"
-            counts = {"rows": result.rows, "bad_rows": result.bad_rows, "partial": result.partial}
-            _log.info("accepted", extra=log_fields(file, **counts, seconds=round(seconds, 3)))
-            return "accepted"
+    if result.rejecting:
+        return _reject(file, arrival, result, seconds, deps)
+    mark = AcceptedMark.of(result, file.generation, arrival)
+    try:
+        if not deps.store.annotate(stored, mark.as_metadata()):
+            return None
+    except FileRefused:
+        violation = metadata_violation(stored.metadata)
+        if violation is None:
+            raise
+        return _reject(file, arrival, result.rejected_by(violation), seconds, deps)
+    counts = {"rows": result.rows, "bad_rows": result.bad_rows, "partial": result.partial}
+    _log.info("accepted", extra=log_fields(file, **counts, seconds=round(seconds, 3)))
+    return "accepted"
 
 
 def _arrival(stored: StoredFile, deps: Dependencies) -> datetime:
@@ -135,7 +129,7 @@ def _validate(stored: StoredFile, arrival: datetime, deps: Dependencies, validat
         )
 
 
-def _reject(file: FileId, arrival: datetime, result: ValidationResult, seconds: float, deps: Dependencies) -> None:
+def _reject(file: FileId, arrival: datetime, result: ValidationResult, seconds: float, deps: Dependencies) -> Handled:
     """Write the report, publish the outcome, then move the file: it leaves source/ only when the rest is done."""
     config = deps.config
     prefixes = {"source_prefix": config.source_prefix, "rejected_prefix": config.rejected_prefix}
@@ -155,3 +149,4 @@ def _reject(file: FileId, arrival: datetime, result: ValidationResult, seconds: 
     moved = deps.store.move(file, rejected.name)
     fields = {"code": rejected.code, "report": rejected.report_name, "moved": moved}
     _log.warning("rejected: %s", rejected.reason, extra=log_fields(file, **fields))
+    return "rejected"

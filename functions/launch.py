@@ -7,38 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from threading import Lock
 
 from functions.config import Config
 from spark_jobs.cloud.ports import Job
-from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.parameters import RunParameters
 
 MARGIN_SECONDS = 2
 """Allows for clock skew: the run lists objects this long after the window's end, so it sees every mark of the window."""
-
-
-class RecentLaunches:
-    """The files for which this instance has launched the run of the current window.
-
-    Eventarc may deliver an event repeatedly. Within the window, handling it again would find the same mark and, by its
-    token, the same run, so the calls can be skipped. This is only a cache: losing it costs two calls.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._window = -1
-        self._files: set[FileId] = set()
-
-    def remember(self, file: FileId, window: int) -> None:
-        with self._lock:
-            if window != self._window:
-                self._window, self._files = window, set()
-            self._files.add(file)
-
-    def covers(self, file: FileId, window: int) -> bool:
-        with self._lock:
-            return window == self._window and file in self._files
 
 
 def window_of(config: Config, moment: datetime) -> int:

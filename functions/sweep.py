@@ -1,66 +1,57 @@
 """The scheduled pass over everything still in source/. Covers a missed event, a crashed function and a failed run.
 
-It also logs failed runs of the job (`failed_runs`), because it runs regularly anyway.
+It also logs failed runs of the job, because it runs regularly anyway. Log-based metrics and alerts
+(infra/gcp/function/metrics.tf) depend on its lines.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
 from datetime import timedelta
 
 from functions.dependencies import Dependencies
-from functions.failed_runs import report_failed_runs
 from functions.handler import process
 from functions.launch import launch_for_tick
 from functions.logs import log_fields
 from spark_jobs.cloud.ports import StoredFile, TransientError
+from spark_jobs.contract.violations import shorten
 
 BUDGET_SECONDS = 240.0
 """For all files of a tick. The order is random, so that a later tick reaches what this one doesn't."""
 
+LOOK_BACK = timedelta(minutes=25)
+"""Two ticks of ten minutes, plus five minutes in which a tick processes files first: one missed tick loses nothing.
+
+A new instance may log a run again. That is harmless: alerts check whether there was any line, not how many, over a
+period longer than this.
+"""
+
+UNBALANCED = "files do not balance"
+"""The wording of `spark_jobs.cli.check_balance`; a test compares the two."""
+
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SweepResult:
-    """``overdue`` files were older than the grace period. ``waiting`` of them are accepted and wait for a run; processing
-    ``failed`` of them raised an error. ``run_id``: the run that the tick launched, if any.
-    """
-
-    overdue: int
-    waiting: int
-    failed: int
-    run_id: int | None
-
-
-def sweep(tick: str, deps: Dependencies) -> SweepResult:
+def sweep(tick: str, deps: Dependencies) -> None:
     """Handle every file older than the grace period as if its event arrived again. Raises after it has tried all files."""
-    config = deps.config
-    overdue = [s for s in deps.store.list_files(config.source_bucket, config.source_prefix) if _overdue(s, deps)]
+    config, now = deps.config, deps.now()
+    # A younger file may still be written, and its own event may still arrive.
+    latest = now - timedelta(seconds=config.sweep_grace_seconds)
+    files = deps.store.list_files(config.source_bucket, config.source_prefix)
+    overdue = [stored for stored in files if stored.created < latest and not stored.file.name.endswith("/")]
     random.shuffle(overdue)
     waiting, errors = _process_each(overdue, deps)
     run_id = None
     if waiting and not deps.job.has_active_run():
         run_id = launch_for_tick(deps.job, config, config.source_bucket, tick)
-    oldest = max(((deps.now() - s.created).total_seconds() for s in overdue), default=0.0)
-    result = SweepResult(len(overdue), waiting, len(errors), run_id)
-    _log.info(
-        "swept",
-        extra={
-            "overdue": len(overdue),
-            "waiting": waiting,
-            "failed": len(errors),
-            "run_id": run_id,
-            "oldest_seconds": round(oldest),
-        },
-    )
+    counts = {"overdue": len(overdue), "waiting": waiting, "failed": len(errors), "run_id": run_id}
+    oldest = max(((now - stored.created).total_seconds() for stored in overdue), default=0.0)
+    _log.info("swept", extra={**counts, "oldest_seconds": round(oldest)})
     # Last, and skipped if the launch raised: Databricks may respond slowly, and files take precedence.
-    report_failed_runs(deps)
+    _report_failed_runs(deps)
     if errors:
         raise errors[0]
-    return result
 
 
 def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, list[Exception]]:
@@ -84,7 +75,19 @@ def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, l
     return waiting, errors
 
 
-def _overdue(stored: StoredFile, deps: Dependencies) -> bool:
-    """A younger file may still be written, and its own event may still arrive."""
-    grace = timedelta(seconds=deps.config.sweep_grace_seconds)
-    return deps.now() - stored.created > grace and not stored.file.name.endswith("/")
+def _report_failed_runs(deps: Dependencies) -> None:
+    """Log each failed run that this instance hasn't logged yet. An outage of Databricks must not fail the sweep.
+
+    The lines are warnings: errors alert on failures of the function itself, and the function works.
+    """
+    try:
+        failed = deps.job.failed_runs(deps.now() - LOOK_BACK)
+    except TransientError as error:
+        _log.warning("can't check for failed runs: %s", error)
+        return
+    for run in failed:
+        if run.run_id not in deps.reported_runs:
+            what = "log does not balance" if UNBALANCED in run.reason else "run failed"
+            fields = {"run_id": run.run_id, "ended": run.ended.isoformat()}
+            _log.warning("%s: %s", what, shorten(run.reason), extra=fields)
+            deps.reported_runs.add(run.run_id)

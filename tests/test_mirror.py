@@ -39,11 +39,8 @@ ACROSS_MODULES = {
 
 COVERED_BY = {
     "infra/deploy/__main__.py": "infra/deploy/test_page.py",
-    "infra/deploy/shell.py": "infra/deploy/test_steps.py",
     "infra/local/class_data.py": "spark_jobs/store/test_class_data.py",
-    "infra/local/console.py": "infra/local/services/test_stack.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",
-    "infra/local/demo/closing.py": "e2e/test_demo.py",
     "infra/local/demo/progress.py": "e2e/test_demo.py",
     "infra/local/jobs/pages.py": "infra/local/jobs/test_execution.py",
     "infra/local/jobs/run_json.py": "infra/local/jobs/test_execution.py",

@@ -1,16 +1,13 @@
-"""`python -m infra.deploy check | foundation | bundle | function | all | values`."""
+"""`python -m infra.deploy check | foundation | bundle | function | all`."""
 
 from __future__ import annotations
-
-import shlex
 
 import click
 
 from infra.deploy import check as checking
 from infra.deploy import steps
-from infra.deploy.gcloud_values import gcloud_values
 from infra.deploy.settings import SettingsError, read
-from infra.deploy.shell import CommandFailed, Shell
+from infra.deploy.shell import CommandFailed
 
 _YES = click.option("--yes", is_flag=True, help="Apply changes without asking (for CI).")
 
@@ -23,7 +20,7 @@ def main() -> None:
 @main.command()
 def check() -> None:
     """Check tools, settings and logins. Creates nothing."""
-    problems = checking.report(list(checking.findings(Shell())))
+    problems = checking.report(list(checking.findings()))
     if problems:
         raise SystemExit(f"{problems} to fix")
 
@@ -32,37 +29,34 @@ def check() -> None:
 @_YES
 def foundation(yes: bool) -> None:
     """Step 1: deploy bucket, topics, identities and credentials."""
-    steps.foundation(read(), Shell(), yes)
+    steps.foundation(read(), yes)
 
 
 @main.command()
 def bundle() -> None:
     """Step 2: deploy the wheel and the jobs."""
-    steps.bundle(read(), Shell())
+    steps.bundle(read())
 
 
 @main.command()
 @_YES
-def function(yes: bool) -> None:
+@click.option("--with-gcloud", is_flag=True, help="Without Terraform, and without metrics and alerts.")
+def function(yes: bool, with_gcloud: bool) -> None:
     """Step 3: deploy the functions, their triggers and alerts."""
-    steps.function(read(), Shell(), yes)
+    if with_gcloud:
+        steps.function_with_gcloud(read())
+    else:
+        steps.function(read(), yes)
 
 
 @main.command("all")
 @_YES
 def everything(yes: bool) -> None:
     """Run all three steps. The job comes before the function, so that it knows every parameter that the function sends."""
-    settings, shell = read(), Shell()
-    steps.foundation(settings, shell, yes)
-    steps.bundle(settings, shell)
-    steps.function(settings, shell, yes)
-
-
-@main.command()
-def values() -> None:
-    """Print the values for function_with_gcloud.sh as shell variables."""
-    for name, value in gcloud_values(read(), Shell()).items():
-        print(f"{name}={shlex.quote(value)}")
+    settings = read()
+    steps.foundation(settings, yes)
+    steps.bundle(settings)
+    steps.function(settings, yes)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).resolve().parent
 FILE = Path(os.environ.get("SETTINGS_FILE") or FOLDER / "settings.env")
 """Set SETTINGS_FILE to use another file, if there is more than one installation."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """`pattern` must match the whole value."""
 
     pattern: str
@@ -52,17 +50,11 @@ class SettingsError(ValueError):
         self.problems = problems
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(dict[str, str]):
     """Values by their names in the file, including empty optional ones."""
 
-    values: Mapping[str, str]
-
-    def __getitem__(self, name: str) -> str:
-        return self.values[name]
-
     def listed(self, name: str) -> list[str]:
-        return [item for item in self.values[name].split(",") if item]
+        return [item for item in self[name].split(",") if item]
 
     def foundation_variables(self) -> dict[str, Any]:
         """Variables of infra/gcp/foundation; all others keep their defaults."""

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from infra.local import console, uploads
+from infra.local import uploads
 from infra.local.folder import Addresses, AlreadyRunning, NotAStackFolder, StackFolder
 from infra.local.services.definitions import BUCKET, Settings
 from infra.local.services.ports import PREFERRED_PORTS, PortTaken
@@ -22,9 +22,11 @@ from spark_jobs.store.java import JavaError
 DEFAULT_FOLDER = Path(".data/local")
 
 _data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_FOLDER, show_default=True,
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_FOLDER,
     help="Folder for all data of the stack.",
-)  # fmt: skip
+)
 
 
 def _port_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,7 +36,7 @@ def _port_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group()
+@click.group(context_settings={"show_default": True})
 def cli() -> None:
     """Run order tracking on this machine: storage, function, jobs, Pub/Sub and Spark."""
 
@@ -42,27 +44,14 @@ def cli() -> None:
 @cli.command()
 @_data_dir
 @_port_options
-@click.option("--bucket", default=BUCKET, show_default=True, help="Bucket for uploads; it is created.")
-@click.option(
-    "--window",
-    type=click.IntRange(1, 55),
-    default=2,
-    show_default=True,
-    help="Seconds in which uploads share a run.",
-)
-@click.option("--sweep-every", type=float, default=30.0, show_default=True, help="Seconds between sweeps.")
-@click.option(
-    "--sweep-grace",
-    type=int,
-    default=30,
-    show_default=True,
-    help="Minimum age in seconds of the files that a sweep handles.",
-)
+@click.option("--bucket", default=BUCKET, help="Bucket for uploads; it is created.")
+@click.option("--window", type=click.IntRange(1, 55), default=2, help="Seconds in which uploads share a run.")
+@click.option("--sweep-every", default=30.0, help="Seconds between sweeps.")
+@click.option("--sweep-grace", default=30, help="Minimum age in seconds of the files that a sweep handles.")
 @click.option(
     "--max-bad-row-ratio",
     type=click.FloatRange(0, 1),
     default=0.1,
-    show_default=True,
     help="Share of bad rows above which a file is rejected.",
 )
 @click.option("--fresh", is_flag=True, help="Delete all data of the stack first.")
@@ -84,15 +73,17 @@ def up(
     try:
         chosen = {option.removesuffix("_port"): port for option, port in ports.items()}
         settings = Settings(bucket, window, sweep_every, sweep_grace, max_bad_row_ratio)
-        stack = Stack(folder, settings, chosen, fresh=fresh, report=console.note)
+        stack = Stack(folder, settings, chosen, fresh=fresh, report=_note)
         stack.stop_on_signals()
-        console.note(f"starting in {data_dir} (the first start installs Spark: a few minutes)")
+        _note(f"starting in {data_dir} (the first start installs Spark: a few minutes)")
         with stack:
-            console.show_addresses(stack.addresses, data_dir)
+            if sys.stdout.isatty():
+                _show(stack.addresses, data_dir)
+            click.echo(_ready_line(stack.addresses))
             stack.run_until_stopped()
-            console.note("stopping; the data is kept")
+            _note("stopping; the data is kept")
     except Interrupted:
-        console.note("stopped before the stack was ready")
+        _note("stopped before the stack was ready")
     except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed) as error:
         _fail(str(error))
 
@@ -120,14 +111,14 @@ def upload(files: tuple[Path, ...], name: str | None, bucket: str | None, data_d
 
 @cli.command()
 @_data_dir
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def status(data_dir: Path, output: str) -> None:
     """Show the addresses of the running stack. Exit status 1 if no stack is running on this folder."""
     addresses = _running(data_dir)
     if output == "json":
         click.echo(json.dumps(asdict(addresses), indent=2))
     else:
-        console.show_table(addresses, data_dir)
+        _show(addresses, data_dir)
 
 
 def _running(data_dir: Path) -> Addresses:
@@ -135,6 +126,46 @@ def _running(data_dir: Path) -> Addresses:
     if addresses is None:
         _fail(f"no stack is running on {data_dir}; start it with `python -m infra.local up --data-dir {data_dir}`")
     return addresses
+
+
+def _note(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _ready_line(addresses: Addresses) -> str:
+    """The line that scripts wait for."""
+    values = {
+        "bucket": addresses.bucket,
+        "function": addresses.function,
+        "sweep": addresses.sweep_function,
+        "jobs": addresses.jobs,
+        "job_id": addresses.job_id,
+        "pubsub": addresses.pubsub or "none",
+        "warehouse": addresses.warehouse,
+    }
+    return f"ready {addresses.storage} " + " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _show(addresses: Addresses, data_dir: Path) -> None:
+    no_pubsub = "gcloud's emulator is not installed: outcomes go only to the logs"
+    lines = {
+        "storage": f"{addresses.storage}  gs://{addresses.bucket}",
+        "function": addresses.function,
+        "sweep": addresses.sweep_function,
+        "jobs": f"{addresses.jobs}/  job {addresses.job_id}, its runs and their logs",
+        "Pub/Sub": f"{addresses.pubsub}  {addresses.outcome_subscription}" if addresses.pubsub else no_pubsub,
+        "tables": addresses.warehouse,
+        "logs": addresses.logs,
+        "data": f"{data_dir}  (kept when the stack stops)",
+        "upload": f"python -m infra.local upload FILE… --data-dir {data_dir}",
+        "or": f"export STORAGE_EMULATOR_HOST={addresses.storage}   # then use any Cloud Storage client",
+        "wipe": f"python -m infra.local up --fresh --data-dir {data_dir}",
+        "stop": "Ctrl-C",
+    }
+    click.echo("\norder tracking on this machine\n")
+    for name, value in lines.items():
+        click.echo(f"  {name:<10}{value}")
+    click.echo()
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,15 +1,12 @@
 """Fault injection: make a local server fail as the cloud does on a bad day.
 
-An ASGI middleware for any application, and the routes that configure it.
-
-    faults = Faults()
-    app = FaultMiddleware(Starlette(routes=[..., *fault_routes(faults)]), faults, error_body=my_json_of)
+An ASGI middleware for any application under uvicorn, which also serves the requests that configure it.
 
 `POST /_local/faults` takes `{action, method?, path_regex?, times?, phase?, status?, retry_after?,
-seconds?, body?}` or a list of them. `GET` lists the faults, how often each has struck, and how often it still will.
+seconds?}` or a list of them. `GET` lists the faults, how often each has struck, and how often it still will.
 `DELETE` removes all faults and releases hanging requests.
 
-    status   respond with `status` (default 503), and with `Retry-After: retry_after` and `body` if given
+    status   respond with `status` (default 503), and with `Retry-After: retry_after` if given
     reset    reset the TCP connection instead of responding
     hang     do not respond for `seconds`, or until the client disconnects or the faults are cleared; then
              reset the connection
@@ -24,12 +21,9 @@ request and only the response is lost, so that the client repeats something that
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import re
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,20 +31,16 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ACTIONS = ("status", "reset", "hang", "slow")
 PHASES = ("before", "after")
-ADMIN_PREFIX = "/_local/"
 
 
-class BadFault(ValueError):
-    """A fault is not described correctly."""
-
-
-@dataclass(frozen=True)
+@dataclass
 class Fault:
+    """``struck``: how many requests it has affected."""
+
     action: str
     method: str | None = None
     path_regex: str = ""
@@ -59,108 +49,69 @@ class Fault:
     status: int = 503
     retry_after: str | None = None
     seconds: float | None = None
-    body: str | None = None
+    struck: int = 0
 
-    def matches(self, method: str, path: str) -> bool:
-        return (self.method is None or self.method == method) and re.search(self.path_regex, path) is not None
+    @property
+    def left(self) -> int | None:
+        return None if self.times is None else self.times - self.struck
+
+    def affects(self, method: str, path: str) -> bool:
+        matches = self.method in (None, method) and re.search(self.path_regex, path)
+        return self.left != 0 and bool(matches)
 
 
 def parse_fault(described: Any) -> Fault:
-    """Parse a fault from JSON. Raises BadFault, which names the wrong field."""
+    """Parse a fault from JSON. Raises ValueError, which names the wrong field."""
     if not isinstance(described, dict):
-        raise BadFault("a fault must be a JSON object")
-    unknown = set(described) - set(Fault.__dataclass_fields__)
-    if unknown:
-        raise BadFault(f"unknown field {sorted(unknown)[0]!r}; known: {', '.join(Fault.__dataclass_fields__)}")
+        raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - as for any other wrong description
+    known = Fault.__dataclass_fields__.keys() - {"struck"}
+    if unknown := described.keys() - known:
+        raise ValueError(f"unknown field {min(unknown)!r}; known: {', '.join(sorted(known))}")
     if described.get("action") not in ACTIONS:
-        raise BadFault(f"action must be one of {', '.join(ACTIONS)}")
+        raise ValueError(f"action must be one of {', '.join(ACTIONS)}")
     if described.get("phase", "before") not in PHASES:
-        raise BadFault(f"phase must be one of {', '.join(PHASES)}")
-    fields = {name: value for name, value in described.items() if value is not None or name == "times"}
+        raise ValueError(f"phase must be one of {', '.join(PHASES)}")
     convert: dict[str, Callable[[Any], Any]] = {
         "method": lambda value: str(value).upper(),
         "path_regex": lambda value: re.compile(value).pattern,
-        "times": lambda value: None if value is None else int(value),
+        "times": int,
         "status": int,
         "retry_after": str,
         "seconds": float,
-        "body": lambda value: value if isinstance(value, str) else json.dumps(value),
     }
-    for name, value in fields.items():
+    fields = dict(described)
+    for name in fields.keys() & convert.keys():
         try:
-            fields[name] = convert.get(name, str)(value)
+            fields[name] = None if fields[name] is None else convert[name](fields[name])
         except (TypeError, ValueError, re.error) as error:
-            raise BadFault(f"{name}: {error}") from None
+            raise ValueError(f"{name}: {error}") from None
     return Fault(**fields)
 
 
-class Faults:
-    """The active faults. The first match strikes, which uses up one of its `times`."""
+class FaultMiddleware:
+    """Must be the outermost application: it gets the connection to reset through uvicorn's `send`.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._active: list[list[Any]] = []  # [fault, times left (None: no limit), times struck]
+    The first fault that matches a request strikes. ``error_body``: the service's JSON for an error with this status.
+    """
+
+    def __init__(self, app: ASGIApp, error_body: Callable[[int], dict[str, Any]]) -> None:
+        self._app = app
+        self._error_body = error_body
+        self._active: list[Fault] = []
         self._cleared = asyncio.Event()
 
-    def add(self, fault: Fault) -> None:
-        with self._lock:
-            self._active.append([fault, fault.times, 0])
-
     def clear(self) -> None:
-        with self._lock:
-            self._active.clear()
+        """Remove all faults and release hanging requests."""
+        self._active.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()
 
-    def strike(self, method: str, path: str) -> Fault | None:
-        with self._lock:
-            for entry in self._active:
-                if entry[1] != 0 and entry[0].matches(method, path):
-                    entry[1] = None if entry[1] is None else entry[1] - 1
-                    entry[2] += 1
-                    fault: Fault = entry[0]
-                    return fault
-        return None
-
-    def as_json(self) -> list[dict[str, Any]]:
-        with self._lock:
-            return [{**vars(fault), "left": left, "struck": struck} for fault, left, struck in self._active]
-
-    async def wait_cleared(self) -> None:
-        await self._cleared.wait()
-
-
-def fault_routes(faults: Faults) -> list[BaseRoute]:
-    async def endpoint(request: Request) -> Response:
-        return await handle_fault_request(faults, request)
-
-    return [Route(f"{ADMIN_PREFIX}faults", endpoint, methods=["GET", "POST", "DELETE"])]
-
-
-async def handle_fault_request(faults: Faults, request: Request) -> Response:
-    """GET lists the faults, POST adds one or several, DELETE removes all."""
-    if request.method == "POST":
-        try:
-            body = await request.json()
-            for described in body if isinstance(body, list) else [body]:
-                faults.add(parse_fault(described))
-        except ValueError as error:  # BadFault, or invalid JSON
-            return JSONResponse({"error": str(error)}, status_code=400)
-    elif request.method == "DELETE":
-        faults.clear()
-    return JSONResponse({"faults": faults.as_json()})
-
-
-class FaultMiddleware:
-    """Must be the outermost application: it gets the connection to reset through uvicorn's `send`."""
-
-    def __init__(self, app: ASGIApp, faults: Faults, error_body: Callable[[int], dict[str, Any]] | None = None) -> None:
-        self._app = app
-        self._faults = faults
-        self._error_body = error_body or (lambda status: {"error": f"fault: {status}"})
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = None if scope["type"] != "http" else self._struck(scope)
+        if scope["path"] == "/_local/faults":
+            response = await self._administer(Request(scope, receive))
+            await response(scope, receive, send)
+            return
+        fault = self._striking(scope)
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.action == "slow":
@@ -170,20 +121,32 @@ class FaultMiddleware:
                 await self._app(scope, receive, _swallow)
             await self._fail(fault, scope, receive, send)
 
-    def _struck(self, scope: Scope) -> Fault | None:
-        if scope["path"].startswith(ADMIN_PREFIX):
+    async def _administer(self, request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                body = await request.json()
+                self._active += [parse_fault(described) for described in (body if isinstance(body, list) else [body])]
+            except ValueError as error:
+                return JSONResponse({"error": str(error)}, status_code=400)
+        elif request.method == "DELETE":
+            self.clear()
+        return JSONResponse({"faults": [{**vars(fault), "left": fault.left} for fault in self._active]})
+
+    def _striking(self, scope: Scope) -> Fault | None:
+        if scope["path"].startswith("/_local/"):
             return None
-        raw = scope.get("raw_path") or scope["path"].encode()
-        path = unquote(raw.decode("latin-1"))
+        path = unquote(scope["raw_path"].decode("latin-1"))
         if scope["query_string"]:
             path += "?" + unquote(scope["query_string"].decode("latin-1"))
-        return self._faults.strike(scope["method"], path)
+        fault = next((fault for fault in self._active if fault.affects(scope["method"], path)), None)
+        if fault:
+            fault.struck += 1
+        return fault
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.action == "status":
-            content = fault.body if fault.body is not None else json.dumps(self._error_body(fault.status))
             headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            response = Response(content, fault.status, headers, media_type="application/json")
+            response = JSONResponse(self._error_body(fault.status), fault.status, headers)
             await response(scope, receive, send)
             return
         if fault.action == "hang":
@@ -194,7 +157,7 @@ class FaultMiddleware:
         """Wait until the time is up, the client disconnects, or the faults are cleared."""
         events = [
             asyncio.ensure_future(_client_disconnected(receive)),
-            asyncio.ensure_future(self._faults.wait_cleared()),
+            asyncio.ensure_future(self._cleared.wait()),
         ]
         try:
             await asyncio.wait(events, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -233,17 +196,10 @@ def _slowed(send: Send, seconds: float) -> Send:
 
 
 async def _reset_connection(send: Send) -> None:
-    """Abort uvicorn's transport. Under another server, send an incomplete response instead."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is not None:
-        if transport.is_closing():
-            return
-        if raw := transport.get_extra_info("socket"):
-            # Don't linger, so that the client gets a TCP reset instead of a clean end.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-        await asyncio.sleep(0)  # let uvicorn notice, so that it does not complain about a missing response
+    transport = send.__self__.transport  # type: ignore[attr-defined] # uvicorn's, which is the only server here
+    if transport.is_closing():
         return
-    with contextlib.suppress(Exception):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    # Don't linger, so that the client gets a TCP reset instead of a clean end.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await asyncio.sleep(0)  # let uvicorn notice, so that it does not complain about a missing response

@@ -64,17 +64,23 @@ class StackFolder:
         Waits until the servers of a killed stack have ended. Raises AlreadyRunning.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._stack_lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            # Wait for a moment: a process that reads the addresses holds the lock for an instant.
-            if not _locked_within(descriptor, PROBE_SECONDS):
-                raise AlreadyRunning(self._already_running(self.running()))
+        # Wait for a moment: a process that reads the addresses holds the lock for an instant.
+        with _locked(self._stack_lock, PROBE_SECONDS) as ours:
+            if not ours:
+                other = self.running()
+                where = f" (process {other.pid}, storage at {other.storage})" if other else ""
+                raise AlreadyRunning(
+                    f"a stack is already running on {self.root}{where}: use it, stop it, or choose another --data-dir"
+                )
             self.withdraw()  # a killed stack may have left its addresses
-            self._await_predecessors()
+            # The servers of a killed stack end a moment after it; until then, they use the ports and the data.
+            with _locked(self.children_lock, PREDECESSOR_TIMEOUT_SECONDS) as ended:
+                if not ended:
+                    raise AlreadyRunning(
+                        f"servers of an earlier stack on {self.root} are still running; look for infra.local.services.guard"
+                    )
             self.logs.mkdir(exist_ok=True)
             yield
-        finally:
-            os.close(descriptor)
 
     def publish(self, addresses: Addresses) -> None:
         """Publish the stack's addresses for other commands. Atomic, so that they never read a partial file."""
@@ -87,8 +93,11 @@ class StackFolder:
 
     def running(self) -> Addresses | None:
         """The addresses of the stack on this folder. None: no stack is running, or it is not ready yet."""
-        if not self._stack_lock.is_file() or not self._is_taken():
+        if not self._stack_lock.is_file():
             return None
+        with _locked(self._stack_lock, 0) as free:
+            if free:
+                return None
         try:
             return Addresses(**json.loads(self._addresses.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -96,55 +105,34 @@ class StackFolder:
 
     def wipe(self) -> None:
         """Delete all data. Keep the locks, because they show other stacks that the folder is in use. Call while `taken`."""
-        foreign = {path.name for path in self.root.iterdir()} - self._own_names()
-        if foreign:
-            raise NotAStackFolder(f"{self.root} contains {min(foreign)!r}, not a file of the stack: nothing was deleted")
-        for path in self.root.iterdir():
-            if path in (self._stack_lock, self.children_lock):
-                continue
+        folders = (self.storage, self.jobs, self.warehouse, self.logs)
+        locks = (self._stack_lock, self.children_lock)
+        own = {*folders, *locks, self._addresses, self._addresses.with_suffix(".part")}
+        if foreign := set(self.root.iterdir()) - own:
+            name = min(foreign).name
+            raise NotAStackFolder(f"{self.root} contains {name!r}, not a file of the stack: nothing was deleted")
+        for path in own.difference(locks):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
-                path.unlink()
+                path.unlink(missing_ok=True)
         self.logs.mkdir()
 
-    def _own_names(self) -> set[str]:
-        folders = (self.storage, self.jobs, self.warehouse, self.logs)
-        files = (self.children_lock, self._stack_lock, self._addresses, self._addresses.with_suffix(".part"))
-        return {path.name for path in folders + files}
 
-    def _already_running(self, addresses: Addresses | None) -> str:
-        """The message for a second stack on this folder."""
-        where = f" (process {addresses.pid}, storage at {addresses.storage})" if addresses else ""
-        return f"a stack is already running on {self.root}{where}: use it, stop it, or choose another --data-dir"
-
-    def _is_taken(self) -> bool:
-        descriptor = os.open(self._stack_lock, os.O_RDWR)
-        try:
-            return not _locked(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _await_predecessors(self) -> None:
-        """The servers of a killed stack end a moment after it; until then, they use the ports and the data."""
-        descriptor = os.open(self.children_lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if not _locked_within(descriptor, PREDECESSOR_TIMEOUT_SECONDS):
-                raise AlreadyRunning(
-                    f"servers of an earlier stack on {self.root} are still running; look for infra.local.services.guard"
-                )
-        finally:
-            os.close(descriptor)
-
-
-def _locked_within(descriptor: int, seconds: float) -> bool:
+@contextmanager
+def _locked(file: Path, seconds: float) -> Iterator[bool]:
+    """Whether the lock could be taken within that time. It is released at the end."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + seconds
-    while not (locked := _locked(descriptor)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return locked
+    try:
+        while not (locked := _try_lock(descriptor)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield locked
+    finally:
+        os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,22 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.decision import (
-    Accept,
-    Ignore,
-    Launch,
-    Reject,
-    Validate,
-    decide_before_reading,
-    decide_by_result,
-    ignore_by_name,
-)
+from functions.decision import Ignore, Launch, Reject, Validate, decide_before_reading, ignore_by_name
 from spark_jobs.cloud.ports import StoredFile
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
-from spark_jobs.contract.validation_results import ValidationResult
-from spark_jobs.contract.violations import Violation
 
 NOW = datetime(2026, 2, 1, 6, 0, tzinfo=UTC)
 FILE = FileId("orders-data", "source/order_tracking_2026_01_31.csv", 17)
@@ -63,7 +52,7 @@ def test_an_empty_object_is_ignored_and_reported_as_stale_after_a_day() -> None:
 
 
 def test_a_file_with_a_valid_mark_only_needs_a_run() -> None:
-    assert decide_before_reading(FILE, replace(STORED, metageneration=2, metadata=MARK.as_metadata()), NOW) == Launch(MARK)
+    assert decide_before_reading(FILE, replace(STORED, metageneration=2, metadata=MARK.as_metadata()), NOW) == Launch()
 
 
 def test_a_mark_that_came_with_the_upload_is_void() -> None:
@@ -93,19 +82,7 @@ def test_a_file_with_an_invalid_mark_is_validated(mark: dict[str, str]) -> None:
 def test_a_content_encoding_rejects_the_file_before_it_is_read() -> None:
     decision = decide_before_reading(FILE, replace(STORED, content_encoding="gzip"), NOW)
     assert isinstance(decision, Reject)
-    assert decision.result.rejecting is not None
-    assert decision.result.rejecting.code == "content_encoding"
+    assert decision.violation.code == "content_encoding"
     assert decide_before_reading(FILE, replace(STORED, content_encoding="identity"), NOW) == Validate(
         replace(STORED, content_encoding="identity")
-    )
-
-
-def test_a_whole_file_violation_rejects_the_file_and_bad_rows_alone_do_not() -> None:
-    header = Violation("missing_column", "the header has no column status", column="status")
-    row = Violation("unknown_status", "status must be …", row=2, column="status")
-    rejected = ValidationResult(violations=(header, row))
-    assert decide_by_result(STORED, rejected, NOW) == Reject(STORED, rejected)
-    accepted = ValidationResult(rows=30, bad_rows=1, violations=(row,), splittable=True)
-    assert decide_by_result(STORED, accepted, NOW) == Accept(
-        AcceptedMark(17, CONTRACT_VERSION, 30, 1, partial=False, splittable=True, arrival=NOW.isoformat())
     )

@@ -9,18 +9,14 @@ import sys
 from typing import Any
 
 
-def statements(catalog: str, schema: str, tables: list[str]) -> list[str]:
-    """The statements, in the order in which they run."""
-    names = [f"`{catalog}`.`{schema}`.`{table}`" for table in sorted(tables)]
-    return [f"{verb} {name}" for name in names for verb in ("OPTIMIZE", "VACUUM")]
-
-
 def maintain(spark: Any, catalog: str, schema: str) -> int:
-    """Run all statements. Returns the number of tables."""
-    found = [row.tableName for row in spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE 'orders_*'").collect()]
-    for statement in statements(catalog, schema, found):
-        print(statement, flush=True)
-        spark.sql(statement).collect()
+    """Returns the number of tables."""
+    found = spark.sql(f"SHOW TABLES IN `{catalog}`.`{schema}` LIKE 'orders_*'").collect()
+    for table in sorted(row.tableName for row in found):
+        for verb in ("OPTIMIZE", "VACUUM"):
+            statement = f"{verb} `{catalog}`.`{schema}`.`{table}`"
+            print(statement, flush=True)
+            spark.sql(statement).collect()
     return len(found)
 
 

@@ -52,7 +52,7 @@ resource "databricks_external_location" "source" {
   read_only       = true
 
   # Databricks reads from a location when it creates it, so the grants must exist first.
-  depends_on = [google_storage_bucket_iam_member.spark_bucket, google_storage_bucket_iam_member.spark_read]
+  depends_on = [google_storage_bucket_iam_member.spark_bucket, google_storage_bucket_iam_member.objects["spark_read"]]
 }
 
 resource "databricks_grant" "job_reads_source" {

@@ -2,139 +2,74 @@
 # defined in the project and grant nothing by themselves. A test compares the grants with the table in docs/deploy.md.
 
 locals {
-  objects = "projects/_/buckets/${google_storage_bucket.files.name}/objects/"
-  role_id = replace(var.name, "-", "_")
-}
-
-resource "google_project_iam_custom_role" "read" {
-  project     = var.project_id
-  role_id     = "${local.role_id}_read"
-  title       = "Order tracking: list and read objects"
-  permissions = ["storage.objects.get", "storage.objects.list"]
-}
-
-resource "google_project_iam_custom_role" "mark" {
-  project     = var.project_id
-  role_id     = "${local.role_id}_mark"
-  title       = "Order tracking: change objects' metadata"
-  permissions = ["storage.objects.update"]
-}
-
-resource "google_project_iam_custom_role" "move" {
-  project     = var.project_id
-  role_id     = "${local.role_id}_move"
-  title       = "Order tracking: move objects away"
-  permissions = ["storage.objects.move"]
-}
-
-resource "google_project_iam_custom_role" "put" {
-  project     = var.project_id
-  role_id     = "${local.role_id}_put"
-  title       = "Order tracking: create objects"
-  permissions = ["storage.objects.create"]
-}
-
-resource "google_project_iam_custom_role" "replace" {
-  project     = var.project_id
-  role_id     = "${local.role_id}_replace"
-  title       = "Order tracking: replace objects"
-  permissions = ["storage.objects.delete"]
-}
-
-# --- the function ------------------------------------------------------------------------------------------------
-
-# A condition on the object's name can't restrict listing; the bucket contains nothing else anyway.
-resource "google_storage_bucket_iam_member" "function_read" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.read.id
-  member = google_service_account.function.member
-}
-
-resource "google_storage_bucket_iam_member" "function_mark" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.mark.id
-  member = google_service_account.function.member
-  condition {
-    title      = "below source"
-    expression = "resource.name.startsWith(\"${local.objects}${var.source_prefix}\")"
+  verbs = {
+    read    = { title = "list and read objects", permissions = ["storage.objects.get", "storage.objects.list"] }
+    mark    = { title = "change objects' metadata", permissions = ["storage.objects.update"] }
+    move    = { title = "move objects away", permissions = ["storage.objects.move"] }
+    put     = { title = "create objects", permissions = ["storage.objects.create"] }
+    replace = { title = "replace objects", permissions = ["storage.objects.delete"] }
   }
-}
 
-resource "google_storage_bucket_iam_member" "function_move" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.move.id
-  member = google_service_account.function.member
-  condition {
-    title      = "out of source"
-    expression = "resource.name.startsWith(\"${local.objects}${var.source_prefix}\")"
-  }
-}
+  objects        = "projects/_/buckets/${google_storage_bucket.files.name}/objects/"
+  below_source   = "resource.name.startsWith(\"${local.objects}${var.source_prefix}\")"
+  below_archive  = "resource.name.startsWith(\"${local.objects}${var.archive_prefix}\")"
+  below_rejected = "resource.name.startsWith(\"${local.objects}${var.rejected_prefix}\")"
+  # Replays copy files there (named in spark_jobs/contract/marks.py); senders never upload there.
+  below_replay = "resource.name.startsWith(\"${local.objects}${var.source_prefix}replay/\")"
 
-resource "google_storage_bucket_iam_member" "function_put" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.put.id
-  member = google_service_account.function.member
-  condition {
-    title      = "into rejected"
-    expression = "resource.name.startsWith(\"${local.objects}${var.rejected_prefix}\")"
-  }
-}
-
-# A retry after a crash writes the report again, and replacing an object requires the delete permission.
-resource "google_storage_bucket_iam_member" "function_replace" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.replace.id
-  member = google_service_account.function.member
-  condition {
+  in_source   = { title = "below source", expression = local.below_source }
+  in_rejected = { title = "below rejected", expression = local.below_rejected }
+  # A retry after a crash writes the report again, and replacing an object requires the delete permission.
+  reports = {
     title      = "reports in rejected"
-    expression = "resource.name.startsWith(\"${local.objects}${var.rejected_prefix}\") && resource.name.endsWith(\".report.json\")"
+    expression = "${local.below_rejected} && resource.name.endsWith(\".report.json\")"
+  }
+  written_by_job = {
+    title      = "below archive, rejected and replay"
+    expression = "${local.below_archive} || ${local.below_rejected} || ${local.below_replay}"
+  }
+
+  # A condition on the object's name can't restrict listing; the bucket contains nothing else anyway.
+  grants = {
+    function_read    = { member = google_service_account.function.member, verb = "read", only = null }
+    function_mark    = { member = google_service_account.function.member, verb = "mark", only = local.in_source }
+    function_move    = { member = google_service_account.function.member, verb = "move", only = local.in_source }
+    function_put     = { member = google_service_account.function.member, verb = "put", only = local.in_rejected }
+    function_replace = { member = google_service_account.function.member, verb = "replace", only = local.reports }
+
+    job_read    = { member = local.job_member, verb = "read", only = null }
+    job_move    = { member = local.job_member, verb = "move", only = local.in_source }
+    job_put     = { member = local.job_member, verb = "put", only = local.written_by_job }
+    job_replace = { member = local.job_member, verb = "replace", only = local.reports }
+
+    spark_read = { member = local.spark_member, verb = "read", only = null }
   }
 }
 
-# --- the job, with its service credential --------------------------------------------------------------------------
+resource "google_project_iam_custom_role" "objects" {
+  for_each = local.verbs
 
-resource "google_storage_bucket_iam_member" "job_read" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.read.id
-  member = local.job_member
+  project     = var.project_id
+  role_id     = "${replace(var.name, "-", "_")}_${each.key}"
+  title       = "Order tracking: ${each.value.title}"
+  permissions = each.value.permissions
 }
 
-resource "google_storage_bucket_iam_member" "job_move" {
+resource "google_storage_bucket_iam_member" "objects" {
+  for_each = local.grants
+
   bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.move.id
-  member = local.job_member
-  condition {
-    title      = "out of source"
-    expression = "resource.name.startsWith(\"${local.objects}${var.source_prefix}\")"
+  role   = google_project_iam_custom_role.objects[each.value.verb].id
+  member = each.value.member
+
+  dynamic "condition" {
+    for_each = each.value.only[*]
+    content {
+      title      = condition.value.title
+      expression = condition.value.expression
+    }
   }
 }
-
-# Replays copy files into replay/ below source (named in spark_jobs/contract/marks.py); senders never upload there.
-resource "google_storage_bucket_iam_member" "job_put" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.put.id
-  member = local.job_member
-  condition {
-    title = "into archive, rejected and replay"
-    expression = join(" || ", [
-      "resource.name.startsWith(\"${local.objects}${var.archive_prefix}\")",
-      "resource.name.startsWith(\"${local.objects}${var.rejected_prefix}\")",
-      "resource.name.startsWith(\"${local.objects}${var.source_prefix}replay/\")",
-    ])
-  }
-}
-
-resource "google_storage_bucket_iam_member" "job_replace" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.replace.id
-  member = local.job_member
-  condition {
-    title      = "reports in rejected"
-    expression = "resource.name.startsWith(\"${local.objects}${var.rejected_prefix}\") && resource.name.endsWith(\".report.json\")"
-  }
-}
-
-# --- Spark, with the external location -----------------------------------------------------------------------------
 
 # Unity Catalog reads the bucket's settings before it grants access below source/.
 resource "google_storage_bucket_iam_member" "spark_bucket" {
@@ -143,35 +78,27 @@ resource "google_storage_bucket_iam_member" "spark_bucket" {
   member = local.spark_member
 }
 
-resource "google_storage_bucket_iam_member" "spark_read" {
-  bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.read.id
-  member = local.spark_member
-}
-
-# --- senders -------------------------------------------------------------------------------------------------------
-
-resource "google_storage_bucket_iam_member" "uploader_put" {
+resource "google_storage_bucket_iam_member" "senders_put" {
   for_each = var.uploaders
 
   bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.put.id
+  role   = google_project_iam_custom_role.objects["put"].id
   member = each.value
   condition {
-    title      = "into source"
-    expression = "resource.name.startsWith(\"${local.objects}${var.source_prefix}\")"
+    title      = local.in_source.title
+    expression = local.in_source.expression
   }
 }
 
 # A corrected file with the same name replaces the one that is still waiting.
-resource "google_storage_bucket_iam_member" "uploader_replace" {
+resource "google_storage_bucket_iam_member" "senders_replace" {
   for_each = var.uploaders
 
   bucket = google_storage_bucket.files.name
-  role   = google_project_iam_custom_role.replace.id
+  role   = google_project_iam_custom_role.objects["replace"].id
   member = each.value
   condition {
-    title      = "in source"
-    expression = "resource.name.startsWith(\"${local.objects}${var.source_prefix}\")"
+    title      = local.in_source.title
+    expression = local.in_source.expression
   }
 }

@@ -1,100 +1,45 @@
-# Values for the bundle and the function. infra/deploy reads them, so you never copy them by hand.
+# Values for the bundle and the function. infra/deploy and infra/gcp/function read them, so you never copy them by hand.
+# One object, because Terraform keeps its null values; it drops outputs that are null.
+output "installation" {
+  value = {
+    project_id      = var.project_id
+    region          = var.region
+    name            = var.name
+    bucket          = google_storage_bucket.files.name
+    source_prefix   = var.source_prefix
+    archive_prefix  = var.archive_prefix
+    rejected_prefix = var.rejected_prefix
 
-output "project_id" {
-  value = var.project_id
+    outcome_topic     = google_pubsub_topic.outcomes.id
+    dead_subscription = google_pubsub_subscription.outcomes_dead.name
+    sweep_topic       = google_pubsub_topic.sweep.id
+
+    function_account = google_service_account.function.email
+    trigger_account  = google_service_account.trigger.email
+    builder_account  = google_service_account.builder.id
+    image_repository = google_artifact_registry_repository.images.id
+    upload_bucket    = google_storage_bucket.uploads.name
+
+    databricks_host = var.databricks_host
+    catalog         = var.catalog
+    # Application ids of the service principals of function and job.
+    databricks_client_id = databricks_service_principal.function.application_id
+    job_principal        = databricks_service_principal.job.application_id
+    service_credential   = databricks_credential.job.name
+    # Empty if the function logs in with a secret; otherwise there is no secret.
+    federation_audience = var.databricks_login == "federation" ? local.federation_audience : ""
+    databricks_secret   = one(google_secret_manager_secret.databricks[*].secret_id)
+  }
 }
 
-output "region" {
-  value = var.region
-}
-
-output "name" {
-  value = var.name
-}
-
-output "bucket" {
-  value = google_storage_bucket.files.name
-}
-
-output "source_prefix" {
-  value = var.source_prefix
-}
-
-output "archive_prefix" {
-  value = var.archive_prefix
-}
-
-output "rejected_prefix" {
-  value = var.rejected_prefix
-}
-
-output "outcome_topic" {
-  value = google_pubsub_topic.outcomes.id
-}
-
-output "dead_subscription" {
-  value = google_pubsub_subscription.outcomes_dead.name
-}
-
-output "sweep_topic" {
-  value = google_pubsub_topic.sweep.id
-}
-
-output "function_account" {
-  value = google_service_account.function.email
-}
-
-output "trigger_account" {
-  value = google_service_account.trigger.email
-}
-
-output "builder_account" {
-  value = google_service_account.builder.id
-}
-
-output "image_repository" {
-  value = google_artifact_registry_repository.images.id
-}
-
-output "upload_bucket" {
-  value = google_storage_bucket.uploads.name
-}
-
-output "databricks_host" {
-  value = var.databricks_host
-}
-
-output "databricks_client_id" {
-  description = "Application id of the function's service principal."
-  value       = databricks_service_principal.function.application_id
-}
-
-output "federation_audience" {
-  description = "Empty if the function logs in with a secret."
-  value       = var.databricks_login == "federation" ? local.federation_audience : ""
-}
+# The following ones are for people (docs/deploy.md).
 
 output "databricks_secret" {
-  description = "Name of the secret if the function logs in with one."
-  value       = one(google_secret_manager_secret.databricks[*].secret_id)
-}
-
-output "job_principal" {
-  description = "Application id of the job's service principal."
-  value       = databricks_service_principal.job.application_id
-}
-
-output "service_credential" {
-  value = databricks_credential.job.name
-}
-
-output "catalog" {
-  value = var.catalog
+  value = one(google_secret_manager_secret.databricks[*].secret_id)
 }
 
 output "workload_identity_provider" {
-  description = "For the GitHub Actions workflow; empty if github_repository is empty."
-  value       = one(google_iam_workload_identity_pool_provider.github[*].name)
+  value = one(google_iam_workload_identity_pool_provider.github[*].name)
 }
 
 output "deployer_account" {

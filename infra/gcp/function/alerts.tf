@@ -15,131 +15,103 @@ resource "google_monitoring_notification_channel" "email" {
 locals {
   channels = google_monitoring_notification_channel.email[*].id
   on_run   = "resource.type = \"cloud_run_revision\""
+  our      = "metric.type = \"logging.googleapis.com/user"
+
+  # Policies that alert when the values within one period, combined by `aligner` and `reducer`, exceed `more_than`.
+  alerts = {
+    function_errors = {
+      title     = "the function reports errors"
+      severity  = "ERROR"
+      condition = "more than 5 in 10 minutes"
+      filter    = "${local.our}/${google_logging_metric.counted_lines["function_errors"].name}\" AND ${local.on_run}"
+      more_than = 5
+      period    = "600s"
+      aligner   = "ALIGN_SUM"
+      reducer   = "REDUCE_SUM"
+      help      = "Each log line names the unavailable service (Cloud Storage, Databricks, Pub/Sub) or the wrong setting. Eventarc retries events for 24 hours, and the sweep takes over after that: no file is lost. docs/deploy.md, When something is wrong."
+    }
+    rejected_files = {
+      title     = "files are rejected"
+      severity  = "WARNING"
+      condition = "any in 10 minutes"
+      filter    = "${local.our}/${google_logging_metric.rejected_files.name}\" AND ${local.on_run}"
+      more_than = 0
+      period    = "600s"
+      aligner   = "ALIGN_SUM"
+      reducer   = "REDUCE_SUM"
+      help      = "The report next to each file in rejected/ lists the violations; the sender fixes the file and uploads it again. docs/deploy.md, When something is wrong."
+    }
+    failed_runs = {
+      title     = "runs fail"
+      severity  = "ERROR"
+      condition = "any in 30 minutes"
+      filter    = "${local.our}/${google_logging_metric.counted_lines["failed_runs"].name}\" AND ${local.on_run}"
+      more_than = 0
+      period    = "1800s" # longer than the sweep looks back, so that a run that is reported twice is one incident
+      aligner   = "ALIGN_SUM"
+      reducer   = "REDUCE_SUM"
+      help      = "The sweep's log line names the run and its error; the run's page in Databricks has the details. No file is lost: the next run takes all files that a failed run leaves. docs/deploy.md, When something is wrong."
+    }
+    unbalanced_log = {
+      title     = "the log does not balance"
+      severity  = "ERROR"
+      condition = "any in 30 minutes"
+      filter    = "${local.our}/${google_logging_metric.counted_lines["unbalanced_log"].name}\" AND ${local.on_run}"
+      more_than = 0
+      period    = "1800s"
+      aligner   = "ALIGN_SUM"
+      reducer   = "REDUCE_SUM"
+      help      = "All files are loaded and archived, but function and job counted different numbers of rows, which is a bug. The files are in orders_ingest_log where balanced = false; keep them. docs/deploy.md, When something is wrong."
+    }
+    oldest_in_source = {
+      title     = "a file has been waiting too long"
+      severity  = "ERROR"
+      condition = "oldest file in source/"
+      filter    = "${local.our}/${google_logging_metric.oldest_in_source.name}\" AND ${local.on_run}"
+      more_than = var.waiting_alert_seconds
+      period    = "900s"
+      aligner   = "ALIGN_PERCENTILE_99"
+      reducer   = "REDUCE_MAX"
+      help      = "Runs fail or don't start, or a writer left an empty file behind. Check the job's last runs first. docs/deploy.md, When something is wrong."
+    }
+    outcomes_dead = {
+      title     = "a consumer can't digest outcomes"
+      severity  = "WARNING"
+      condition = "messages in the dead-letter subscription"
+      filter    = "metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${local.base.dead_subscription}\""
+      more_than = 0
+      period    = "600s"
+      aligner   = "ALIGN_MAX"
+      reducer   = null
+      help      = "The dead-letter subscription keeps the messages for a week. They only report outcomes; the tables are complete without them."
+    }
+  }
 }
 
-resource "google_monitoring_alert_policy" "function_errors" {
+resource "google_monitoring_alert_policy" "alerts" {
+  for_each = local.alerts
+
   project               = local.base.project_id
-  display_name          = "Order tracking: the function reports errors"
+  display_name          = "Order tracking: ${each.value.title}"
   combiner              = "OR"
   notification_channels = local.channels
-  severity              = "ERROR"
+  severity              = each.value.severity
   conditions {
-    display_name = "more than 5 in 10 minutes"
+    display_name = each.value.condition
     condition_threshold {
-      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.function_errors.name}\" AND ${local.on_run}"
+      filter          = each.value.filter
       comparison      = "COMPARISON_GT"
-      threshold_value = 5
+      threshold_value = each.value.more_than
       duration        = "0s"
       aggregations {
-        alignment_period     = "600s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
+        alignment_period     = each.value.period
+        per_series_aligner   = each.value.aligner
+        cross_series_reducer = each.value.reducer
       }
     }
   }
   documentation {
-    content = "Each log line names the unavailable service (Cloud Storage, Databricks, Pub/Sub) or the wrong setting. Eventarc retries events for 24 hours, and the sweep takes over after that: no file is lost. docs/deploy.md, When something is wrong."
-  }
-}
-
-resource "google_monitoring_alert_policy" "rejected_files" {
-  project               = local.base.project_id
-  display_name          = "Order tracking: files are rejected"
-  combiner              = "OR"
-  notification_channels = local.channels
-  severity              = "WARNING"
-  conditions {
-    display_name = "any in 10 minutes"
-    condition_threshold {
-      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.rejected_files.name}\" AND ${local.on_run}"
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "600s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
-      }
-    }
-  }
-  documentation {
-    content = "The report next to each file in rejected/ lists the violations; the sender fixes the file and uploads it again. docs/deploy.md, When something is wrong."
-  }
-}
-
-resource "google_monitoring_alert_policy" "failed_runs" {
-  project               = local.base.project_id
-  display_name          = "Order tracking: runs fail"
-  combiner              = "OR"
-  notification_channels = local.channels
-  severity              = "ERROR"
-  conditions {
-    display_name = "any in 30 minutes"
-    condition_threshold {
-      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.failed_runs.name}\" AND ${local.on_run}"
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        # Longer than the sweep looks back, so that a run that is reported twice is one incident.
-        alignment_period     = "1800s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
-      }
-    }
-  }
-  documentation {
-    content = "The sweep's log line names the run and its error; the run's page in Databricks has the details. No file is lost: the next run takes all files that a failed run leaves. docs/deploy.md, When something is wrong."
-  }
-}
-
-resource "google_monitoring_alert_policy" "unbalanced_log" {
-  project               = local.base.project_id
-  display_name          = "Order tracking: the log does not balance"
-  combiner              = "OR"
-  notification_channels = local.channels
-  severity              = "ERROR"
-  conditions {
-    display_name = "any in 30 minutes"
-    condition_threshold {
-      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.unbalanced_log.name}\" AND ${local.on_run}"
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "1800s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
-      }
-    }
-  }
-  documentation {
-    content = "All files are loaded and archived, but function and job counted different numbers of rows, which is a bug. The files are in orders_ingest_log where balanced = false; keep them. docs/deploy.md, When something is wrong."
-  }
-}
-
-resource "google_monitoring_alert_policy" "oldest_in_source" {
-  project               = local.base.project_id
-  display_name          = "Order tracking: a file has been waiting too long"
-  combiner              = "OR"
-  notification_channels = local.channels
-  severity              = "ERROR"
-  conditions {
-    display_name = "oldest file in source/"
-    condition_threshold {
-      filter          = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.oldest_in_source.name}\" AND ${local.on_run}"
-      comparison      = "COMPARISON_GT"
-      threshold_value = var.waiting_alert_seconds
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "900s"
-        per_series_aligner   = "ALIGN_PERCENTILE_99"
-        cross_series_reducer = "REDUCE_MAX"
-      }
-    }
-  }
-  documentation {
-    content = "Runs fail or don't start, or a writer left an empty file behind. Check the job's last runs first. docs/deploy.md, When something is wrong."
+    content = each.value.help
   }
 }
 
@@ -152,7 +124,7 @@ resource "google_monitoring_alert_policy" "no_sweep" {
   conditions {
     display_name = "none for an hour"
     condition_absent {
-      filter   = "metric.type = \"logging.googleapis.com/user/${google_logging_metric.sweeps.name}\" AND ${local.on_run}"
+      filter   = "${local.our}/${google_logging_metric.counted_lines["sweeps"].name}\" AND ${local.on_run}"
       duration = "3600s"
       aggregations {
         alignment_period     = "600s"
@@ -163,29 +135,5 @@ resource "google_monitoring_alert_policy" "no_sweep" {
   }
   documentation {
     content = "Nothing recovers from missed events and failed runs now. Check whether the Cloud Scheduler job is paused and whether the sweep function starts. docs/deploy.md, When something is wrong."
-  }
-}
-
-resource "google_monitoring_alert_policy" "outcomes_dead" {
-  project               = local.base.project_id
-  display_name          = "Order tracking: a consumer can't digest outcomes"
-  combiner              = "OR"
-  notification_channels = local.channels
-  severity              = "WARNING"
-  conditions {
-    display_name = "messages in the dead-letter subscription"
-    condition_threshold {
-      filter          = "metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${local.base.dead_subscription}\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period   = "600s"
-        per_series_aligner = "ALIGN_MAX"
-      }
-    }
-  }
-  documentation {
-    content = "The dead-letter subscription keeps the messages for a week. They only report outcomes; the tables are complete without them."
   }
 }

@@ -1,14 +1,35 @@
 # Metrics from the function's log lines; tests/infra/gcp/test_observability.py checks that the filters match the lines.
 
 locals {
-  our_lines = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"${local.intake}\" OR \"${local.sweep}\")"
+  our_lines = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(\"${local.base.name}-intake\" OR \"${local.base.name}-sweep\")"
+
+  counted_lines = {
+    function_errors = {
+      description = "Log lines with severity ERROR or higher: an unavailable dependency or a bug"
+      filter      = "severity>=ERROR"
+    }
+    failed_runs = {
+      description = "Failed runs that the sweep reports; a new instance of the sweep may report a run again"
+      filter      = "jsonPayload.message=~\"^run failed: \""
+    }
+    unbalanced_log = {
+      description = "Runs that loaded all files, but with other counts than the function's"
+      filter      = "jsonPayload.message=~\"^log does not balance: \""
+    }
+    sweeps = {
+      description = "Completed sweeps"
+      filter      = "jsonPayload.message=\"swept\""
+    }
+  }
 }
 
-resource "google_logging_metric" "function_errors" {
+resource "google_logging_metric" "counted_lines" {
+  for_each = local.counted_lines
+
   project     = local.base.project_id
-  name        = "${local.base.name}/function-errors"
-  description = "Log lines with severity ERROR or higher: an unavailable dependency or a bug"
-  filter      = "${local.our_lines} AND severity>=ERROR"
+  name        = "${local.base.name}/${replace(each.key, "_", "-")}"
+  description = each.value.description
+  filter      = "${local.our_lines} AND ${each.value.filter}"
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "INT64"
@@ -35,30 +56,6 @@ resource "google_logging_metric" "rejected_files" {
   }
 }
 
-resource "google_logging_metric" "failed_runs" {
-  project     = local.base.project_id
-  name        = "${local.base.name}/failed-runs"
-  description = "Failed runs that the sweep reports; a new instance of the sweep may report a run again"
-  filter      = "${local.our_lines} AND jsonPayload.message=~\"^run failed: \""
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
-    unit        = "1"
-  }
-}
-
-resource "google_logging_metric" "unbalanced_log" {
-  project     = local.base.project_id
-  name        = "${local.base.name}/unbalanced-log"
-  description = "Runs that loaded all files, but with other counts than the function's"
-  filter      = "${local.our_lines} AND jsonPayload.message=~\"^log does not balance: \""
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
-    unit        = "1"
-  }
-}
-
 resource "google_logging_metric" "oldest_in_source" {
   project         = local.base.project_id
   name            = "${local.base.name}/oldest-in-source"
@@ -76,17 +73,5 @@ resource "google_logging_metric" "oldest_in_source" {
       growth_factor      = 1.5
       scale              = 1
     }
-  }
-}
-
-resource "google_logging_metric" "sweeps" {
-  project     = local.base.project_id
-  name        = "${local.base.name}/sweeps"
-  description = "Completed sweeps"
-  filter      = "${local.our_lines} AND jsonPayload.message=\"swept\""
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
-    unit        = "1"
   }
 }

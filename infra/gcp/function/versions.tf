@@ -24,9 +24,7 @@ data "terraform_remote_state" "foundation" {
 }
 
 locals {
-  base   = data.terraform_remote_state.foundation.outputs
-  intake = "${local.base.name}-intake"
-  sweep  = "${local.base.name}-sweep"
+  base = data.terraform_remote_state.foundation.outputs.installation
   labels = {
     application = local.base.name
   }

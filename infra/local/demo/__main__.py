@@ -5,31 +5,39 @@ from __future__ import annotations
 import json
 import sys
 import urllib.request
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 
-from infra.local.demo import closing
 from infra.local.demo.days import Upload, waves
 from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
-from infra.local.demo.verdict import Sent, Verdict, check_outcomes
+from infra.local.demo.verdict import Verdict, check_outcomes
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
 from infra.local.services.definitions import Settings
 from infra.local.services.ports import ANY_PORTS, PortTaken
 from infra.local.services.process import ServerFailed
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.services.stack import Interrupted, Stack
-from infra.local.uploads import connect, upload_object
+from infra.local.uploads import Uploaded, connect, upload_object
 from spark_jobs.store.java import JavaError
-
-if TYPE_CHECKING:
-    from google.cloud import storage
 
 WAVE_SECONDS = 300.0
 LOG_WIDTH = 110
 """Width of tables without a terminal; rich's default is 80."""
+COUNTS = {"rows": "rows", "inserted": "inserted", "updated": "updated", "outranked": "outranked", "bad": "rejected_rows"}
+"""Columns of the ingest log by their headings."""
+WHERE_TO_LOOK = """\
+where to look further (the stack has stopped, its data is kept):
+  tables      {folder}/warehouse/  (plain Delta folders: orders_target, orders_ingest_log, …)
+  logs        {folder}/logs/
+  again       python -m infra.local up --data-dir {folder}   # shows the bucket's and the runs' addresses
+  a query     python -c "from deltalake import DeltaTable as D, QueryBuilder as Q; \\
+  print(Q().register('t', D('{target}')).execute('select status, count(*) n from t group by 1 order by 2').read_all())"
+"""
 
 
 @click.command()
@@ -65,36 +73,29 @@ def main(data_dir: Path, rows: int) -> None:
     except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    sys.exit(_close(console, verdict, data_dir, reporter.seconds))
+    _show(console, verdict, str(data_dir), reporter.seconds)
+    sys.exit(1 if verdict.problems else 0)
 
 
 def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) -> Verdict:
     addresses = stack.addresses
     client = connect(addresses.storage)
     progress = Progress(stack, client, reporter)
-    sent: list[Sent] = []
+    sent: list[tuple[Upload, Uploaded]] = []
     for number, uploads in enumerate(plan, 1):
         reporter.say("demo", f"wave {number} of {len(plan)}: {len(uploads)} uploads")
         for upload in uploads:
-            sent.append(_send(client, addresses.storage, addresses.bucket, upload, reporter))
+            _repeat_events(addresses.storage, upload.events - 1)
+            uploaded = upload_object(client, addresses.bucket, upload.name, upload.content)
+            reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")
+            sent.append((upload, uploaded))
         progress.wait_until_settled(WAVE_SECONDS)
     verdict = check_outcomes(sent, client, addresses.bucket, Path(addresses.warehouse))
     if addresses.pubsub:
-        messages = pull_outcomes(
-            addresses.pubsub, at_least=sum(e.outcome in ("merged", "rejected") for e in verdict.outcomes)
-        )
+        told = sum(result.outcome in ("merged", "rejected") for result in verdict.results)
+        messages = pull_outcomes(addresses.pubsub, at_least=told)
         reporter.say("demo", f"{len(messages)} outcome messages received from Pub/Sub")
     return verdict
-
-
-def _send(client: storage.Client, storage_url: str, bucket: str, upload: Upload, reporter: ProgressReporter) -> Sent:
-    if upload.events > 1:
-        _repeat_events(storage_url, upload.events - 1)
-    uploaded = upload_object(client, bucket, upload.name, upload.content)
-    if upload.events > 1:
-        _repeat_events(storage_url, 0)
-    reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")
-    return Sent(upload, uploaded, uploaded.created)
 
 
 def _repeat_events(storage_url: str, times: int) -> None:
@@ -105,14 +106,54 @@ def _repeat_events(storage_url: str, times: int) -> None:
         pass
 
 
-def _close(console: Console, verdict: Verdict, data_dir: Path, seconds: float) -> int:
-    """Show the results and return the exit status."""
+def _show(console: Console, verdict: Verdict, folder: str, seconds: float) -> None:
     console.print()
-    closing.show_files(console, verdict)
-    closing.show_target(console, verdict)
-    closing.show_where_to_look(console, str(data_dir))
-    closing.show_verdict(console, verdict, seconds)
-    return 1 if verdict.problems else 0
+    _show_files(console, verdict)
+    _show_target(console, verdict)
+    _print(console, WHERE_TO_LOOK.format(folder=folder, target=f"{folder}/warehouse/orders_target"))
+    merged = sum(result.outcome == "merged" for result in verdict.results)
+    _print(
+        console,
+        f"{verdict.matching:,} of {verdict.expected:,} rows match an independent reading of the {merged} merged files; "
+        f"{verdict.bad_rows:,} bad rows quarantined; {seconds:.0f} s",
+    )
+    for problem in verdict.problems:
+        _print(console, f"WRONG: {problem}", "red")
+
+
+def _show_files(console: Console, verdict: Verdict) -> None:
+    table = Table(title="uploads and their outcomes", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("upload", overflow="fold")
+    table.add_column("outcome", no_wrap=True)
+    for heading in COUNTS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in verdict.results:
+        color = {"merged": "green", "rejected": "red"}.get(result.outcome, "yellow")
+        counts = [f"{result.counts[name]:,}" if result.counts.get(name) is not None else "" for name in COUNTS.values()]
+        name = f"{result.upload.name}\n  [dim]{result.upload.about}[/dim]"
+        table.add_row(name, f"[{color}]{result.outcome}[/{color}]", *counts)
+    console.print(table)
+    for result in verdict.results:
+        if result.reason:
+            _print(console, f"{result.upload.name} was {result.outcome}: {result.reason}")
+            _print(console, f"    moved to {result.where}; the report is next to it")
+    console.print()
+
+
+def _show_target(console: Console, verdict: Verdict) -> None:
+    table = Table(title="orders_target by status", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("status")
+    table.add_column("rows", justify="right")
+    for status, count in Counter(row[4] for row in verdict.rows).most_common():
+        table.add_row(status, f"{count:,}")
+    table.add_section()
+    table.add_row("all", f"{len(verdict.rows):,}")
+    console.print(table)
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    """Print literally: names and reasons come from outside, brackets in them are not markup, and lines are not wrapped."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 if __name__ == "__main__":

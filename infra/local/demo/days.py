@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ LIFECYCLE = ("order placed", "pending", "processing", "shipped", "in transit", "
 STREETS = ("Main St", "Zimmerstraße", "Rue de l'Église", "Østergade", "Calle Mayor", "桜通り", "Elm Ave", "ul. Długa")
 TOWNS = ("Springfield", "Köln", "Besançon", "Århus", "Logroño", "名古屋", "Łódź")
 FIRST_DAY = date(2026, 1, 5)
+SPREADSHEET = b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml"
 SEED = 20260105
 
 
@@ -54,7 +57,7 @@ def waves(new_a_day: int = 2500) -> list[list[Upload]]:
         Upload(names[0], _csv(monday, COLUMNS), "Monday, complete"),
         Upload(names[2], _csv(wednesday, COLUMNS), "Wednesday, with its event sent three times", events=3),
         Upload(names[3], header + thursday_bytes.partition(b"\n")[2], "Thursday with a broken header", "rejected"),
-        Upload(names[4], _spreadsheet(rng), "a renamed spreadsheet", "rejected"),
+        Upload(names[4], SPREADSHEET + rng.randbytes(40_000), "a renamed spreadsheet", "rejected"),
     ]
     reordered = (*reversed(COLUMNS[1:]), COLUMNS[0])
     second = [
@@ -123,12 +126,9 @@ def _corrected(rng: random.Random, rows: Sequence[Parcel]) -> list[Parcel]:
         if rng.random() < 0.1:
             continue  # missing: the row of the first edition stays
         amended = rng.random() < 0.2
-        edition.append(replace(parcel, address="corrected, " + parcel.address, at=_evening(parcel)) if amended else parcel)
+        evening = parcel.at.replace(hour=23)
+        edition.append(replace(parcel, address="corrected, " + parcel.address, at=evening) if amended else parcel)
     return edition
-
-
-def _evening(parcel: Parcel) -> datetime:
-    return parcel.at.replace(hour=23, minute=parcel.at.minute)
 
 
 Spoil = Callable[[int, dict[str, str]], dict[str, str]]
@@ -153,11 +153,11 @@ def _spoiler(rng: random.Random) -> Spoil:
 
 
 def _csv(rows: Sequence[Parcel], columns: Sequence[str], end: str = "\n", spoil: Spoil = lambda _, row: row) -> bytes:
-    lines = [",".join(columns)]
-    for number, parcel in enumerate(rows):
-        fields = spoil(number, _fields(number, parcel))
-        lines.append(",".join(_quoted(fields[name]) for name in columns))
-    return (end.join(lines) + end).encode()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator=end)
+    writer.writeheader()
+    writer.writerows(spoil(number, _fields(number, parcel)) for number, parcel in enumerate(rows))
+    return text.getvalue().encode()
 
 
 def _fields(number: int, parcel: Parcel) -> dict[str, str]:
@@ -178,11 +178,3 @@ def _fields(number: int, parcel: Parcel) -> dict[str, str]:
         "address": parcel.address,
         "last_update_timestamp": stamps[number % len(stamps)],
     }
-
-
-def _quoted(field: str) -> str:
-    return '"' + field.replace('"', '""') + '"' if any(c in field for c in ',"\n') else field
-
-
-def _spreadsheet(rng: random.Random) -> bytes:
-    return b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml" + rng.randbytes(40_000)

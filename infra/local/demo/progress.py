@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -45,28 +46,6 @@ class ProgressReporter:
         self._console.print(Text.assemble(*words), soft_wrap=True, highlight=False)
 
 
-class LogFollower:
-    """Reads the JSON lines that the function has logged since the last call."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def new_lines(self) -> Iterator[dict[str, Any]]:
-        with self._path.open("rb") as log:
-            log.seek(self._offset)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    return  # incomplete: the next call reads it
-                self._offset += len(line)
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(entry, dict) and "message" in entry:
-                    yield entry
-
-
 class Progress:
     """Watches a running stack until all uploads have an outcome."""
 
@@ -77,9 +56,8 @@ class Progress:
         self._client = client
         self._reporter = reporter
         self._workspace = WorkspaceClient(host=stack.addresses.jobs, token="local")  # noqa: S106 - not a secret
-        self._followers = {name: LogFollower(stack.folder.logs / f"{name}.log") for name in ("function", "sweep")}
+        self._lines_read: Counter[str] = Counter()
         self._states: dict[int, str] = {}
-        self._failed = 0
 
     def wait_until_settled(self, seconds: float) -> None:
         """Wait until source/ is empty, no event is pending and no run is active. Raises NotSettled, ServerFailed."""
@@ -111,54 +89,55 @@ class Progress:
 
     def _pending_events(self) -> int:
         with urllib.request.urlopen(f"{self._stack.addresses.storage}/_local/events", timeout=10) as answer:  # noqa: S310
-            status = json.load(answer)
-        return int(status["pending"])
+            return int(json.load(answer)["pending"])
 
     def _report_runs(self) -> list[int]:
-        active = []
-        for run in sorted(self._workspace.jobs.list_runs(job_id=self._stack.addresses.job_id), key=lambda r: r.run_id or 0):
-            number, state = run.run_id or 0, _state(run)
-            if state != self._states.get(number):
-                self._states[number] = state
-                self._reporter.say("run", f"{number} {state}")
-                self._report_failure(run)
-            if not state.startswith("TERMINATED"):
-                active.append(number)
-        return active
+        """Report changed states, and return the active runs.
 
-    def _report_failure(self, run: BaseRun) -> None:
-        """The sweep recovers from one failed run. A second one means that something is wrong: raises NotSettled."""
-        result = run.state.result_state if run.state else None
-        if result is None or result.value == "SUCCESS":
-            return
-        tasks = self._workspace.jobs.get_run(run.run_id or 0).tasks or []
-        output = self._workspace.jobs.get_run_output(tasks[-1].run_id or 0) if tasks else None
-        error = ((output.error if output else None) or "no error message").partition("\n")[0]
-        self._failed += 1
-        self._reporter.say("run", f"{run.run_id} failed: {error}; page (while the stack is running): {run.run_page_url}")
-        if self._failed > 1:
-            raise NotSettled(
-                f"{self._failed} runs failed, the last one with: {error}; logs: {self._stack.folder.jobs}/runs"
-            )
+        The sweep recovers from one failed run. A second one means that something is wrong: raises NotSettled.
+        """
+        runs = {run.run_id or 0: _state(run) for run in self._workspace.jobs.list_runs(job_id=self._stack.addresses.job_id)}
+        for number in sorted(runs):
+            if runs[number] != self._states.get(number):
+                self._reporter.say("run", f"{number} {runs[number]}")
+        self._states = runs
+        ended = [number for number, state in runs.items() if state.startswith("TERMINATED")]
+        failed = [number for number in ended if not runs[number].startswith("TERMINATED SUCCESS")]
+        if len(failed) > 1:
+            raise NotSettled(f"{len(failed)} runs failed; their logs are in {self._stack.folder.jobs}/runs")
+        return sorted(runs.keys() - ended)
 
     def _report_decisions(self) -> None:
         ours = f"{self._stack.addresses.bucket}/{PREFIX}"
-        for name, follower in self._followers.items():
-            for line in follower.new_lines():
+        for name in ("function", "sweep"):
+            for line in self._new_log_lines(name):
                 # Moving a file also sends an event for its new location; the function ignores it, and so do we.
                 elsewhere = "file" in line and not str(line["file"]).startswith(ours)
                 if not elsewhere and (name == "function" or line.get("severity") != "INFO"):
                     self._reporter.say(name, _decision(line))
+
+    def _new_log_lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """The JSON lines that a server has logged since the last call."""
+        *lines, _incomplete = (self._stack.folder.logs / f"{name}.log").read_bytes().split(b"\n")
+        new = lines[self._lines_read[name] :]
+        self._lines_read[name] = len(lines)
+        for line in new:
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and "message" in entry:
+                    yield entry
 
 
 def _state(run: BaseRun) -> str:
     status = run.status
     if status is None or status.state is None:
         return "unknown"
-    if status.termination_details is None or status.termination_details.code is None:
+    details = status.termination_details
+    if details is None or details.code is None:
         return status.state.value
     seconds = ((run.end_time or 0) - (run.start_time or 0)) / 1000
-    return f"{status.state.value} {status.termination_details.code.value} after {seconds:.0f} s"
+    reason = (details.message or "").partition("\n")[0]
+    return f"{status.state.value} {details.code.value} after {seconds:.0f} s" + (f": {reason}" if reason else "")
 
 
 def _decision(line: dict[str, Any]) -> str:

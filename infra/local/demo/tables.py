@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from infra.local.demo.expected import COLUMNS, Row
-
 
 def read_table(warehouse: Path, table: str, columns: str = "*") -> list[dict[str, Any]]:
     """The rows of a table; empty if the table does not exist yet. ``columns`` is SQL."""
@@ -20,9 +18,3 @@ def read_table(warehouse: Path, table: str, columns: str = "*") -> list[dict[str
     batches = QueryBuilder().register(table, DeltaTable(str(folder))).execute(f"SELECT {columns} FROM {table}")  # noqa: S608
     rows: list[dict[str, Any]] = pa.table(batches.read_all()).to_pylist()
     return rows
-
-
-def target_rows(warehouse: Path) -> list[Row]:
-    """The seven columns of all target rows, in the contract's order."""
-    rows = read_table(warehouse, "orders_target", ", ".join(COLUMNS))
-    return [tuple(row[name] for name in COLUMNS) for row in rows]  # type: ignore[misc]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.demo.days import Upload
-from infra.local.demo.expected import Row, expected_target
-from infra.local.demo.tables import read_table, target_rows
+from infra.local.demo.expected import COLUMNS, Row, expected_target
+from infra.local.demo.tables import read_table
 from infra.local.uploads import PREFIX, Uploaded
 
 if TYPE_CHECKING:
@@ -23,19 +21,11 @@ SHOWN_DIFFERENCES = 5
 
 
 @dataclass(frozen=True)
-class Sent:
-    """One completed upload; ``arrived`` has a time zone."""
-
-    upload: Upload
-    uploaded: Uploaded
-    arrived: datetime
-
-
-@dataclass(frozen=True)
 class Result:
     """The result of one upload. ``counts`` is its row of the ingest log, empty if it has none."""
 
-    sent: Sent
+    upload: Upload
+    file_id: str
     outcome: str
     where: str
     reason: str = ""
@@ -46,75 +36,75 @@ class Result:
 class Verdict:
     """``problems`` is empty if everything is correct. ``matching`` of ``expected`` rows agree."""
 
-    outcomes: Sequence[Result]
-    statuses: Mapping[str, int]
+    results: Sequence[Result]
+    rows: Sequence[Row]
     expected: int
     matching: int
     bad_rows: int
     problems: Sequence[str]
 
 
-def check_outcomes(sent: Sequence[Sent], client: storage.Client, bucket: str, warehouse: Path) -> Verdict:
+def check_outcomes(
+    sent: Sequence[tuple[Upload, Uploaded]], client: storage.Client, bucket: str, warehouse: Path
+) -> Verdict:
     """Read all results and compare them with the expected ones."""
     objects = {blob.name for blob in client.list_blobs(bucket)}
     log = {line["file_id"]: line for line in read_table(warehouse, "orders_ingest_log")}
-    results = [_result(one, log, objects, client) for one in sent]
-    rows = target_rows(warehouse)
-    merged = [(e.sent.upload.content, e.sent.arrived) for e in results if e.outcome == "merged"]
-    expected = expected_target(merged)
+    results = [_result(upload, uploaded, log, objects, client) for upload, uploaded in sent]
+    target = read_table(warehouse, "orders_target", ", ".join(COLUMNS))
+    rows: list[Row] = [tuple(row[name] for name in COLUMNS) for row in target]  # type: ignore[misc]
+    merged = {result.file_id for result in results if result.outcome == "merged"}
+    expected = expected_target((up.content, uploaded.created) for up, uploaded in sent if uploaded.file_id in merged)
     bad_rows = len(read_table(warehouse, "orders_rejected_rows", "file_id"))
-    problems = [*_wrong_outcomes(results, objects), *_unbalanced(results, bad_rows), *_differences(rows, expected)]
     return Verdict(
-        outcomes=results,
-        statuses=Counter(row[4] for row in rows),
+        results,
+        rows,
         expected=len(expected),
         matching=sum(expected.get(row[1]) == row for row in rows),
         bad_rows=bad_rows,
-        problems=problems,
+        problems=[*_wrong_outcomes(results, objects), *_unbalanced(results, bad_rows), *_differences(rows, expected)],
     )
 
 
-def _result(sent: Sent, log: Mapping[str, Mapping[str, Any]], objects: set[str], client: storage.Client) -> Result:
-    uploaded = sent.uploaded
-    line = log.get(uploaded.file_id, {})
+def _result(
+    upload: Upload, uploaded: Uploaded, log: Mapping[str, Mapping[str, Any]], objects: set[str], client: storage.Client
+) -> Result:
+    file_id, line = uploaded.file_id, log.get(uploaded.file_id)
     # Names in archive/ and rejected/ contain the generation.
-    locations = sorted(name for name in objects if f".{uploaded.generation}" in name and not name.endswith(".report.json"))
-    where = ", ".join(locations)
+    places = sorted(name for name in objects if f".{uploaded.generation}" in name and not name.endswith(".report.json"))
+    where = ", ".join(places)
     if line:
-        return Result(sent, str(line["outcome"]), where, str(line["reason"] or ""), line)
+        return Result(upload, file_id, str(line["outcome"]), where, str(line["reason"] or ""), line)
     report = f"{where}.report.json"
     if report in objects:
         content = json.loads(client.bucket(uploaded.bucket).blob(report).download_as_bytes())
-        return Result(sent, "rejected", where, content["violations"][0]["message"])
-    return Result(sent, OVERWRITTEN if not where else "unknown", where)
+        return Result(upload, file_id, "rejected", where, content["violations"][0]["message"])
+    return Result(upload, file_id, "unknown" if where else OVERWRITTEN, where)
 
 
 def _wrong_outcomes(results: Sequence[Result], objects: set[str]) -> list[str]:
     problems = [f"{name} is still in the bucket" for name in sorted(objects) if name.startswith(PREFIX)]
     for result in results:
-        wanted = result.sent.upload.expected
+        wanted = result.upload.expected
         allowed = (wanted,) if wanted else ("merged", "superseded", OVERWRITTEN)
-        name = result.sent.uploaded.file_id
         if result.outcome not in allowed:
-            problems.append(f"{name} was {result.outcome}, expected {' or '.join(allowed)}")
+            problems.append(f"{result.file_id} was {result.outcome}, expected {' or '.join(allowed)}")
         folder = {"merged": "archive/", "rejected": "rejected/"}.get(result.outcome, "")
         if wanted and not result.where.startswith(folder):
-            problems.append(f"{name} was {result.outcome} but is not in {folder}")
+            problems.append(f"{result.file_id} was {result.outcome} but is not in {folder}")
     return problems
 
 
 def _unbalanced(results: Sequence[Result], bad_rows: int) -> list[str]:
     """The log must account for every row of a merged file."""
-    problems = []
-    merged = [e for e in results if e.outcome == "merged"]
-    for result in merged:
-        line = result.counts
-        parts = sum(line[name] for name in ("inserted", "updated", "outranked", "rejected_rows"))
-        if line["rows"] != parts or line["balanced"] is False:
-            problems.append(
-                f"{result.sent.uploaded.file_id}: the log's counts don't balance ({line['rows']} rows, {parts} counted)"
-            )
-    logged = sum(e.counts["rejected_rows"] for e in merged)
+    problems, logged = [], 0
+    for result in results:
+        if result.outcome == "merged":
+            line = result.counts
+            parts = sum(line[name] for name in ("inserted", "updated", "outranked", "rejected_rows"))
+            if line["rows"] != parts or line["balanced"] is False:
+                problems.append(f"{result.file_id}: the log's counts don't balance ({line['rows']} rows, {parts} counted)")
+            logged += line["rejected_rows"]
     if logged != bad_rows:
         problems.append(f"{bad_rows} bad rows are quarantined, but the log counts {logged}")
     return problems

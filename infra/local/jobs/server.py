@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.faults import FaultMiddleware, Faults, fault_routes
+from infra.local.faults import FaultMiddleware
 from infra.local.jobs.answers import ApiError, answer_error, answer_unknown_path, fault_body
 from infra.local.jobs.api import JobsApi
 from infra.local.jobs.bundle import Bundle
@@ -39,7 +39,6 @@ class JobsServer(uvicorn.Server):
         jobs = {job.job_id: job for job in bundle.jobs}
         self._jobs = jobs
         self._address = address
-        self._faults = Faults()
         self._store = Store(data_dir / "jobs.sqlite")
         execution = Execution(python, data_dir / "runs", run_variables)
         self._scheduler = Scheduler(self._store, jobs, execution, queue_timeout)
@@ -50,14 +49,14 @@ class JobsServer(uvicorn.Server):
                 *self._api.routes(),
                 *self._login.routes(),
                 *page_routes(jobs, self._store, execution),
-                *fault_routes(self._faults),
                 Route("/_local/stats", self._stats),
             ],
             exception_handlers={ApiError: answer_error, 404: answer_unknown_path},
         )
+        self._faults = FaultMiddleware(application, fault_body)
         super().__init__(
             uvicorn.Config(
-                FaultMiddleware(application, self._faults, fault_body),
+                self._faults,
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=1,

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.faults import FaultMiddleware, handle_fault_request
+from infra.local.faults import FaultMiddleware
 from infra.local.storage import buckets, downloads, listing, object_api, resumable_uploads, uploads
 from infra.local.storage.answers import ApiError, JsonResponse, invalid, required
 from infra.local.storage.batches import batch
@@ -46,10 +46,6 @@ async def _upload(call: Call) -> Response:
 
 async def _health(call: Call) -> Response:
     return JsonResponse({"status": "ok", "data_dir": str(call.service.data_dir.resolve())})
-
-
-async def _faults(call: Call) -> Response:
-    return await handle_fault_request(call.service.faults, Request(call.scope, call.receive))
 
 
 async def _events(call: Call) -> Response:
@@ -89,7 +85,6 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/batch", batch),
     ("POST", "/batch/storage/v1", batch),
     ("GET", "/_local/health", _health),
-    ("GET POST DELETE", "/_local/faults", _faults),
     ("GET PUT", "/_local/events", _events),
 ]
 _COMPILED = [(methods.split(), compile_path(path)[0], handler) for methods, path, handler in ROUTES]
@@ -110,7 +105,7 @@ def make_app(service: Service) -> ASGIApp:
             answer = ApiError(500, "internalError", "The local storage server failed; see its log.").response()
         await answer(scope, receive, send)
 
-    return FaultMiddleware(application, service.faults, error_body=_fault_body)
+    return FaultMiddleware(application, _fault_body)
 
 
 def _fault_body(status: int) -> dict[str, Any]:

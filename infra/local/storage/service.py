@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from infra.local.faults import Faults
 from infra.local.storage.contents import Contents, SessionFiles
 from infra.local.storage.database import Database, Transaction, now_microseconds
 from infra.local.storage.events import Events
@@ -29,7 +28,6 @@ class Service:
     objects: Objects
     session_files: SessionFiles
     events: Events
-    faults: Faults
     lock: IO[str]
 
     def close(self) -> None:
@@ -52,7 +50,6 @@ def open_service(data_dir: Path, notify: str | None) -> Service:
         objects=Objects(contents, events),
         session_files=SessionFiles(contents),
         events=events,
-        faults=Faults(),
         lock=lock,
     )
 

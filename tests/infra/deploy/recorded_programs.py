@@ -36,7 +36,7 @@ GOOD = {
 
 
 OUTPUTS = {
-    **dict.fromkeys(load(ROOT / "infra/gcp/foundation").outputs, "some"),
+    **dict.fromkeys(load(ROOT / "infra/gcp/foundation").outputs["installation"]["value"], "some"),
     "project_id": "orders-prod",
     "region": "europe-west1",
     "name": "order-tracking",
@@ -93,7 +93,7 @@ class Programs:
     def answer(self, more: dict[tuple[str, ...], str | None]) -> None:
         """Set the output of calls with these words; None: the call fails. The first match wins."""
         defaults: dict[tuple[str, ...], str | None] = {
-            ("terraform", "output"): json.dumps({name: {"value": value} for name, value in OUTPUTS.items()}),
+            ("terraform", "output"): json.dumps({"installation": {"value": OUTPUTS}}),
             ("databricks", "summary"): json.dumps(SUMMARY),
             ("terraform", "version"): '{"terraform_version": "1.11.4"}',
             ("gcloud", "version"): '{"Google Cloud SDK": "540.0.0"}',

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from infra.deploy import check
-from infra.deploy.shell import Shell
 from tests.infra.deploy.recorded_programs import Programs, written
 
 
 def test_a_complete_setup_has_nothing_to_fix(
     programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = list(check.findings(Shell(), written(tmp_path)))
+    found = list(check.findings(written(tmp_path)))
     assert check.report(found) == 0
     assert "FIX" not in capsys.readouterr().out
     assert {finding.what for finding in found} >= {"terraform", "settings", "project", "state bucket", "catalog"}
@@ -43,7 +42,7 @@ def test_each_problem_is_reported_with_its_fix(
     message: str,
 ) -> None:
     programs.answer({words: answer})
-    assert check.report(list(check.findings(Shell(), written(tmp_path)))) == 1
+    assert check.report(list(check.findings(written(tmp_path)))) == 1
     lines = capsys.readouterr().out.splitlines()
     (number,) = [index for index, line in enumerate(lines) if line.startswith("FIX")]
     assert what in lines[number]
@@ -51,19 +50,19 @@ def test_each_problem_is_reported_with_its_fix(
 
 
 def test_the_check_only_reads(programs: Programs, tmp_path: Path) -> None:
-    list(check.findings(Shell(), written(tmp_path)))
+    list(check.findings(written(tmp_path)))
     changing = {"create", "apply", "deploy", "add-iam-policy-binding", "enable", "init", "link", "login"}
     assert not [call for call in programs.calls() if changing & set(call)]
 
 
 def test_missing_settings_are_listed_without_any_request_to_the_clouds(programs: Programs, tmp_path: Path) -> None:
-    found = list(check.findings(Shell(), tmp_path / "none"))
-    assert [finding.what for finding in found if not finding.good] == ["settings"]
+    found = list(check.findings(tmp_path / "none"))
+    assert [finding.what for finding in found if finding.fix] == ["settings"]
     assert not [call for call in programs.calls() if "projects" in call]
 
 
 def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = {finding.what: finding for finding in check.findings(Shell(), tmp_path / "none")}
+    found = {finding.what: finding for finding in check.findings(tmp_path / "none")}
     assert found["terraform"].detail == "terraform is not installed"
     assert found["terraform"].fix

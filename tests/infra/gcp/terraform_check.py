@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.infra.gcp.provider_schemas import META, Block, kind
-from tests.infra.gcp.terraform_files import Body, Folder, Reference, literal, references
+from tests.infra.gcp.terraform_files import Body, Folder, Reference, instances, literal, references
 
 ALWAYS_THERE = {"path", "terraform", "each", "count", "self"}
 
 
 def problems(folder: Folder, other_outputs: dict[str, set[str]] | None = None) -> list[str]:
-    """One line per problem. `other_outputs`: the outputs of each remote state, by its name."""
+    """One line per problem. `other_outputs`: what the output of each remote state contains, by its name."""
     return [*_shapes(folder), *_links(folder, other_outputs or {}), *_unused(folder), *_versions(folder)]
 
 
@@ -20,15 +20,17 @@ def problems(folder: Folder, other_outputs: dict[str, set[str]] | None = None) -
 
 
 def _shapes(folder: Folder) -> Iterator[str]:
-    for section, declared in (("resource", folder.resources), ("data", folder.data)):
-        for (name, label), body in declared.items():
-            if name == "terraform_remote_state":
-                continue
-            found = kind(name, section)
-            if found is None:
-                yield f"{name}.{label}: the provider has no such {section}"
-            else:
-                yield from _body(f"{name}.{label}", body, found.block, top=True)
+    resources = ((name, instances(folder, name)) for name in {name for name, _ in folder.resources})
+    declared = [("resource", name, label, body) for name, bodies in resources for label, body in bodies.items()]
+    declared += [("data", name, label, body) for (name, label), body in folder.data.items()]
+    for section, name, label, body in declared:
+        if name == "terraform_remote_state":
+            continue
+        found = kind(name, section)
+        if found is None:
+            yield f"{name}.{label}: the provider has no such {section}"
+        else:
+            yield from _body(f"{name}.{label}", body, found.block, top=True)
     for name, body in folder.providers:
         found = kind(name, "provider")
         assert found, name
@@ -96,7 +98,7 @@ def _wrong_local(folder: Folder, parts: tuple[str, ...], other_outputs: dict[str
     if parts[0] not in folder.locals:
         return "no such local"
     whole = next(iter(references(folder.locals[parts[0]])), None)
-    if whole and whole.root == "data" and whole.parts[-1] == "outputs" and len(parts) > 1:
+    if whole and whole.root == "data" and whole.parts[2:] == ("outputs", "installation") and len(parts) > 1:
         return None if parts[1] in other_outputs.get(whole.parts[1], set()) else "the other step has no such output"
     return None
 
@@ -113,7 +115,7 @@ def _wrong_object(
         return f"no such {section}"
     indexed = len(parts) > 1 and parts[1].startswith("[")
     if name == "terraform_remote_state":
-        return None if len(parts) < 3 or parts[2] in other_outputs.get(parts[0], set()) else "no such output"
+        return None
     if len(parts) > 1 and indexed != ("count" in body or "for_each" in body):
         return "an index is missing" if not indexed else "an index is given, but there is only one"
     rest = parts[2:] if indexed else parts[1:]

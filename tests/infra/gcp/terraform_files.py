@@ -81,6 +81,33 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
+def instances(folder: Folder, kind: str) -> dict[str, Body]:
+    """The resources of a kind by name; of one with `for_each` over a local map, the instances by their keys."""
+    found: dict[str, Body] = {}
+    for (of_kind, name), body in folder.resources.items():
+        each = folder.locals.get(str(body.get("for_each")).removeprefix("${local.").removesuffix("}"))
+        if of_kind == kind and each is None:
+            found[name] = body
+        elif of_kind == kind:
+            found |= {key: _filled_in(body, key, value) for key, value in each.items()}
+    return found
+
+
+def _filled_in(body: Any, key: str, value: Body) -> Any:
+    """The body for one instance: `each.key` and `each.value.NAME` are replaced."""
+    if isinstance(body, dict):
+        return {name: _filled_in(item, key, value) for name, item in body.items()}
+    if isinstance(body, list):
+        return [_filled_in(item, key, value) for item in body]
+    if isinstance(body, str) and (whole := re.fullmatch(r"\$\{each\.value\.(\w+)(\[\*\])?\}", body)):
+        return [value[whole[1]]] if whole[2] else value[whole[1]]
+    if isinstance(body, str):
+        body = body.replace("each.key", f'"{key}"')
+        body = re.sub(r"\[each\.value\.(\w+)\]", lambda found: f"[{value[found[1]]}]", body)
+        return re.sub(r"\$\{each\.value\.(\w+)\}", lambda found: text(value[found[1]]), body)
+    return body
+
+
 def literal(value: Any) -> str | None:
     """The text of a plain string; None if it is an expression."""
     if isinstance(value, str) and value.startswith('"') and "${" not in value:
@@ -102,7 +129,7 @@ def references(value: Any) -> Iterator[Reference]:
         for item in value:
             yield from references(item)
     elif isinstance(value, str):
-        code = " ".join(_code(value))
+        code = " ".join(_code(re.sub(r'\["([\w-]+)"\]', r"[\1]", value)))
         bound = {name for pair in _FOR_VARIABLES.findall(code) for name in pair if name}
         for root, rest in _NAME.findall(code):
             if root not in bound:

@@ -13,25 +13,17 @@ import pytest
 from werkzeug.exceptions import ServiceUnavailable
 
 from functions import bootstrap, logs
-from functions.failed_runs import LOOK_BACK, UNBALANCED
 from functions.handler import handle_upload
-from functions.sweep import sweep
+from functions.sweep import LOOK_BACK, UNBALANCED, sweep
 from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
 from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeDependencies
 from tests.infra.gcp.provider_schemas import ROOT
-from tests.infra.gcp.terraform_files import load, text
+from tests.infra.gcp.terraform_files import instances, load, text
 
-METRICS = {
-    name: body
-    for (kind, name), body in load(ROOT / "infra/gcp/function").resources.items()
-    if kind == "google_logging_metric"
-}
-ALERTS = {
-    name: body
-    for (kind, name), body in load(ROOT / "infra/gcp/function").resources.items()
-    if kind == "google_monitoring_alert_policy"
-}
+FUNCTION = load(ROOT / "infra/gcp/function")
+METRICS = instances(FUNCTION, "google_logging_metric")
+ALERTS = instances(FUNCTION, "google_monitoring_alert_policy")
 
 
 @pytest.fixture
@@ -130,7 +122,8 @@ def test_a_transient_error_is_counted_as_a_function_error(lines: io.StringIO) ->
 
 
 def test_every_alert_watches_an_existing_metric() -> None:
-    watched = {name for body in ALERTS.values() for name in re.findall(r"google_logging_metric\.(\w+)\.name", str(body))}
+    reference = re.compile(r"google_logging_metric\.(?:counted_lines\[\W*)?(\w+)\W*\]?\.name")
+    watched = {name for body in ALERTS.values() for name in reference.findall(str(body))}
     assert watched == set(METRICS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from tests.infra.gcp.provider_schemas import ROOT
-from tests.infra.gcp.terraform_files import Body, load, text
+from tests.infra.gcp.terraform_files import Body, Folder, instances, load, text
 
 PAGE = ROOT / "docs" / "deploy.md"
 FOUNDATION = load(ROOT / "infra" / "gcp" / "foundation")
@@ -51,8 +52,7 @@ ON = {
     "google_pubsub_subscription.outcomes.id": "outcomes subscription",
     "google_artifact_registry_repository.images.name": "image repository",
     "google_secret_manager_secret.databricks[0].id": "secret",
-    "google_cloudfunctions2_function.intake.name": "intake service",
-    "google_cloudfunctions2_function.sweep.name": "sweep service",
+    "each.value.name": "both functions' services",
     "google_service_account.deployer[0].name": "deployer's account",
     "databricks_external_location.source.id": "external location",
     "databricks_credential.job.id": "service credential",
@@ -73,9 +73,9 @@ def plain(value: Any) -> str:
 def given_by_terraform() -> list[Right]:
     found = []
     for folder in (FOUNDATION, FUNCTION):
-        for (kind, name), body in folder.resources.items():
+        for kind, body in _resources(folder):
             if kind.endswith("_iam_member"):
-                found.append(_google(kind, name, body))
+                found.append(_google(kind, body))
             elif kind == "databricks_grant":
                 on = next(
                     plain(v) for k, v in body.items() if k in {"external_location", "credential", "catalog", "schema"}
@@ -91,18 +91,40 @@ def given_by_terraform() -> list[Right]:
     return found
 
 
-def _google(kind: str, name: str, body: Body) -> Right:
+def _resources(folder: Folder) -> Iterator[tuple[str, Body]]:
+    for kind in {kind for kind, _ in folder.resources}:
+        for body in instances(folder, kind).values():
+            yield kind, body
+
+
+def _google(kind: str, body: Body) -> Right:
     member = plain(body["member"])
     who = "GitHub Actions" if member.startswith("principalSet://") else WHO[member]
     target = "project" if kind == "google_project_iam_member" else next(plain(body[t]) for t in TARGETS if t in body)
-    only = plain(body["condition"][0]["title"]) if "condition" in body else ""
-    return Right(who, _role(plain(body["role"])), ON.get(target, target), only)
+    condition = _condition(body)
+    return Right(who, _role(plain(body["role"])), ON.get(target, target), plain(condition["title"]) if condition else "")
+
+
+def _condition(body: Body) -> Body:
+    """Title and expression, with our locals filled in; empty: no condition."""
+    condition = body.get("condition", [{}])[0]
+    if "dynamic" in body:
+        (only,) = body["dynamic"][0]["condition"]["for_each"]
+        condition = {} if plain(only) in {"None", "null"} else FOUNDATION.locals[plain(only).removeprefix("local.")]
+    return {name: _with_locals(value) for name, value in condition.items()}
+
+
+def _with_locals(value: Any) -> Any:
+    written = text(value)
+    while found := re.search(r"\$\{local\.(\w+)(?:\.(\w+))?\}", written):
+        local = FOUNDATION.locals[found[1]]
+        written = written.replace(found[0], text(local[found[2]] if found[2] else local))
+    return written
 
 
 def _role(role: str) -> str:
-    if role.startswith("google_project_iam_custom_role."):
-        _, label, _ = role.split(".")
-        return _joined(FOUNDATION.resources["google_project_iam_custom_role", label]["permissions"])
+    if found := re.fullmatch(r'google_project_iam_custom_role\.objects\["?(\w+)"?\]\.id', role.replace('\\"', '"')):
+        return _joined(FOUNDATION.locals["verbs"][found[1]]["permissions"])
     return role
 
 
@@ -219,10 +241,10 @@ def test_the_granted_permissions_are_exactly_those_that_the_code_needs(who: str,
 
 def test_only_senders_may_delete_below_source_and_no_one_may_replace_in_the_archive() -> None:
     """Checks the promise on the page against the IAM conditions."""
-    for (kind, _name), body in FOUNDATION.resources.items():
-        if kind != "google_storage_bucket_iam_member" or "role.replace" not in plain(body["role"]):
+    for body in instances(FOUNDATION, "google_storage_bucket_iam_member").values():
+        if _role(plain(body["role"])) != "storage.objects.delete":
             continue
-        expression = plain(body["condition"][0]["expression"])
+        expression = plain(_condition(body)["expression"])
         assert "archive_prefix" not in expression
         if "source_prefix" in expression:
             assert WHO[plain(body["member"])] == "senders"
@@ -245,8 +267,8 @@ def test_project_wide_grants_are_only_those_that_the_platform_requires() -> None
 def test_the_permissions_name_the_replay_folder_that_the_job_uses() -> None:
     from spark_jobs.contract.marks import REPLAY_FOLDER
 
-    body = FOUNDATION.resources["google_storage_bucket_iam_member", "job_put"]
-    assert f"${{var.source_prefix}}{REPLAY_FOLDER}" in str(body["condition"])
+    body = instances(FOUNDATION, "google_storage_bucket_iam_member")["job_put"]
+    assert f"${{var.source_prefix}}{REPLAY_FOLDER}" in _condition(body)["expression"]
 
 
 def test_report_names_match_the_conditions() -> None:

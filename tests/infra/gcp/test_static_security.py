@@ -30,8 +30,11 @@ resource "google_storage_bucket" "open" {
 """
 
 
-def checkov() -> Path:
-    """The path of the program, in an environment that is kept until the pinned version changes."""
+def checkov() -> list[str]:
+    """The command, in an environment that is kept until the pinned version changes.
+
+    It names Python, because an installed script names the folder in which it was installed, which may be another worktree.
+    """
     key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = ROOT / ".cache" / "checkov" / key
     with locked(folder.with_name(f"{key}.lock")):
@@ -40,7 +43,7 @@ def checkov() -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
             install(folder / "bin" / "python", f"--requirement={REQUIREMENTS}")
             (folder / "complete").touch()
-    return folder / "bin" / "checkov"
+    return [str(folder / "bin" / "python"), "-m", "checkov.main"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     bad = tmp_path_factory.mktemp("bad")
     (bad / "open.tf").write_text(OPEN_BUCKET)
     folders = [ROOT / "infra" / "gcp", ROOT / ".github" / "workflows", bad]
-    command = [str(checkov()), *(f"--directory={folder}" for folder in folders)]
+    command = [*checkov(), *(f"--directory={folder}" for folder in folders)]
     command += ["--framework", "terraform", "github_actions", "--output=json", "--quiet", "--compact", "--skip-download"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=bad)
     decoder, rest, found = json.JSONDecoder(), done.stdout.strip(), []
@@ -89,4 +92,4 @@ def test_every_skipped_check_has_a_reason() -> None:
 
 
 if __name__ == "__main__":
-    print(checkov())
+    print(*checkov())

@@ -17,7 +17,7 @@ GCP = ROOT / "infra" / "gcp"
 
 
 def _outputs_of_foundation() -> dict[str, set[str]]:
-    return {"foundation": set(load(GCP / "foundation").outputs)}
+    return {"foundation": set(load(GCP / "foundation").outputs["installation"]["value"])}
 
 
 @pytest.mark.parametrize("step", ["foundation", "function"])
@@ -63,7 +63,8 @@ BREAKAGES = [
     ("databricks_login.tf", "= databricks.account\n", "= databricks.acount\n", "databricks.acount: no such resource"),
     ("databricks_login.tf", "local.federation_audience]", "local.audience]", "local.audience: no such local"),
     ("object_rights.tf", "var.archive_prefix", "var.archive", "var.archive: no such variable"),
-    ("object_rights.tf", "custom_role.mark.id", "custom_role.marks.id", "custom_role.marks.id: no such resource"),
+    ("object_rights.tf", 'objects["put"].id', "objects.id", "an index is missing"),
+    ("object_rights.tf", "custom_role.objects[", "custom_role.object[", "no such resource"),
     ("outcomes.tf", '"PROTOCOL_BUFFER"', '"PROTOBUF"', "type can't be 'PROTOBUF'"),
     ("outcomes.tf", "data.google_project.this.number", "data.google_project.this.nmber", "has no attribute nmber"),
     (
@@ -91,7 +92,7 @@ def test_a_mistake_is_found(tmp_path: Path, file: str, old: str, new: str, said:
             'kye        = "DATABRICKS_CLIENT',
             "secret_environment_variables: key is missing",
         ),
-        ("event_filters {", "event_filter {", "event_trigger: there is no argument event_filter"),
+        ('"event_filters" {', '"event_filter" {', "event_trigger: there is no argument event_filter"),
     ],
 )
 def test_a_mistake_in_the_function_is_found(tmp_path: Path, old: str, new: str, said: str) -> None:

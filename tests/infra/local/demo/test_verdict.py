@@ -14,7 +14,7 @@ import pytest
 from deltalake import write_deltalake
 
 from infra.local.demo.days import Upload
-from infra.local.demo.verdict import OVERWRITTEN, Sent, Verdict, check_outcomes
+from infra.local.demo.verdict import OVERWRITTEN, Verdict, check_outcomes
 from infra.local.uploads import Uploaded
 
 ARRIVED = datetime(2026, 2, 1, tzinfo=UTC)
@@ -41,9 +41,9 @@ TARGET_SCHEMA = pa.schema(
         ("last_update_timestamp", pa.timestamp("us", "UTC")),
     ]
 )
-GOOD = Sent(Upload("good.csv", CONTENT, ""), Uploaded("b", "source/good.csv", 7, 1, ARRIVED), ARRIVED)
-BAD = Sent(Upload("bad.csv", b"x", "", "rejected"), Uploaded("b", "source/bad.csv", 8, 1, ARRIVED), ARRIVED)
-DRAFT = Sent(Upload("good.csv", b"x", "", None), Uploaded("b", "source/good.csv", 6, 1, ARRIVED), ARRIVED)
+GOOD = (Upload("good.csv", CONTENT, ""), Uploaded("b", "source/good.csv", 7, 1, ARRIVED))
+BAD = (Upload("bad.csv", b"x", "", "rejected"), Uploaded("b", "source/bad.csv", 8, 1, ARRIVED))
+DRAFT = (Upload("good.csv", b"x", "", None), Uploaded("b", "source/good.csv", 6, 1, ARRIVED))
 LINE = {
     "file_id": "b/source/good.csv#7",
     "outcome": "merged",
@@ -107,8 +107,8 @@ def test_correct_results_have_no_problems(verdict_of: Validate) -> None:
 
     assert verdict.problems == []
     assert (verdict.expected, verdict.matching, verdict.bad_rows) == (1, 1, 1)
-    assert [result.outcome for result in verdict.outcomes] == [OVERWRITTEN, "merged", "rejected"]
-    assert verdict.outcomes[2].reason == "no header"
+    assert [result.outcome for result in verdict.results] == [OVERWRITTEN, "merged", "rejected"]
+    assert verdict.results[2].reason == "no header"
 
 
 @pytest.mark.parametrize(
