@@ -1,4 +1,4 @@
-"""Checks and tests in two lanes side by side: most tests wait for a process or for Spark and leave a core idle.
+"""Checks and tests in lanes side by side: most tests wait for a process or for Spark and leave a core idle.
 
 python -m tests.side_by_side check|test        `make check`, `make test`
 
@@ -18,17 +18,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "-m")
 CHECKS = tuple(("make", "--no-print-directory", target) for target in ("lint", "types", "architecture"))
 NO_SPARK = "not spark and not e2e"
-COLD_RUNS = ("tests/spark_jobs/steps/test_connect.py",)
+LOCAL = "tests/infra/local"
+CLOUD = "tests/spark_jobs/cloud"
 LANES = {
+    # One lane computes, two wait for servers. Divided so that all take about as long.
     "check": (
-        (*CHECKS, (*PYTEST, NO_SPARK, "tests", "--ignore=tests/infra")),
-        ((*PYTEST, NO_SPARK, "tests/infra"),),
+        (*CHECKS, (*PYTEST, NO_SPARK, "tests", "--ignore=tests/infra", f"--ignore={CLOUD}")),
+        ((*PYTEST, NO_SPARK, LOCAL),),
+        ((*PYTEST, NO_SPARK, "tests/infra", CLOUD, f"--ignore={LOCAL}"),),
     ),
-    # One process has the Spark session; the end-to-end tests start processes of their own. Divided so that both lanes take
-    # about as long.
+    # One process has the Spark session; the end-to-end tests start processes of their own.
     "test": (
-        ((*PYTEST, "spark"), (*PYTEST, "e2e", *COLD_RUNS)),
-        (*CHECKS, (*PYTEST, "not spark", "tests", *(f"--ignore={path}" for path in COLD_RUNS))),
+        ((*PYTEST, "spark"),),
+        (*CHECKS, (*PYTEST, "not spark")),
     ),
 }
 

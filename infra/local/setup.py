@@ -118,7 +118,7 @@ def create_class_data() -> None:
     if not list(jar_folder().glob("*.jsa")):
         say("Java class-data archive          in the background")
     quiet = subprocess.DEVNULL
-    command = ["nice", str(PYTHON), "-m", "infra.local.class_data"]
+    command = ["nice", "-n", "19", str(PYTHON), "-m", "infra.local.class_data"]
     subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,12 @@ from tests.running_stack import RunningStack
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[RunningStack]:
-    stack = RunningStack(tmp_path / "data")
-    yield stack
-    stack.stop()
-    stack.assert_nothing_left()
-
-
-def test_upload_reports_each_object_and_names_a_file_that_it_cannot_read(stack: RunningStack, tmp_path: Path) -> None:
-    assert "start it with `python -m infra.local up" in stack.command("upload", "x.csv").stderr
-    stack.start()
-    stack.set_events(notify=None)  # this is about the upload alone
+def test_upload_reports_each_object_and_names_a_file_that_it_cannot_read(
+    shared_stack: RunningStack, tmp_path: Path
+) -> None:
+    stack = shared_stack
+    nowhere = RunningStack(tmp_path / "no stack").command("upload", "x.csv")
+    assert "start it with `python -m infra.local up" in nowhere.stderr
     file = tmp_path / "any name.csv"
     file.write_bytes(b"a,b\n")
 

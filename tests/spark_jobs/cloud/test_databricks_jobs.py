@@ -170,7 +170,7 @@ class TestReal:
     def test_an_outage_is_a_transient_error(self, real: JobUnderTest, order: Any) -> None:
         assert real.server is not None
         real.server.fault(times=1000, path_regex=".*run-now.*", **order)
-        launcher = launcher_on(real.server, retry_timeout_seconds=2, http_timeout_seconds=1)
+        launcher = launcher_on(real.server, retry_timeout_seconds=1, http_timeout_seconds=0.5)
         with pytest.raises(TransientError, match="Databricks job"):
             launcher.launch("window-1", PARAMETERS)
 

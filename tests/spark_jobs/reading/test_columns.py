@@ -38,7 +38,7 @@ def one_by_one(lines: Sequence[bytes]) -> list[int]:
     return [call.args[4] for call in slow.call_args_list]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(files())
 def test_a_file_is_what_the_contract_says_it_is(content: bytes) -> None:
     header = find_header(ORDER_TRACKING, content, whole=True)
@@ -52,7 +52,7 @@ def test_a_file_is_what_the_contract_says_it_is(content: bytes) -> None:
 _quoting = st.text(st.sampled_from('",,ab \r\x1f'), max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.builds("A1,T{},,,shipped,{},2026-01-31 10:00:00".format, _quoting, _quoting), min_size=1, max_size=9))
 def test_quotes_commas_and_blanks_in_any_order_are_read_as_the_contract_reads_them(texts: list[str]) -> None:
     for text in texts:

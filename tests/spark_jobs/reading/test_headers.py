@@ -16,7 +16,7 @@ NAMES = ORDER_TRACKING.column_names
 BOM = "\ufeff"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(files())
 def test_a_header_is_wrong_where_the_contract_says_so(content: bytes) -> None:
     header = find_header(ORDER_TRACKING, content, whole=True)

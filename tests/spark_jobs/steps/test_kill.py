@@ -1,12 +1,12 @@
 """kill -9 as a chain: every run is killed one step later than the one before, whose crash it recovers from on its way.
 
 In processes of their own, over the real storage client. Two kills happen inside a commit, when data files are written and
-the commit is not: what they leave contains what a kill just before that step leaves.
+the commit is not: what they leave contains what a kill just before that step leaves. They end Spark, too. Between two steps
+Spark is idle, so what a kill leaves doesn't depend on whether it lives on: these runs are forks that share our session.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -22,12 +22,12 @@ from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.marks import AcceptedMark
 from tests import oracle
 from tests.spark_jobs.harness import csv, row
+from tests.spark_jobs.steps.killed_run import run_in_fork
 from tests.storage_fixtures import client_for
 
 if TYPE_CHECKING:
     from google.cloud import storage
-
-pytestmark = pytest.mark.e2e
+    from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).parents[3]
 COUNTS = ("outcome", "rows", "inserted", "updated", "outranked", "rejected_rows", "conflicting_ties", "balanced")
@@ -36,8 +36,8 @@ COUNTS = ("outcome", "rows", "inserted", "updated", "outranked", "rejected_rows"
 class Scene:
     """A bucket of the real storage server, and tables that are read without Spark."""
 
-    def __init__(self, bucket: storage.Bucket, url: str, warehouse: Path) -> None:
-        self.bucket, self.url, self.warehouse = bucket, url, warehouse
+    def __init__(self, spark: SparkSession, bucket: storage.Bucket, url: str, warehouse: Path) -> None:
+        self.spark, self.bucket, self.url, self.warehouse = spark, bucket, url, warehouse
         self.announced = ""
         self.contents: dict[str, bytes] = {}
 
@@ -57,14 +57,20 @@ class Scene:
 
     def run(self, moment: str = "") -> None:
         """A run that is killed at that moment, or none."""
-        command = [sys.executable, "-m", "tests.spark_jobs.steps.killed_run", moment, self.bucket.name, str(self.warehouse)]
-        environment = os.environ | {"STORAGE_EMULATOR_HOST": self.url, "GOOGLE_CLOUD_PROJECT": "local"}
-        run = subprocess.run(
-            command, cwd=ROOT, env=environment, start_new_session=True, capture_output=True, timeout=300, check=False
-        )
-        log = run.stderr.decode(errors="replace")
-        assert run.returncode == (-signal.SIGKILL if moment else 0), log[-2000:]
-        self.announced += log
+        log = self.warehouse.with_name("run.log")
+        if moment.startswith("orders_"):
+            command = [sys.executable, "-m", "tests.spark_jobs.steps.killed_run"]
+            command += [moment, self.bucket.name, str(self.warehouse)]
+            with log.open("w") as err:
+                status = subprocess.run(
+                    command, cwd=ROOT, start_new_session=True, stderr=err, timeout=300, check=False
+                ).returncode
+        else:
+            log.unlink(missing_ok=True)
+            status = run_in_fork(moment, self.bucket.name, self.warehouse, self.spark, log)
+        text = log.read_text(errors="replace")
+        assert status == (-signal.SIGKILL if moment else 0), text[-2000:]
+        self.announced += text
 
     def line(self, file: str) -> dict[str, Any]:
         [line] = [line for line in read_table(self.warehouse, "orders_ingest_log") if line["file_id"] == file]
@@ -82,8 +88,16 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, storage_server: ServerProcess, bucket: storage.Bucket) -> Scene:
-    return Scene(bucket, storage_server.url, tmp_path / "warehouse")
+def scene(
+    spark: SparkSession,
+    tmp_path: Path,
+    storage_server: ServerProcess,
+    bucket: storage.Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_server.url)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "local")
+    return Scene(spark, bucket, storage_server.url, tmp_path / "warehouse")
 
 
 def test_killed_with_9_one_step_later_each_time_the_last_run_ends_as_if_nothing_had_happened(scene: Scene) -> None:

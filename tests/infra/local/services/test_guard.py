@@ -18,10 +18,12 @@ from tests.jobs_fixtures import alive, until
 
 ROOT = Path(__file__).resolve().parents[4]
 
-# A parent that starts a guard in a session of its own, as ServerProcess does, and then waits to be killed.
+# A parent that starts a guard, with less patience than usual, in a session of its own, as ServerProcess does, and then
+# waits to be killed.
 PARENT = """
 import os, subprocess, sys, time
-guard = [sys.executable, "-m", "infra.local.services.guard", f"--parent={os.getpid()}"]
+main = "import sys; from infra.local.services import guard; guard.ENDING_SECONDS = 0.5; sys.exit(guard.main())"
+guard = [sys.executable, "-c", main, f"--parent={os.getpid()}"]
 subprocess.Popen([*guard, *sys.argv[1:]], start_new_session=True)
 time.sleep(600)
 """

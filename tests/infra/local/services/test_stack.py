@@ -32,9 +32,8 @@ def guarded(stack: RunningStack, word: str) -> int:
     return next(pid for pid, line in stack.processes().items() if word in line and "infra.local.services.guard" not in line)
 
 
-def test_the_ready_line_names_the_addresses_and_status_shows_them(stack: RunningStack) -> None:
-    stack.start()
-
+def test_the_ready_line_names_the_addresses_and_status_shows_them(shared_stack: RunningStack) -> None:
+    stack = shared_stack
     words = stack.process.ready_line.split()
     assert words[0] == "ready"
     assert words[1] == stack.addresses.storage
@@ -43,18 +42,6 @@ def test_the_ready_line_names_the_addresses_and_status_shows_them(stack: Running
     assert shown.returncode == 0
     assert json.loads(shown.stdout)["storage"] == stack.addresses.storage
     assert stack.bucket.exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly_and_no_process_is_left(stack: RunningStack, number: signal.Signals) -> None:
-    stack.start()
-    assert len(stack.processes()) > 8  # up, guards, servers
-
-    stack.signal(number)
-
-    assert stack.wait() == 0
-    assert stack.processes() == {}
-    assert stack.command("status").returncode == 1
 
 
 def test_a_second_signal_ends_it_at_once(stack: RunningStack) -> None:
@@ -69,9 +56,10 @@ def test_a_second_signal_ends_it_at_once(stack: RunningStack) -> None:
     stack.assert_nothing_left(5)
 
 
-def test_a_second_up_on_the_same_folder_says_already_running_and_does_not_disturb_the_first(stack: RunningStack) -> None:
-    stack.start()
-
+def test_a_second_up_on_the_same_folder_says_already_running_and_does_not_disturb_the_first(
+    shared_stack: RunningStack,
+) -> None:
+    stack = shared_stack
     second = stack.command("up", "--storage-port=0")
 
     assert second.returncode == 1
@@ -80,7 +68,8 @@ def test_a_second_up_on_the_same_folder_says_already_running_and_does_not_distur
     assert stack.bucket.exists()
 
 
-def test_after_kill_9_nothing_is_left_and_the_next_up_continues_with_the_data(stack: RunningStack) -> None:
+def test_after_kill_9_the_next_up_continues_with_the_data_and_a_signal_leaves_no_process(stack: RunningStack) -> None:
+    """SIGTERM; the first signal of another test is Ctrl-C's."""
     stack.start()
     stack.bucket.blob("kept/one.txt").upload_from_string(b"kept")
 
@@ -91,6 +80,13 @@ def test_after_kill_9_nothing_is_left_and_the_next_up_continues_with_the_data(st
     assert stack.bucket.blob("kept/one.txt").download_as_bytes() == b"kept"
     guards = [line for line in stack.processes().values() if "infra.local.services.guard" in line]
     assert all(f"--parent={stack.process.pid}" in line for line in guards)
+    assert len(stack.processes()) > 8  # up, guards, servers
+
+    stack.signal(signal.SIGTERM)
+
+    assert stack.wait() == 0
+    assert stack.processes() == {}
+    assert stack.command("status").returncode == 1
 
 
 def test_a_server_that_dies_ends_the_stack_which_shows_its_last_log_lines(stack: RunningStack) -> None:
