@@ -162,7 +162,7 @@ def _row_or_none(feed: Feed, names: list[str], record: tuple[list[str], bool], l
         return None
     text = {name: field.strip(BLANK) for name, field in zip(names, fields, strict=True)}
     try:
-        row = {column.name: _value(column, text.get(column.name, ""), latest) for column in feed.columns}
+        row = {column.name: value_of(column, text.get(column.name, ""), latest) for column in feed.columns}
     except Bad:
         return None
     for later, earlier in feed.not_before:
@@ -182,7 +182,8 @@ def _before(last: date, first: date) -> bool:
     return last.isoformat()[:10] < first.isoformat()[:10]
 
 
-def _value(column: Column, text: str, latest: datetime) -> Any:
+def value_of(column: Column, text: str, latest: datetime) -> Any:
+    """The value of a trimmed text; None if it is missing. Raises Bad."""
     if not text:
         if column.required:
             raise Bad
@@ -349,7 +350,7 @@ class _Reader:
             raise Bad
         if any(_control(char) or "\ud800" <= char <= "\udfff" for char in text):
             raise Bad
-        return _value(field, text.strip(BLANK), latest)
+        return value_of(field, text.strip(BLANK), latest)
 
     def _scalar(self) -> tuple[str, str] | None:
         """A string or number, as text; None for null. A number is whatever ends where JSON goes on: its field judges it."""

@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.contract.column_types import (
     CURRENCY,
     EMAIL,
+    Column,
     ColumnType,
     Date,
     Enumeration,
@@ -23,8 +24,11 @@ from spark_jobs.contract.column_types import (
     as_text,
 )
 from spark_jobs.contract.feeds import CUSTOMER_ORDERS, FEEDS, ORDER_TRACKING
-from spark_jobs.contract.values import Fault, Value
+from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
 from spark_jobs.contract.violations import RULES
+from tests import oracle
+from tests.feed_strategies import lists_of_records, types
+from tests.strategies import bad_values, good_values
 
 LATEST = datetime(2026, 2, 2, 12, tzinfo=UTC)
 STATUS = Enumeration(("order placed", "in transit", "canceled"), {"cancelled": "canceled", "done": "in transit"})
@@ -104,6 +108,22 @@ def test_invalid_values(kind: ColumnType, text: str, code: str) -> None:
     assert isinstance(fault, Fault)
     assert (fault.code, fault.column, fault.found) == (code, "c", text)
     assert not RULES[code].whole_file
+
+
+DECLARED = {column.type.about: column.type for feed in FEEDS.values() for column in feed.columns}
+
+
+@given(st.one_of(st.sampled_from(list(DECLARED.values())), types, types, lists_of_records()), st.data())
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_every_text_is_read_as_the_oracle_reads_it(kind: ColumnType, data: st.DataObject) -> None:
+    column = Column("c", kind, required=True)
+    text = data.draw(st.one_of(good_values(column), bad_values(column), bad_values(column))).strip(WHITE_SPACE)
+    try:
+        expected = oracle.value_of(column, text, LATEST)
+    except oracle.Bad:
+        assert not text or isinstance(kind.parse("c", text, LATEST), Fault)
+    else:
+        assert repr(kind.parse("c", text, LATEST)) == repr(expected)  # types and scales, too: 1 == Decimal("1.00")
 
 
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
