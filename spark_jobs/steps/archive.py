@@ -51,9 +51,9 @@ def announce(run: Run, entries: Sequence[LogEntry]) -> dict[FileId, OutcomeKind]
     If a run dies between the two, the next run publishes the same outcome again. In the other order, if the sender removed
     the object at that moment, the outcome would never be published. What can't be published is noted for later runs.
     """
-    announcer, feed = run.deps.announcer, run.settings.feed
+    announcer = run.deps.announcer
     with timed("announce", run.deps):
-        failed = _for_each(run, entries, "can't be announced", lambda entry: announcer.announce([entry.as_outcome(feed)]))
+        failed = _for_each(run, entries, "can't be announced", lambda entry: announcer.announce([entry.as_outcome()]))
     if failed:
         note(run, failed, f"{UNANNOUNCED}{run.id}", 0)
     run.deps.checkpoint("announced")

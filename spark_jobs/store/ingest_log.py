@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.batches import Batch, WaitingFile
-from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
@@ -40,12 +39,15 @@ class LogEntry:
     marked_bad_rows: int | None = None
     balanced: bool | None = None
     note: str | None = None
-    feed: str | None = None
-    """Its name; None in lines of contract version 2 and earlier, which were all of order tracking."""
+
+    @property
+    def feed(self) -> str:
+        """The feed's name."""
+        return feed_name(self.file.name)
 
     def as_row(self) -> tuple[Any, ...]:
         values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
-        values["feed"] = feed_name(self.file.name) or None
+        values["feed"] = self.feed
         return tuple(values[name] for name in INGEST_LOG_COLUMNS)
 
     @classmethod
@@ -58,17 +60,17 @@ class LogEntry:
     def of_row(cls, row: Row) -> LogEntry:
         values = row.asDict()
         values["file"] = FileId.parse(values.pop("file_id"))
-        del values["generation"]
+        del values["generation"], values["feed"]
         for time in ("arrived_at", "logged_at"):
             # Spark returns naive times in the driver's time zone.
             values[time] = values[time].astimezone(UTC)
         return cls(**values)
 
-    def as_outcome(self, feed: Feed) -> Outcome:
+    def as_outcome(self) -> Outcome:
         return Outcome(
             self.file,
             self.outcome,
-            feed.name,
+            self.feed,
             self.logged_at,
             rows=self.rows,
             rejected_rows=self.rejected_rows,

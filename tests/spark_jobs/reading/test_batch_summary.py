@@ -136,7 +136,7 @@ def competing_rows(feed: Feed) -> list[StagedRow]:
     collect()
     assert len(found) > 20
     chance = random.Random(1)
-    kept = {*feed.key_positions, feed.position(feed.moment)}
+    kept = set(feed.key_positions)
     rows = []
     for one in found[:20]:
         for _ in range(10):

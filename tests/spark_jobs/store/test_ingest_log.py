@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.settings import BucketLayout, IngestSettings
 from spark_jobs.store.ingest_log import LogEntry, logged, of_generations, recent
@@ -31,7 +30,7 @@ def test_a_line_has_a_value_for_every_column() -> None:
 
 
 def test_the_outcome_of_a_line_has_the_same_facts() -> None:
-    outcome = entry(7, inserted=1, updated=2, outranked=0, rejected_rows=0).as_outcome(ORDER_TRACKING)
+    outcome = entry(7, inserted=1, updated=2, outranked=0, rejected_rows=0).as_outcome()
     assert (outcome.file.generation, outcome.kind, outcome.feed, outcome.at) == (
         7,
         "merged",
