@@ -42,6 +42,7 @@ COVERED_BY = {
     "infra/local/class_data.py": "spark_jobs/store/test_java.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",
     "infra/local/demo/progress.py": "e2e/test_demo.py",
+    "infra/local/demo/senders.py": "infra/local/demo/test_days.py",
     "infra/local/jobs/pages.py": "infra/local/jobs/test_execution.py",
     "infra/local/jobs/run_json.py": "infra/local/jobs/test_execution.py",
     "infra/local/jobs/runner.py": "infra/local/jobs/test_execution.py",

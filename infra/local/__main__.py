@@ -38,7 +38,7 @@ def _port_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(context_settings={"show_default": True})
 def cli() -> None:
-    """Run order tracking on this machine: storage, function, jobs, Pub/Sub and Spark."""
+    """Run the pipeline on this machine: storage, function, jobs, Pub/Sub and Spark."""
 
 
 @cli.command()
@@ -162,7 +162,7 @@ def _show(addresses: Addresses, data_dir: Path) -> None:
         "wipe": f"python -m infra.local up --fresh --data-dir {data_dir}",
         "stop": "Ctrl-C",
     }
-    click.echo("\norder tracking on this machine\n")
+    click.echo("\nthe pipeline on this machine\n")
     for name, value in lines.items():
         click.echo(f"  {name:<10}{value}")
     click.echo()

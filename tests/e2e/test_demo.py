@@ -21,9 +21,11 @@ def test_the_demo_ends_with_every_row_matching_and_nothing_running(tmp_path: Pat
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = len(read_table(folder / "warehouse", "orders_target", "tracking_num"))
-    assert f"{rows:,} of {rows:,} rows match an independent reading of the 6 merged files" in done.stdout
-    assert rows > 1400
+    for table, key, files, least in (("orders", "tracking_num", 6, 1400), ("customer_orders", "order_id", 4, 380)):
+        rows = len(read_table(folder / "warehouse", f"{table}_target", key))
+        matching = f"{rows:,} of {rows:,} rows match an independent reading of the {files} merged files"
+        assert f"{table}_target: {matching}" in done.stdout
+        assert rows > least
     for word in ("rejected", "merged", "TERMINATED SUCCESS", "in transit", "where to look further"):
         assert word in done.stdout
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

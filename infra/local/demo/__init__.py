@@ -1,1 +1,1 @@
-"""`python -m infra.local.demo`: load several days of order tracking through the whole pipeline and check every row."""
+"""`python -m infra.local.demo`: load several days of two feeds through the whole pipeline and check every row."""

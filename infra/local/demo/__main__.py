@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.demo.days import Upload, waves
+from infra.local.demo.expected import READINGS
 from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
 from infra.local.demo.verdict import Verdict, check_outcomes
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
@@ -23,6 +24,7 @@ from infra.local.services.process import ServerFailed
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.services.stack import Interrupted, Stack
 from infra.local.uploads import Uploaded, connect, upload_object
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.store.java import JavaError
 
 WAVE_SECONDS = 300.0
@@ -32,7 +34,7 @@ COUNTS = {"rows": "rows", "inserted": "inserted", "updated": "updated", "outrank
 """Columns of the ingest log by their headings."""
 WHERE_TO_LOOK = """\
 where to look further (the stack has stopped, its data is kept):
-  tables      {folder}/warehouse/  (plain Delta folders: orders_target, orders_ingest_log, …)
+  tables      {folder}/warehouse/  (plain Delta folders: {targets}, …)
   logs        {folder}/logs/
   again       python -m infra.local up --data-dir {folder}   # shows the bucket's and the runs' addresses
   a query     python -c "from deltalake import DeltaTable as D, QueryBuilder as Q; \\
@@ -45,7 +47,7 @@ where to look further (the stack has stopped, its data is kept):
               help="Folder for the data; it is wiped first.")  # fmt: skip
 @click.option("--rows", default=2500, show_default=True, help="New parcels per day.")
 def main(data_dir: Path, rows: int) -> None:
-    """Upload several days of order tracking to a fresh stack and compare every row of the target with an independent
+    """Upload several days of two feeds to a fresh stack and compare every row of their targets with an independent
     reading of the files.
 
     Exit status 0 if every row matches and every file has the expected outcome, otherwise 1.
@@ -67,17 +69,17 @@ def main(data_dir: Path, rows: int) -> None:
     try:
         reporter.say("stack", f"starting a fresh stack in {data_dir} (the first start installs Spark: a few minutes)")
         with stack:
-            verdict = _play(stack, waves(rows), reporter)
+            verdicts = _play(stack, waves(rows), reporter)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(130)
     except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    _show(console, verdict, str(data_dir), reporter.seconds)
-    sys.exit(1 if verdict.problems else 0)
+    _show(console, verdicts, str(data_dir), reporter.seconds)
+    sys.exit(1 if any(verdict.problems for verdict in verdicts) else 0)
 
 
-def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) -> Verdict:
+def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) -> list[Verdict]:
     addresses = stack.addresses
     client = connect(addresses.storage)
     progress = Progress(stack, client, reporter)
@@ -90,12 +92,13 @@ def _play(stack: Stack, plan: list[list[Upload]], reporter: ProgressReporter) ->
             reporter.say("upload", f"{upload.name} ({uploaded.size:,} bytes): {upload.about}")
             sent.append((upload, uploaded))
         progress.wait_until_settled(WAVE_SECONDS)
-    verdict = check_outcomes(sent, client, addresses.bucket, Path(addresses.warehouse))
+    warehouse = Path(addresses.warehouse)
+    verdicts = [check_outcomes(FEEDS[name], sent, client, addresses.bucket, warehouse) for name in READINGS]
     if addresses.pubsub:
-        told = sum(result.outcome in ("merged", "rejected") for result in verdict.results)
+        told = sum(result.outcome in ("merged", "rejected") for verdict in verdicts for result in verdict.results)
         messages = pull_outcomes(addresses.pubsub, at_least=told)
         reporter.say("demo", f"{len(messages)} outcome messages received from Pub/Sub")
-    return verdict
+    return verdicts
 
 
 def _repeat_events(storage_url: str, times: int) -> None:
@@ -106,48 +109,59 @@ def _repeat_events(storage_url: str, times: int) -> None:
         pass
 
 
-def _show(console: Console, verdict: Verdict, folder: str, seconds: float) -> None:
+def _show(console: Console, verdicts: list[Verdict], folder: str, seconds: float) -> None:
     console.print()
-    _show_files(console, verdict)
-    _show_target(console, verdict)
-    _print(console, WHERE_TO_LOOK.format(folder=folder, target=f"{folder}/warehouse/orders_target"))
-    merged = sum(result.outcome == "merged" for result in verdict.results)
-    _print(
-        console,
-        f"{verdict.matching:,} of {verdict.expected:,} rows match an independent reading of the {merged} merged files; "
-        f"{verdict.bad_rows:,} bad rows quarantined; {seconds:.0f} s",
-    )
-    for problem in verdict.problems:
-        _print(console, f"WRONG: {problem}", "red")
+    _show_files(console, verdicts)
+    _show_targets(console, verdicts)
+    targets = [_target(verdict) for verdict in verdicts]
+    target = f"{folder}/warehouse/{targets[0]}"
+    _print(console, WHERE_TO_LOOK.format(folder=folder, targets=", ".join(targets), target=target))
+    for verdict, target in zip(verdicts, targets, strict=True):
+        merged = sum(result.outcome == "merged" for result in verdict.results)
+        _print(
+            console,
+            f"{target}: {verdict.matching:,} of {verdict.expected:,} rows match an independent reading of the {merged} "
+            f"merged files; {verdict.bad_rows:,} bad rows quarantined",
+        )
+        for problem in verdict.problems:
+            _print(console, f"WRONG: {problem}", "red")
+    _print(console, f"{seconds:.0f} s in all")
 
 
-def _show_files(console: Console, verdict: Verdict) -> None:
+def _target(verdict: Verdict) -> str:
+    return f"{verdict.feed.table_prefix}_target"
+
+
+def _show_files(console: Console, verdicts: list[Verdict]) -> None:
     table = Table(title="uploads and their outcomes", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("upload", overflow="fold")
     table.add_column("outcome", no_wrap=True)
     for heading in COUNTS:
         table.add_column(heading, justify="right", no_wrap=True)
-    for result in verdict.results:
-        color = {"merged": "green", "rejected": "red"}.get(result.outcome, "yellow")
-        counts = [f"{result.counts[name]:,}" if result.counts.get(name) is not None else "" for name in COUNTS.values()]
-        name = f"{result.upload.name}\n  [dim]{result.upload.about}[/dim]"
-        table.add_row(name, f"[{color}]{result.outcome}[/{color}]", *counts)
+    for verdict in verdicts:
+        table.add_row(f"[bold]{verdict.feed.file_pattern}[/bold]")
+        for result in verdict.results:
+            color = {"merged": "green", "rejected": "red"}.get(result.outcome, "yellow")
+            counts = [f"{count:,}" if (count := result.counts.get(name)) is not None else "" for name in COUNTS.values()]
+            upload = f"  {verdict.feed.file_date(result.upload.name)}  [dim]{result.upload.about}[/dim]"
+            table.add_row(upload, f"[{color}]{result.outcome}[/{color}]", *counts)
     console.print(table)
-    for result in verdict.results:
-        if result.reason:
-            _print(console, f"{result.upload.name} was {result.outcome}: {result.reason}")
-            _print(console, f"    moved to {result.where}; the report is next to it")
+    for result in (result for verdict in verdicts for result in verdict.results if result.reason):
+        _print(console, f"{result.upload.name} was {result.outcome}: {result.reason}")
+        _print(console, f"    moved to {result.where}; the report is next to it")
     console.print()
 
 
-def _show_target(console: Console, verdict: Verdict) -> None:
-    table = Table(title="orders_target by status", title_justify="left", box=SIMPLE_HEAD)
+def _show_targets(console: Console, verdicts: list[Verdict]) -> None:
+    table = Table(title="rows by status", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("status")
-    table.add_column("rows", justify="right")
-    for status, count in Counter(row[4] for row in verdict.rows).most_common():
-        table.add_row(status, f"{count:,}")
+    for verdict in verdicts:
+        table.add_column(_target(verdict), justify="right")
+    counters = [Counter(row["status"] for row in verdict.rows) for verdict in verdicts]
+    for status, _ in sum(counters, Counter()).most_common():
+        table.add_row(status, *(f"{counter[status]:,}" if counter[status] else "" for counter in counters))
     table.add_section()
-    table.add_row("all", f"{len(verdict.rows):,}")
+    table.add_row("all", *(f"{counter.total():,}" for counter in counters))
     console.print(table)
 
 

@@ -1,23 +1,42 @@
-"""The demo's files: several days of a parcel service, identical on every machine, with the problems of real life."""
+"""The demo's files: several days of a parcel service and a shop, with the problems of real life."""
 
 from __future__ import annotations
 
 import csv
 import io
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import Literal
+from datetime import date, timedelta
+from typing import Literal, TypeVar
 
-from infra.local.demo.expected import COLUMNS
+from infra.local.demo.expected import READINGS
+from infra.local.demo.senders import Order, Parcel
 
-LIFECYCLE = ("order placed", "pending", "processing", "shipped", "in transit", "delivered")
-STREETS = ("Main St", "Zimmerstraße", "Rue de l'Église", "Østergade", "Calle Mayor", "桜通り", "Elm Ave", "ul. Długa")
-TOWNS = ("Springfield", "Köln", "Besançon", "Århus", "Logroño", "名古屋", "Łódź")
+PARCEL_COLUMNS = tuple(READINGS["order_tracking"].columns)
+ORDER_COLUMNS = tuple(READINGS["customer_orders"].columns)
+ORDERS_A_DAY = 100
 FIRST_DAY = date(2026, 1, 5)
 SPREADSHEET = b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml"
 SEED = 20260105
+BAD_PARCELS: list[dict[str, str]] = [
+    {"status": "on its way"},
+    {"tracking_num": ""},
+    {"pck_recieved_date": "2026-02-30"},
+    {"pck_recieved_date": "2026-01-09", "package_deliver_date": "2026-01-02"},
+    {"last_update_timestamp": "2062-01-09 10:00:00"},
+    {"last_update_timestamp": "09.01.2026 10:00"},
+    {"order_num": "x" * 65},
+]
+BAD_ORDERS: list[dict[str, str]] = [
+    {"items": "[{'product_id': 'P-1', 'quantity': 1, 'unit_price': 24.90}]"},
+    {"items": '[{"product_id":"P-1","quantity":"1","unit_price":24.90}]'},
+    {"items": '[{"product_id":"P-1","quantity":1,"unit_price":24.90,"colour":"red"}]'},
+    {"items": "[]"},
+    {"order_total": "1,249.00"},
+    {"customer_email": "ada.example.com"},
+    {"expected_delivery_date": "2026-01-01"},
+]
 
 
 @dataclass(frozen=True)
@@ -31,92 +50,64 @@ class Upload:
     events: int = 1
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """One row in the sending system, last updated at ``at`` (UTC)."""
-
-    order: str
-    tracking: str
-    received: date | None
-    delivered: date | None
-    status: str
-    address: str
-    at: datetime
-
-
-def waves(new_a_day: int = 2500) -> list[list[Upload]]:
-    """Two waves of uploads; the second starts when the first is merged. About 6 * ``new_a_day`` rows in total."""
-    rng = random.Random(SEED)  # noqa: S311 - made-up parcels, the same every time
-    days = _days(rng, new_a_day, 5)
-    monday, tuesday, wednesday, thursday, friday = (rows for _, rows in days)
-    names = [f"order_tracking_{day:%Y_%m_%d}.csv" for day, _ in days]
+def waves(parcels_a_day: int = 2500) -> list[list[Upload]]:
+    """Two waves of uploads; the second starts when the first is merged. About 6 * ``parcels_a_day`` rows of parcels and 6 *
+    ORDERS_A_DAY of orders."""
+    rng = random.Random(SEED)  # noqa: S311 - made up, the same every time
+    parcels = _days(rng, Parcel.new, parcels_a_day, 5)
+    orders = _days(rng, Order.new, ORDERS_A_DAY, 4)
+    parcel_names, order_names = _names("order_tracking"), _names("customer_orders")
+    monday, wednesday, thursday = (_csv(parcels[day], PARCEL_COLUMNS) for day in (0, 2, 3))
+    half_of_monday = _csv(parcels[0][: len(parcels[0]) // 2], PARCEL_COLUMNS)
     header = b"order_num,tracking_no,pck_recieved_date,package_deliver_date,state,address,last_update_timestamp\n"
-    thursday_bytes = _csv(thursday, COLUMNS)
+    reordered = (*reversed(PARCEL_COLUMNS[1:]), PARCEL_COLUMNS[0])
+    unpaid = [replace(order, payment_status="pending") for order in orders[2][::10]]  # with the timestamps of the others
+    thursday_orders = _csv(orders[3], ORDER_COLUMNS)
     first = [
-        Upload(names[0], _csv(monday[: len(monday) // 2], COLUMNS), "half of Monday, overwritten", None),
-        Upload(names[0], _csv(monday, COLUMNS), "Monday, complete"),
-        Upload(names[2], _csv(wednesday, COLUMNS), "Wednesday, with its event sent three times", events=3),
-        Upload(names[3], header + thursday_bytes.partition(b"\n")[2], "Thursday with a broken header", "rejected"),
-        Upload(names[4], SPREADSHEET + rng.randbytes(40_000), "a renamed spreadsheet", "rejected"),
+        Upload(parcel_names[0], half_of_monday, "half of Monday, overwritten", None),
+        Upload(order_names[0], _csv(orders[0], ORDER_COLUMNS), "Monday"),
+        Upload(parcel_names[0], monday, "Monday, complete"),
+        Upload(order_names[2], _csv(orders[2] + unpaid, ORDER_COLUMNS), "Wednesday, event sent 3 times", events=3),
+        Upload(parcel_names[2], wednesday, "Wednesday, event sent 3 times", events=3),
+        Upload(order_names[3], thursday_orders.replace(b'""', b"'"), "Thursday, items are not JSON", "rejected"),
+        Upload(parcel_names[3], header + thursday.partition(b"\n")[2], "Thursday, broken header", "rejected"),
+        Upload(parcel_names[4], SPREADSHEET + rng.randbytes(40_000), "a renamed spreadsheet", "rejected"),
     ]
-    reordered = (*reversed(COLUMNS[1:]), COLUMNS[0])
     second = [
-        Upload(names[1], _csv(tuesday, reordered, "\r\n"), "Tuesday, a day late; CRLF"),
-        Upload(names[2], _csv(_corrected(rng, wednesday), COLUMNS), "Wednesday again, corrected"),
-        Upload(names[3], thursday_bytes, "Thursday, fixed"),
-        Upload(names[4], _csv(friday, COLUMNS, spoil=_spoiler(rng)), "Friday, one row in twenty bad"),
+        Upload(parcel_names[1], _csv(parcels[1], reordered, "\r\n"), "Tuesday, a day late; CRLF"),
+        Upload(order_names[1], _csv(orders[1], ORDER_COLUMNS), "Tuesday, a day late"),
+        Upload(parcel_names[2], _csv(_corrected(rng, parcels[2]), PARCEL_COLUMNS), "Wednesday again, corrected"),
+        Upload(order_names[3], _csv(orders[3], ORDER_COLUMNS, bad=BAD_ORDERS), "Thursday, one row in twenty bad"),
+        Upload(parcel_names[3], thursday, "Thursday, fixed"),
+        Upload(parcel_names[4], _csv(parcels[4], PARCEL_COLUMNS, bad=BAD_PARCELS), "Friday, one row in twenty bad"),
     ]
     return [first, second]
 
 
-def _days(rng: random.Random, new_a_day: int, count: int) -> list[tuple[date, list[Parcel]]]:
-    """On each day, some parcels advance in their lifecycle and new ones arrive."""
-    under_way: list[Parcel] = []
+def _names(prefix: str) -> list[str]:
+    return [f"{prefix}_{FIRST_DAY + timedelta(days=number):%Y_%m_%d}.csv" for number in range(5)]
+
+
+Sent = TypeVar("Sent", Parcel, Order)
+
+
+def _days(
+    rng: random.Random, new: Callable[[random.Random, date, int], Sent], new_a_day: int, count: int
+) -> list[list[Sent]]:
+    """The rows of each day: some known parcels or orders advance in their lifecycle, and new ones arrive."""
+    under_way: list[Sent] = []
     days = []
     for number in range(count):
         day = FIRST_DAY + timedelta(days=number)
         moving = rng.sample(under_way, min(len(under_way), new_a_day // 2))
-        updates = [_advanced(rng, parcel, day) for parcel in moving]
-        arrivals = [_new(rng, day, number * new_a_day + i) for i in range(new_a_day)]
-        latest = {parcel.tracking: parcel for parcel in under_way + updates + arrivals}
-        under_way = [parcel for parcel in latest.values() if parcel.status not in ("delivered", "canceled")]
+        updates = [one.advanced(rng, day) for one in moving]
+        arrivals = [new(rng, day, number * new_a_day + i) for i in range(new_a_day)]
+        latest = {one.key: one for one in under_way + updates + arrivals}
+        under_way = [one for one in latest.values() if one.status not in ("delivered", "canceled")]
         rows = updates + arrivals
         rng.shuffle(rows)
-        days.append((day, rows))
+        days.append(rows)
     return days
-
-
-def _new(rng: random.Random, day: date, number: int) -> Parcel:
-    address = f"{rng.randint(1, 400)} {rng.choice(STREETS)}, {rng.choice(TOWNS)}"
-    if number % 97 == 0:
-        address = address.replace(", ", '\nc/o "Smith & Sons"\n')  # a quoted field with line breaks
-    return Parcel(
-        order=f"ORD-{number // 2:07d}",
-        tracking=f"TRK{number:09d}",
-        received=day if rng.random() < 0.8 else None,
-        delivered=None,
-        status=rng.choice(LIFECYCLE[:3]),
-        address=address if number % 50 else "",
-        at=_moment(rng, day),
-    )
-
-
-def _advanced(rng: random.Random, parcel: Parcel, day: date) -> Parcel:
-    if rng.random() < 0.03:
-        return replace(parcel, status="canceled", at=_moment(rng, day))
-    steps = rng.choice((1, 1, 2))
-    status = LIFECYCLE[min(LIFECYCLE.index(parcel.status) + steps, len(LIFECYCLE) - 1)]
-    return replace(
-        parcel,
-        received=parcel.received or day,
-        delivered=day if status == "delivered" else None,
-        status=status,
-        at=_moment(rng, day),
-    )
-
-
-def _moment(rng: random.Random, day: date) -> datetime:
-    return datetime(day.year, day.month, day.day) + timedelta(seconds=rng.randrange(6 * 3600, 22 * 3600))  # noqa: DTZ001
 
 
 def _corrected(rng: random.Random, rows: Sequence[Parcel]) -> list[Parcel]:
@@ -131,50 +122,14 @@ def _corrected(rng: random.Random, rows: Sequence[Parcel]) -> list[Parcel]:
     return edition
 
 
-Spoil = Callable[[int, dict[str, str]], dict[str, str]]
-
-
-def _spoiler(rng: random.Random) -> Spoil:
-    """Make about every twentieth row invalid, in alternating ways."""
-    ways: list[dict[str, str]] = [
-        {"status": "on its way"},
-        {"tracking_num": ""},
-        {"pck_recieved_date": "2026-02-30"},
-        {"pck_recieved_date": "2026-01-09", "package_deliver_date": "2026-01-02"},
-        {"last_update_timestamp": "2062-01-09 10:00:00"},
-        {"last_update_timestamp": "09.01.2026 10:00"},
-        {"order_num": "x" * 65},
-    ]
-
-    def spoil(number: int, row: dict[str, str]) -> dict[str, str]:
-        return row | ways[number % len(ways)] if rng.random() < 0.05 else row
-
-    return spoil
-
-
-def _csv(rows: Sequence[Parcel], columns: Sequence[str], end: str = "\n", spoil: Spoil = lambda _, row: row) -> bytes:
+def _csv(
+    rows: Iterable[Parcel | Order], columns: Sequence[str], end: str = "\n", bad: Sequence[dict[str, str]] = ()
+) -> bytes:
+    """``bad``: what makes every twentieth row invalid, in turn."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator=end)
     writer.writeheader()
-    writer.writerows(spoil(number, _fields(number, parcel)) for number, parcel in enumerate(rows))
+    for number, row in enumerate(rows):
+        turn, rest = divmod(number, 20)
+        writer.writerow(row.fields(number) | (bad[turn % len(bad)] if bad and rest == 0 else {}))
     return text.getvalue().encode()
-
-
-def _fields(number: int, parcel: Parcel) -> dict[str, str]:
-    """The fields in the different spellings that senders use."""
-    spellings = (str.upper, str, str, str.title, lambda status: status.replace(" ", "_"))
-    stamps = (
-        f"{parcel.at}",
-        f"{parcel.at:%Y-%m-%dT%H:%M:%S}Z",
-        f"{parcel.at + timedelta(hours=1)}+01:00",
-        f"{parcel.at}.25",
-    )
-    return {
-        "order_num": parcel.order,
-        "tracking_num": parcel.tracking,
-        "pck_recieved_date": str(parcel.received or ""),
-        "package_deliver_date": str(parcel.delivered or ""),
-        "status": spellings[number % len(spellings)](parcel.status),
-        "address": parcel.address,
-        "last_update_timestamp": stamps[number % len(stamps)],
-    }

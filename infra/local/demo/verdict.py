@@ -1,4 +1,4 @@
-"""The result of the demo, read from the ingest log, the target and the bucket."""
+"""The result of the demo for one feed, read from its ingest log, its target and the bucket."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.demo.days import Upload
-from infra.local.demo.expected import COLUMNS, Row, expected_target
+from infra.local.demo.expected import READINGS, Row
 from infra.local.demo.tables import read_table
 from infra.local.uploads import PREFIX, Uploaded
+from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.feeds import feed_of
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -36,6 +38,7 @@ class Result:
 class Verdict:
     """``problems`` is empty if everything is correct. ``matching`` of ``expected`` rows agree."""
 
+    feed: Feed
     results: Sequence[Result]
     rows: Sequence[Row]
     expected: int
@@ -45,24 +48,32 @@ class Verdict:
 
 
 def check_outcomes(
-    sent: Sequence[tuple[Upload, Uploaded]], client: storage.Client, bucket: str, warehouse: Path
+    feed: Feed, sent: Sequence[tuple[Upload, Uploaded]], client: storage.Client, bucket: str, warehouse: Path
 ) -> Verdict:
-    """Read all results and compare them with the expected ones."""
+    """Read all results of a feed and compare them with the expected ones. ``sent`` may have uploads of other feeds, too."""
+    reading, prefix = READINGS[feed.name], feed.table_prefix
     objects = {blob.name for blob in client.list_blobs(bucket)}
-    log = {line["file_id"]: line for line in read_table(warehouse, "orders_ingest_log")}
+    sent = [(upload, uploaded) for upload, uploaded in sent if feed_of(upload.name) is feed]
+    log = {line["file_id"]: line for line in read_table(warehouse, f"{prefix}_ingest_log")}
     results = [_result(upload, uploaded, log, objects, client) for upload, uploaded in sent]
-    target = read_table(warehouse, "orders_target", ", ".join(COLUMNS))
-    rows: list[Row] = [tuple(row[name] for name in COLUMNS) for row in target]  # type: ignore[misc]
+    rows = read_table(warehouse, f"{prefix}_target", ", ".join(reading.columns))
     merged = {result.file_id for result in results if result.outcome == "merged"}
-    expected = expected_target((up.content, uploaded.created) for up, uploaded in sent if uploaded.file_id in merged)
-    bad_rows = len(read_table(warehouse, "orders_rejected_rows", "file_id"))
+    expected = reading.expected_target(
+        (upload.content, uploaded.created) for upload, uploaded in sent if uploaded.file_id in merged
+    )
+    bad_rows = len(read_table(warehouse, f"{prefix}_rejected_rows", "file_id"))
     return Verdict(
+        feed,
         results,
         rows,
         expected=len(expected),
-        matching=sum(expected.get(row[1]) == row for row in rows),
+        matching=sum(expected.get(row[reading.key]) == row for row in rows),
         bad_rows=bad_rows,
-        problems=[*_wrong_outcomes(results, objects), *_unbalanced(results, bad_rows), *_differences(rows, expected)],
+        problems=[
+            *_wrong_outcomes(results, objects),
+            *_unbalanced(results, bad_rows),
+            *_differences({row[reading.key]: row for row in rows}, len(rows), expected),
+        ],
     )
 
 
@@ -110,9 +121,8 @@ def _unbalanced(results: Sequence[Result], bad_rows: int) -> list[str]:
     return problems
 
 
-def _differences(rows: Sequence[Row], expected: Mapping[str, Row]) -> list[str]:
-    actual = {row[1]: row for row in rows}
-    problems = [f"the target has {len(rows)} rows for {len(actual)} tracking numbers"] if len(rows) != len(actual) else []
+def _differences(actual: Mapping[str, Row], rows: int, expected: Mapping[str, Row]) -> list[str]:
+    problems = [f"the target has {rows} rows for {len(actual)} keys"] if rows != len(actual) else []
     if not expected:
         problems.append("nothing was merged")
     wrong = sorted(key for key in expected.keys() | actual.keys() if expected.get(key) != actual.get(key))

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from infra.local.demo.days import Upload
+from infra.local.demo.days import Upload, waves
+from infra.local.demo.expected import READINGS
 from infra.local.demo.verdict import OVERWRITTEN, Verdict, check_outcomes
 from infra.local.uploads import Uploaded
+from spark_jobs.contract.feeds import CUSTOMER_ORDERS, ORDER_TRACKING
 
 ARRIVED = datetime(2026, 2, 1, tzinfo=UTC)
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -41,11 +43,17 @@ TARGET_SCHEMA = pa.schema(
         ("last_update_timestamp", pa.timestamp("us", "UTC")),
     ]
 )
-GOOD = (Upload("good.csv", CONTENT, ""), Uploaded("b", "source/good.csv", 7, 1, ARRIVED))
-BAD = (Upload("bad.csv", b"x", "", "rejected"), Uploaded("b", "source/bad.csv", 8, 1, ARRIVED))
-DRAFT = (Upload("good.csv", b"x", "", None), Uploaded("b", "source/good.csv", 6, 1, ARRIVED))
+NAME, BAD_NAME, ORDERS = (
+    "order_tracking_2026_01_05.csv",
+    "order_tracking_2026_01_06.csv",
+    "customer_orders_2026_01_05.csv",
+)
+GOOD = (Upload(NAME, CONTENT, ""), Uploaded("b", f"source/{NAME}", 7, 1, ARRIVED))
+BAD = (Upload(BAD_NAME, b"x", "", "rejected"), Uploaded("b", f"source/{BAD_NAME}", 8, 1, ARRIVED))
+DRAFT = (Upload(NAME, b"x", "", None), Uploaded("b", f"source/{NAME}", 6, 1, ARRIVED))
+OTHER_FEED = (Upload(ORDERS, b"x", ""), Uploaded("b", f"source/{ORDERS}", 9, 1, ARRIVED))
 LINE = {
-    "file_id": "b/source/good.csv#7",
+    "file_id": GOOD[1].file_id,
     "outcome": "merged",
     "reason": "",
     "rows": 2,
@@ -57,9 +65,9 @@ LINE = {
 }
 REPORT = json.dumps({"violations": [{"message": "no header"}]}).encode()
 OBJECTS = {
-    "archive/2026/01/05/good.7.csv": CONTENT,
-    "rejected/bad.csv.8": b"x",
-    "rejected/bad.csv.8.report.json": REPORT,
+    "archive/2026/01/05/order_tracking_2026_01_05.7.csv": CONTENT,
+    "rejected/order_tracking_2026_01_06.csv.8": b"x",
+    "rejected/order_tracking_2026_01_06.csv.8.report.json": REPORT,
 }
 
 
@@ -97,7 +105,7 @@ def verdict_of(tmp_path: Path) -> Validate:
         write_deltalake(tmp_path / "orders_target", pa.Table.from_pylist(rows, TARGET_SCHEMA))
         write_deltalake(tmp_path / "orders_ingest_log", pa.Table.from_pylist([line]))
         write_deltalake(tmp_path / "orders_rejected_rows", pa.Table.from_pylist([{"file_id": line["file_id"]}]))
-        return check_outcomes([DRAFT, GOOD, BAD], Bucket(objects), "b", tmp_path)  # type: ignore[arg-type]
+        return check_outcomes(ORDER_TRACKING, [DRAFT, GOOD, BAD, OTHER_FEED], Bucket(objects), "b", tmp_path)  # type: ignore[arg-type]
 
     return verdict_of
 
@@ -117,14 +125,14 @@ def test_correct_results_have_no_problems(verdict_of: Validate) -> None:
         ([{**ROW, "status": "pending"}], {}, {}, "T1: expected"),
         ([], {}, {}, "T1: expected"),
         ([ROW, {**ROW, "tracking_num": "T9"}], {}, {}, "T9: expected None"),
-        ([ROW, ROW], {}, {}, "2 rows for 1 tracking numbers"),
+        ([ROW, ROW], {}, {}, "2 rows for 1 keys"),
         ([ROW], {"rows": 3}, {}, "don't balance"),
         ([ROW], {"balanced": False}, {}, "don't balance"),
         ([ROW], {"rejected_rows": 0, "rows": 1}, {}, "1 bad rows are quarantined, but the log counts 0"),
         ([ROW], {"outcome": "superseded"}, {}, "was superseded, expected merged"),
         ([ROW], {}, {"source/left.csv": b""}, "source/left.csv is still in the bucket"),
-        ([ROW], {}, {"archive/2026/01/05/good.7.csv": None}, "is not in archive/"),
-        ([ROW], {}, {"rejected/bad.csv.8.report.json": None}, "was unknown, expected rejected"),
+        ([ROW], {}, {"archive/2026/01/05/order_tracking_2026_01_05.7.csv": None}, "is not in archive/"),
+        ([ROW], {}, {"rejected/order_tracking_2026_01_06.csv.8.report.json": None}, "was unknown, expected rejected"),
     ],
 )
 def test_each_problem_is_found(
@@ -135,3 +143,31 @@ def test_each_problem_is_found(
     verdict = verdict_of(rows, LINE | line, changed)
 
     assert any(problem in one for one in verdict.problems), verdict.problems
+
+
+@pytest.mark.parametrize(
+    ("column", "stored", "correct"),
+    [
+        ("items", list, True),
+        ("items", lambda items: items[:1], False),
+        ("items", lambda items: json.dumps(items, default=str), False),
+        ("order_total", float, False),
+        ("order_total", str, False),
+    ],
+)
+def test_items_must_be_arrays_of_structs_and_amounts_decimals(
+    tmp_path: Path, column: str, stored: Callable[[Any], Any], correct: bool
+) -> None:
+    upload = next(one for one in waves(10)[0] if one.name == ORDERS)
+    uploaded = OTHER_FEED[1]
+    rows = READINGS["customer_orders"].expected_target([(upload.content, ARRIVED)]).values()
+    target = [row | {column: stored(row[column])} for row in rows]
+    line = LINE | {"file_id": uploaded.file_id, "rows": 100, "inserted": 100, "rejected_rows": 0}
+    write_deltalake(tmp_path / "customer_orders_target", pa.Table.from_pylist(target))
+    write_deltalake(tmp_path / "customer_orders_ingest_log", pa.Table.from_pylist([line]))
+    bucket = Bucket({"archive/2026/01/05/customer_orders_2026_01_05.9.csv": b""})
+
+    verdict = check_outcomes(CUSTOMER_ORDERS, [(upload, uploaded)], bucket, "b", tmp_path)  # type: ignore[arg-type]
+
+    assert (verdict.problems == []) is correct
+    assert (verdict.matching == verdict.expected == 100) is correct
