@@ -13,6 +13,7 @@ SMALL = 40
 """A module with at most this many lines of code needs no test module of its own."""
 
 ACROSS_MODULES = {
+    "spark_jobs/test_feed_end_to_end.py": "function, job and commands with a feed that only the test declares",
     "functions/validation/test_fuzz.py": "generated files against the oracle, for minutes if wanted",
     "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",

@@ -19,13 +19,13 @@ AT = datetime(2026, 1, 31, 10, tzinfo=UTC)
 
 
 def entry(generation: int, **fields: object) -> LogEntry:
-    file = FileId("b", f"source/{generation}.csv", generation)
+    file = FileId("b", f"source/order_tracking_2026_01_0{generation}.csv", generation)
     return LogEntry(file, "merged", "batch", AT, AT + timedelta(minutes=generation), 1, rows=3, balanced=True, **fields)  # type: ignore[arg-type]
 
 
 def test_a_line_has_a_value_for_every_column() -> None:
     row = dict(zip(INGEST_LOG_COLUMNS, entry(7, note="n").as_row(), strict=True))
-    assert (row["file_id"], row["generation"], row["rows"], row["inserted"]) == ("b/source/7.csv#7", 7, 3, None)
+    assert (row["file_id"], row["generation"], row["rows"], row["inserted"]) == ("b/source/order_tracking_2026_01_07.csv#7", 7, 3, None)
     assert (row["balanced"], row["note"], row["logged_at"]) == (True, "n", AT + timedelta(minutes=7))
 
 
