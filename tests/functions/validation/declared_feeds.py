@@ -71,7 +71,8 @@ def feeds(draw: st.DrawFn) -> Feed:
     moment = Column("moment", Timestamp(), True)
     columns = tuple(draw(st.permutations([*key, *others, moment])))
     dated = [column.name for column in columns if isinstance(column.type, (Date, Timestamp))]
-    pairs = draw(st.lists(st.tuples(st.sampled_from(dated), st.sampled_from(dated)), max_size=3))
+    pair = st.tuples(st.sampled_from(dated), st.sampled_from(dated)).filter(lambda both: both[0] != both[1])
+    pairs = draw(st.lists(pair, max_size=3)) if len(dated) > 1 else []
     return Feed(
         name="generated",
         title="generated",

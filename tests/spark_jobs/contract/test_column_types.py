@@ -31,7 +31,9 @@ from tests.feed_strategies import lists_of_records, types
 from tests.strategies import bad_values, good_values
 
 LATEST = datetime(2026, 2, 2, 12, tzinfo=UTC)
-STATUS = Enumeration(("order placed", "in transit", "canceled"), {"cancelled": "canceled", "done": "in transit"})
+STATUS = Enumeration(
+    ("order placed", "in transit", "canceled"), {"cancelled": "canceled", "done": "in transit"}, code="unknown_status"
+)
 FLAG = Enumeration(("yes", "no"), code="unknown_value")
 SHORT, MAIL, CODE = Text(3), Text(320, EMAIL), Text(3, CURRENCY)
 PIECES, ANY = Integer(1, 1000), Integer()

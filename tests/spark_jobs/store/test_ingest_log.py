@@ -25,7 +25,12 @@ def entry(generation: int, **fields: object) -> LogEntry:
 
 def test_a_line_has_a_value_for_every_column() -> None:
     row = dict(zip(INGEST_LOG_COLUMNS, entry(7, note="n").as_row(), strict=True))
-    assert (row["file_id"], row["generation"], row["rows"], row["inserted"]) == ("b/source/order_tracking_2026_01_07.csv#7", 7, 3, None)
+    assert (row["file_id"], row["generation"], row["rows"], row["inserted"]) == (
+        "b/source/order_tracking_2026_01_07.csv#7",
+        7,
+        3,
+        None,
+    )
     assert (row["balanced"], row["note"], row["logged_at"]) == (True, "n", AT + timedelta(minutes=7))
 
 

@@ -99,9 +99,9 @@ def test_customer_orders_is_what_its_specification_says() -> None:
     rest = [name for name in CUSTOMER_ORDERS.column_names if name not in (*first, "order_id")]
     assert CUSTOMER_ORDERS.newest_by == (*first, *rest)
     statuses = ("pending", "processing", "shipped", "delivered", "canceled")
-    assert CUSTOMER_ORDERS.column("status").type == Enumeration(statuses, {"cancelled": "canceled"})
+    assert CUSTOMER_ORDERS.column("status").type == Enumeration(statuses, {"cancelled": "canceled"}, "unknown_status")
     payments = ("pending", "authorized", "paid", "failed", "refunded")
-    assert CUSTOMER_ORDERS.column("payment_status").type == Enumeration(payments)
+    assert CUSTOMER_ORDERS.column("payment_status").type == Enumeration(payments, code="unknown_status")
     required = "order_id customer_id ordered_at status items currency order_total payment_status last_update_timestamp"
     assert [column.name for column in CUSTOMER_ORDERS.columns if column.required] == required.split()
     assert set(CUSTOMER_ORDERS.not_before) == {
