@@ -98,11 +98,16 @@ def settings_of(command: dict[str, Any]) -> IngestSettings:
 
 def dependencies(command: dict[str, Any], fate: Fate) -> Dependencies:
     real = build_dependencies(settings_of(command))
-    ahead = timedelta(seconds=command.get("clock", 0))
+    ahead, passed = timedelta(seconds=command.get("clock", 0)), Path(command["passed"])
+
+    def now() -> datetime:
+        """Read every time: hours also pass for a run that is suspended."""
+        return datetime.now(UTC) + ahead + timedelta(hours=int(passed.read_text()))
+
     return replace(
         real,
         announcer=Journal(real.announcer, Path(command["journal"]), command.get("unpublished", 0)),
-        now=lambda: datetime.now(UTC) + ahead,
+        now=now,
         checkpoint=fate.checkpoint,
     )
 
