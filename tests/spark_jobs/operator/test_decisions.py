@@ -145,7 +145,7 @@ def test_a_file_with_rows_in_the_target_is_refused(harness: JobHarness, waiting:
     if outranked:
         target = harness.tables.target
         harness.spark.sql(f"DELETE FROM {target} WHERE file_id = '{waiting.file}'").collect()
-    with pytest.raises(Refused, match="can't be rejected: rows of it are already in orders_target"):
+    with pytest.raises(Refused, match="can't be rejected: rows of it are already in the target"):
         reject(harness, waiting)
     assert str(waiting.file) not in harness.log()
     assert not harness.store.names(waiting.file.name.replace("source/", "rejected/"))
