@@ -109,7 +109,9 @@ def test_spark_arrow_and_the_oracle_agree_on_the_newest_row_of_any_feed(spark: S
     in_arrow = flag_table(batch, feed)
     assert list(zip(in_arrow["newest"].to_pylist(), in_arrow["tied"].to_pylist(), strict=True)) == expected
     frame = flag(spark.createDataFrame(batch, staged_ddl(feed)), feed)
-    in_spark = {row["row_number"]: (row["newest"], row["tied"]) for row in frame.collect()}
+    in_spark = {
+        row["row_number"]: (row["newest"], row["tied"]) for row in frame.select("row_number", "newest", "tied").collect()
+    }
     assert [in_spark[row[1]] for row in rows] == expected
     good = [dict(zip(feed.column_names, row[2], strict=True)) for row in rows if row[2] is not None]
     winners = [row for row, (newest, _) in zip(good, expected, strict=True) if newest]
