@@ -16,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "-m")
+FEWER = (sys.executable, "-m", "pytest", "--hypothesis-profile=fewer", "--durations=15", "-m")
+"""With fewer generated examples: `make check` is for the inner loop, `make test` tries all of them."""
 CHECKS = tuple(("make", "--no-print-directory", target) for target in ("lint", "types", "architecture"))
 NO_SPARK = "not spark and not e2e"
 LOCAL = "tests/infra/local"
@@ -23,9 +25,9 @@ CLOUD = "tests/spark_jobs/cloud"
 LANES = {
     # One lane computes, two wait for servers. Divided so that all take about as long.
     "check": (
-        (*CHECKS, (*PYTEST, NO_SPARK, "tests", "--ignore=tests/infra", f"--ignore={CLOUD}")),
-        ((*PYTEST, NO_SPARK, LOCAL),),
-        ((*PYTEST, NO_SPARK, "tests/infra", CLOUD, f"--ignore={LOCAL}"),),
+        (*CHECKS, (*FEWER, NO_SPARK, "tests", "--ignore=tests/infra", f"--ignore={CLOUD}")),
+        ((*FEWER, NO_SPARK, LOCAL),),
+        ((*FEWER, NO_SPARK, "tests/infra", CLOUD, f"--ignore={LOCAL}"),),
     ),
     # One process has the Spark session; the end-to-end tests start processes of their own.
     "test": (

@@ -291,7 +291,7 @@ def test_files_of_any_feed_get_the_same_result_with_and_without_the_fast_path() 
             skipped += stretch.rows if stretch else 0
             return stretch
 
-    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def check(data: st.DataObject) -> None:
         feed = data.draw(declared_feeds.feeds() | st.just(dataclasses.replace(CUSTOMER_ORDERS, file_prefix="generated")))
@@ -313,4 +313,4 @@ def test_files_of_any_feed_get_the_same_result_with_and_without_the_fast_path() 
                 assert fast == slow, (feed, content)
 
     check()
-    assert skipped > 100
+    assert skipped > 50

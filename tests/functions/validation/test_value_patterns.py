@@ -33,7 +33,7 @@ def as_field(plain: str, kind: ColumnType) -> str:
     return '"' + plain.replace('"', '""') + '"' if quote else plain
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_pattern_matches_only_what_the_contract_accepts(data: st.DataObject) -> None:
     kind = data.draw(declared_feeds.types)

@@ -29,7 +29,7 @@ def test_every_generated_file_is_read_as_the_contract_reads_it(worth: int) -> No
             assert rows_of(read_file(ORDER_TRACKING, FILE, LATEST, content)) == contract_says(content), content
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(feeds_with_files() | files(feed=CUSTOMER_ORDERS).map(lambda content: (CUSTOMER_ORDERS, content)))
 def test_a_file_of_any_feed_is_read_as_the_contract_reads_it(generated: tuple[Feed, bytes]) -> None:
     feed, content = generated
