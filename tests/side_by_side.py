@@ -26,8 +26,8 @@ LANES = {
     # One lane computes, two wait for servers. Divided so that all take about as long.
     "check": (
         (*CHECKS, (*FEWER, NO_SPARK, "tests", "--ignore=tests/infra", f"--ignore={CLOUD}")),
-        ((*FEWER, NO_SPARK, LOCAL),),
-        ((*FEWER, NO_SPARK, "tests/infra", CLOUD, f"--ignore={LOCAL}"),),
+        ((*FEWER, NO_SPARK, LOCAL, f"--ignore={LOCAL}/storage"),),
+        ((*FEWER, NO_SPARK, "tests/infra", CLOUD, f"--ignore={LOCAL}"), (*FEWER, NO_SPARK, f"{LOCAL}/storage")),
     ),
     # One process has the Spark session; the end-to-end tests start processes of their own.
     "test": (

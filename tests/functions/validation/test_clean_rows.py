@@ -214,6 +214,7 @@ def test_usual_customer_orders_match(changed: dict[str, str]) -> None:
         {"items": '[{"quantity":1,"product_id":"P","unit_price":0}]'},
         {"items": '[{"product_id":"P","quantity":0,"unit_price":0}]'},
         {"items": '[{"product_id":"P","quantity":1000001,"unit_price":0}]'},
+        {"items": "[" + ",".join(['{"product_id":"P","quantity":1,"unit_price":0}'] * 1001) + "]"},
         {"items": '[{"product_id":"P","quantity":1,"unit_price":0.123}]'},
         {"items": '[{"product_id":"P","quantity":1,"unit_price":-0.01}]'},
         {"items": '[{"product_id":"P\\u0000","quantity":1,"unit_price":0}]'},

@@ -10,7 +10,7 @@ import re2  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.validation.value_patterns import MISSING, list_pattern, quoted_or_bare, text, value
+from functions.validation.value_patterns import MISSING, counted, list_pattern, quoted_or_bare, text, value
 from spark_jobs.contract.column_types import CURRENCY, EMAIL, Column, ColumnType, Form, Integer, Text
 from spark_jobs.contract.record_lists import Records
 from spark_jobs.contract.values import WHITE_SPACE, Fault
@@ -41,7 +41,10 @@ def test_a_pattern_matches_only_what_the_contract_accepts(data: st.DataObject) -
     for plain in data.draw(st.lists(declared_feeds.odd(kind) | declared_feeds.usual(kind), max_size=12)):
         if compiled.fullmatch(as_field(plain, kind).encode()):
             assert plain.strip(WHITE_SPACE)
-            assert not isinstance(kind.parse("c", plain.strip(WHITE_SPACE), LATEST), Fault), (kind, plain)
+            found = kind.parse("c", plain.strip(WHITE_SPACE), LATEST)
+            # Where the pattern doesn't count records, the length of the line bounds them (`clean_rows`).
+            uncounted = isinstance(kind, Records) and not counted(kind)
+            assert not isinstance(found, Fault) or (uncounted and found.code == "record_count"), (kind, plain)
         assert not compiled.fullmatch(f'"{plain}"x'.encode())
 
 
