@@ -99,7 +99,7 @@ def damaged_row(draw: st.DrawFn) -> bytes:
 def test_a_damaged_row_never_matches() -> None:
     cleared = refused = 0
 
-    @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
     @given(damaged_row())
     def check(row: bytes) -> None:
         nonlocal cleared, refused
@@ -113,12 +113,12 @@ def test_a_damaged_row_never_matches() -> None:
         refused += stretch.end == 0
 
     check()
-    assert cleared > 50
-    assert refused > 50
+    assert cleared > 25
+    assert refused > 25
 
 
 @given(st.binary(min_size=1, max_size=4))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_only_utf_8_matches(piece: bytes) -> None:
     if matches(b"A1,T1,,,shipped,x" + piece + b",2026-01-12 10:00:00"):
         piece.decode("utf-8")

@@ -116,7 +116,7 @@ DECLARED = {column.type.about: column.type for feed in FEEDS.values() for column
 
 
 @given(st.one_of(st.sampled_from(list(DECLARED.values())), types, types, lists_of_records()), st.data())
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_text_is_read_as_the_oracle_reads_it(kind: ColumnType, data: st.DataObject) -> None:
     column = Column("c", kind, required=True)
     text = data.draw(st.one_of(good_values(column), bad_values(column), bad_values(column))).strip(WHITE_SPACE)
