@@ -86,12 +86,12 @@ def test_a_name_belongs_to_one_feed_at_most(prefixes: list[str], data: st.DataOb
 
 
 def test_another_feed_needs_only_its_place_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    returns = replace(ORDER_TRACKING, name="returns", file_prefix="returns", table_prefix="returns")
-    assert feed_of("returns_2026_01_31.csv") is None
-    monkeypatch.setitem(FEEDS, "returns", returns)
-    assert feed_of("eu/returns_2026_01_31.csv") is returns
-    assert name_problem("eu/returns_2026_01_31.csv") is None
-    assert "returns_YYYY_MM_DD.csv" in str(name_problem("x.csv"))
+    another = replace(ORDER_TRACKING, name="of_this_test", file_prefix="of_this_test", table_prefix="of_this_test")
+    assert feed_of("of_this_test_2026_01_31.csv") is None
+    monkeypatch.setitem(FEEDS, "of_this_test", another)
+    assert feed_of("eu/of_this_test_2026_01_31.csv") is another
+    assert name_problem("eu/of_this_test_2026_01_31.csv") is None
+    assert "of_this_test_YYYY_MM_DD.csv" in str(name_problem("x.csv"))
 
 
 @pytest.mark.parametrize("what", ["name", "file_prefix", "table_prefix"])
@@ -104,8 +104,9 @@ def test_two_feeds_that_clash_are_refused(what: str) -> None:
 
 
 def test_the_registry_finds_each_feed_by_its_own_name() -> None:
-    assert registry(*FEEDS.values()) == FEEDS == {"order_tracking": ORDER_TRACKING, "customer_orders": CUSTOMER_ORDERS}
-    assert [feed.table_prefix for feed in FEEDS.values()] == ["orders", "customer_orders"]
+    assert registry(*FEEDS.values()) == FEEDS
+    assert (FEEDS["order_tracking"], FEEDS["customer_orders"]) == (ORDER_TRACKING, CUSTOMER_ORDERS)
+    assert (ORDER_TRACKING.table_prefix, CUSTOMER_ORDERS.table_prefix) == ("orders", "customer_orders")
 
 
 def test_the_date_in_a_name() -> None:
