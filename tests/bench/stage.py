@@ -27,7 +27,6 @@ from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.reading.staged_rows import SQL_TYPES
 from spark_jobs.settings import BucketLayout, IngestSettings
 from spark_jobs.steps.run import Run
 from spark_jobs.steps.stage import stage
@@ -138,7 +137,7 @@ class _FolderStore(FakeFileStore):
 def _spark_csv(spark: SparkSession, root: Path) -> float:
     target = root / "notebook"
     shutil.rmtree(target, ignore_errors=True)
-    schema = ", ".join(f"{column.name} {SQL_TYPES[column.kind]}" for column in ORDER_TRACKING.columns)
+    schema = ", ".join(f"{column.name} {column.type.sql}" for column in ORDER_TRACKING.columns)
     started = time.perf_counter()
     rows = spark.read.schema(schema).option("header", "true").csv(str(root / NAME))
     rows.write.format("delta").mode("overwrite").option("compression", "zstd").save(str(target))
