@@ -11,7 +11,6 @@ from functions.dependencies import Dependencies
 from functions.launch import launch_for_window, window_of
 from functions.logs import log_fields
 from spark_jobs.cloud.ports import FileGone, FileRefused, StoredFile, TransientError
-from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark, arrival_of, metadata_violation
 from spark_jobs.contract.outcomes import Outcome
@@ -75,6 +74,8 @@ def _process(file: FileId, deps: Dependencies, validation_seconds: float) -> Han
             case Launch():
                 return "accepted"
             case Reject(stored, violation):
+                from spark_jobs.contract.feeds import feed_name
+
                 result = ValidationResult(feed_name(stored.file.name)).rejected_by(violation)
                 return _reject(stored.file, _arrival(stored, deps), result, 0.0, deps)
             case Validate(stored):

@@ -7,7 +7,6 @@ import os
 import sys
 from typing import Any
 
-from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 
 _TRACE_FIELD = "logging.googleapis.com/trace"
@@ -15,6 +14,8 @@ _TRACE_FIELD = "logging.googleapis.com/trace"
 
 def log_fields(file: FileId, **fields: object) -> dict[str, object]:
     """Structured fields of a log line about a file. Object names are untrusted input; JSON escapes them."""
+    from spark_jobs.contract.feeds import feed_name
+
     return {"file": str(file), "feed": feed_name(file.name), **fields}
 
 

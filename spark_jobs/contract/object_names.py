@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from spark_jobs.contract.feeds import file_date
 from spark_jobs.contract.file_ids import FileId
 
 MAX_NAME_BYTES = 1024
@@ -17,6 +16,8 @@ def archive_name(file: FileId, source_prefix: str, archive_prefix: str) -> str:
     The day is that of the file's name. A folder that would make the name too long is cut and given a hash.
     """
     folder, _, base = file.name.removeprefix(source_prefix).rpartition("/")
+    from spark_jobs.contract.feeds import file_date  # late: the function's cold start doesn't need it
+
     day = file_date(base)
     if day is None:
         raise ValueError(f"{file} was accepted under a name that no feed has")
