@@ -61,6 +61,8 @@ def ignore_by_name(file: FileId, source_bucket: str, source_prefix: str) -> Igno
 
 def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) -> Ignore | Launch | Reject | Validate:
     """Compares the event's generation with the live object, before a byte is read."""
+    from spark_jobs.contract.feeds import feed_name  # late: declaring all feeds takes 10 ms of a cold start
+
     if live is None:
         return Ignore("gone")
     if live.file.generation != file.generation:
@@ -70,8 +72,6 @@ def decide_before_reading(file: FileId, live: StoredFile | None, now: datetime) 
         # Some writers create an empty generation first; moving it would break their upload.
         return Ignore("stale_empty" if now - live.created > STALE_AFTER else "empty")
     mark = AcceptedMark.valid_on(live.file.generation, live.metageneration, live.size, live.metadata)
-    from spark_jobs.contract.feeds import feed_name  # late: declaring all feeds takes 10 ms of a cold start
-
     if mark and mark.contract_version == CONTRACT_VERSION and mark.feed == feed_name(live.file.name):
         return Launch()
     if violation := content_encoding_violation(live.content_encoding):

@@ -15,9 +15,9 @@ def archive_name(file: FileId, source_prefix: str, archive_prefix: str) -> str:
 
     The day is that of the file's name. A folder that would make the name too long is cut and given a hash.
     """
-    folder, _, base = file.name.removeprefix(source_prefix).rpartition("/")
     from spark_jobs.contract.feeds import file_date  # late: the function's cold start doesn't need it
 
+    folder, _, base = file.name.removeprefix(source_prefix).rpartition("/")
     day = file_date(base)
     if day is None:
         raise ValueError(f"{file} was accepted under a name that no feed has")
