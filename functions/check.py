@@ -15,7 +15,7 @@ import click
 
 from functions.validation.upload import validate_upload
 from spark_jobs.contract.feed import Feed
-from spark_jobs.contract.feeds import FEEDS, feed_of
+from spark_jobs.contract.feeds import feed_named, feed_of
 from spark_jobs.contract.reports import build_report
 from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import RULES, Violation
@@ -25,9 +25,10 @@ PROGRESS_FROM_BYTES = 16 * 1024 * 1024
 
 
 def _known_feed(_context: click.Context, _parameter: click.Parameter, name: str | None) -> Feed | None:
-    if name is not None and name not in FEEDS:
-        raise click.BadParameter(f"there is no feed {name!r}; the feeds are {', '.join(FEEDS)}")
-    return None if name is None else FEEDS[name]
+    try:
+        return None if name is None else feed_named(name)
+    except LookupError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

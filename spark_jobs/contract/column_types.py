@@ -28,6 +28,7 @@ MAX_PRECISION = 38
 MAX_SCALE = 6
 """Beyond it, Spark would write small numbers with an exponent."""
 _LONG = 2**63
+_LONG_DIGITS = 20  # more than any number of 64 bits has
 
 
 @dataclass(frozen=True)
@@ -193,15 +194,11 @@ class Integer:
         return f"whole number from {self.low:,} to {self.high:,}"
 
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
-        number = parse_number(text, 20, 0)
-        if number is None:
-            return Fault(
-                "out_of_range" if looks_like_number(text) and "." not in text else "bad_number",
-                column,
-                text,
-                f"a {self.about}",
-            )
-        return int(number) if self.low <= number <= self.high else Fault("out_of_range", column, text, f"a {self.about}")
+        number = parse_number(text, _LONG_DIGITS, 0)
+        if number is not None and self.low <= number <= self.high:
+            return int(number)
+        plain = "." not in text and looks_like_number(text)
+        return Fault("out_of_range" if plain else "bad_number", column, text, f"a {self.about}")
 
 
 @dataclass(frozen=True)
@@ -228,10 +225,9 @@ class Number:
 
     def parse(self, column: str, text: str, latest: datetime) -> Value | Fault:
         number = parse_number(text, self.precision, self.scale)
-        if number is None:
-            return Fault("out_of_range" if looks_like_number(text) else "bad_number", column, text, f"a {self.about}")
-        within = (self.low is None or self.low <= number) and (self.high is None or number <= self.high)
-        return number if within else Fault("out_of_range", column, text, f"a {self.about}")
+        if number is not None and (self.low is None or self.low <= number) and (self.high is None or number <= self.high):
+            return number
+        return Fault("out_of_range" if looks_like_number(text) else "bad_number", column, text, f"a {self.about}")
 
 
 @dataclass(frozen=True)
@@ -248,6 +244,13 @@ class Column:
     about: str = ""
     example: str = ""
     since: int | None = None
+
+
+def validate_value(column: Column, text: str, latest: datetime) -> Value | Fault:
+    """The typed value of a field, or its fault. ``text`` is trimmed; an empty text means missing."""
+    if text:
+        return column.type.parse(column.name, text, latest)
+    return Fault("required", column.name) if column.required else None
 
 
 def as_text(value: Value) -> str:

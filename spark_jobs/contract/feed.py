@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 
@@ -60,7 +60,7 @@ class Feed:
     """Grows when a column is added."""
     about: str = ""
     """One sentence for senders: what a row is."""
-    future_allowance: timedelta = field(default=timedelta(hours=24))
+    future_allowance: timedelta = timedelta(hours=24)
     """How far a timestamp may be after the file's arrival: a far-future timestamp would pin its row forever."""
 
     def __post_init__(self) -> None:
@@ -83,6 +83,10 @@ class Feed:
         return {name: index for index, name in enumerate(self.column_names)}
 
     @cached_property
+    def _file_name(self) -> re.Pattern[str]:
+        return re.compile(re.escape(self.file_prefix) + r"_(\d{4})_(\d{2})_(\d{2})\.csv", re.ASCII)
+
+    @cached_property
     def key_positions(self) -> tuple[int, ...]:
         return tuple(self._positions[name] for name in self.key)
 
@@ -98,7 +102,7 @@ class Feed:
 
     def file_date(self, base_name: str) -> date | None:
         """The date in a file's base name; None if the name doesn't match this feed or the date doesn't exist."""
-        found = re.fullmatch(re.escape(self.file_prefix) + r"_(\d{4})_(\d{2})_(\d{2})\.csv", base_name, re.ASCII)
+        found = self._file_name.fullmatch(base_name)
         if not found:
             return None
         try:
@@ -112,11 +116,10 @@ def _problem(feed: Feed) -> str | None:
     for what, name in (("name", feed.name), ("file prefix", feed.file_prefix), ("table prefix", feed.table_prefix)):
         if not _NAME.fullmatch(name):
             return f"its {what} is {name!r}; {_ALLOWED_NAMES}"
-    names = [column.name for column in feed.columns]
     return (
         _columns_problem(feed.columns, "column")
-        or _key_problem(feed, names)
-        or _order_problem(feed, names)
+        or _key_problem(feed)
+        or _order_problem(feed)
         or next(filter(None, (_pair_problem(feed, *pair) for pair in feed.not_before)), None)
         or _versions_problem(feed)
         or (
@@ -212,23 +215,23 @@ def _versions_problem(feed: Feed) -> str | None:
     return None
 
 
-def _key_problem(feed: Feed, names: list[str]) -> str | None:
+def _key_problem(feed: Feed) -> str | None:
     if not feed.key:
         return "it has no key; name the columns that identify a row"
     for name in feed.key:
-        if name not in names:
+        if name not in feed.column_names:
             return f"its key has the column {name}, which it doesn't declare"
-        column = feed.columns[names.index(name)]
+        column = feed.column(name)
         if not column.required or not isinstance(column.type, _KEY_TYPES):
             return f"its key column {name} must be required, and a text, date, enumeration or integer"
     return "its key has a column twice" if len(set(feed.key)) < len(feed.key) else None
 
 
-def _order_problem(feed: Feed, names: list[str]) -> str | None:
-    rest = sorted(set(names) - set(feed.key))
+def _order_problem(feed: Feed) -> str | None:
+    rest = sorted(set(feed.column_names) - set(feed.key))
     if sorted(feed.newest_by) != rest:
         return f"the order in newest_by must name every column except the key exactly once, that is: {', '.join(rest)}"
-    lead = feed.columns[names.index(feed.newest_by[0])] if feed.newest_by else None
+    lead = feed.column(feed.moment) if feed.newest_by else None
     if lead is None or not lead.required or lead.type != Timestamp():
         return "the first column of newest_by must be a required timestamp that can't be in the future"
     return None

@@ -15,10 +15,10 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from spark_jobs.contract.column_types import Column, Integer, Number
-from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
+from spark_jobs.contract.column_types import Column, Integer, Number, validate_value
+from spark_jobs.contract.values import CONTROLS, WHITE_SPACE, Fault, Value
 
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_FORBIDDEN = re.compile(f"[{CONTROLS}\ud800-\udfff]")
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++', re.DOTALL)
 _MAX_DEPTH = 64
 _MAX_FOUND = 200
@@ -152,19 +152,16 @@ def _nested_deeply(text: str) -> bool:
 
 def _value(field: Column, given: Any, latest: datetime) -> Value | Fault:
     if given is None:
-        return Fault("required", field.name) if field.required else None
+        return validate_value(field, "", latest)
     if isinstance(field.type, (Integer, Number)):
         if type(given) is not _NumberText:
             return Fault("wrong_type", field.name, _shown(given), "a JSON number")
-        return field.type.parse(field.name, str(given), latest)
+        return validate_value(field, str(given), latest)
     if type(given) is not str:
         return Fault("wrong_type", field.name, _shown(given), "a JSON string")
     if control := _FORBIDDEN.search(given):
         return Fault("control_character", field.name, _shown(given), ord(control.group()))
-    text = given.strip(WHITE_SPACE)
-    if not text:
-        return Fault("required", field.name) if field.required else None
-    return field.type.parse(field.name, text, latest)
+    return validate_value(field, given.strip(WHITE_SPACE), latest)
 
 
 def _shown(value: object) -> str:
@@ -180,7 +177,7 @@ def _plain(value: object) -> object:
 def canonical_text(records: list[dict[str, Value]]) -> str:
     """Lists of records with equal content have equal texts: JSON in declared order, without missing fields and blanks.
 
-    Spark's ``to_json`` writes the same (`spark_jobs.reading.staged_rows.canonical_sql`).
+    Spark's ``to_json`` writes the same (`spark_jobs.reading.batch_summary.rank_columns`).
     """
     return f"[{','.join(_canonical_record(record) for record in records)}]"
 

@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from spark_jobs.contract.column_types import Column, Enumeration, as_text
+from spark_jobs.contract.column_types import Enumeration, as_text, validate_value
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.record_lists import canonical_text
 from spark_jobs.contract.records import Record, place_of_field
-from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
+from spark_jobs.contract.values import CONTROLS, WHITE_SPACE, Fault, Value
 from spark_jobs.contract.violations import Violation, shorten
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL = re.compile(f"[{CONTROLS}]")
 _CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 Positions = Sequence[int | None]
 """The index in a record of each of the feed's columns; None for a column that was added later and that the file lacks."""
+
+
+def field_count(positions: Positions) -> int:
+    """How many fields a record must have."""
+    return len(positions) - positions.count(None)
 
 
 class ValidatedRow(NamedTuple):
@@ -42,12 +47,12 @@ def validate_header(feed: Feed, record: Record) -> tuple[list[int | None], list[
     violations = [
         Violation(
             "missing_column",
-            f"the header has no column {name}; expected {expected}",
-            column=name,
+            f"the header has no column {column.name}; expected {expected}",
+            column=column.name,
             line=record.line,
         )
-        for name, column in zip(feed.column_names, feed.columns, strict=True)
-        if name not in names and not column.since
+        for column in feed.columns
+        if column.name not in names and not column.since
     ]
     known = set(feed.column_names)
     seen: set[str] = set()
@@ -107,7 +112,7 @@ def describe(feed: Feed, positions: Positions, fault: Fault, record: Record, row
         field = positions[feed.position(fault.column)]
     line, character = place_of_field(record, field or 0)
     place = fault.place or fault.column
-    message = _message(feed, fault, place, sum(position is not None for position in positions))
+    message = _message(feed, fault, place, field_count(positions))
     return Violation(fault.code, message, row, place, found, line, character)
 
 
@@ -169,20 +174,13 @@ def _structure(feed: Feed, positions: Positions, record: Record, raws: Sequence[
     faults: list[Fault] = []
     if record.stray_quote is not None:
         faults.append(Fault("stray_quote", found=raws[record.stray_quote]))
-    if len(raws) != sum(position is not None for position in positions):
+    if len(raws) != field_count(positions):
         faults.append(Fault("field_count", detail=len(raws)))
     elif len(record.raw.translate(None, _CONTROL_BYTES)) < len(record.raw):
         for column, position in zip(feed.columns, positions, strict=True):
             if position is not None and (control := _CONTROL.search(raws[position])):
                 faults.append(Fault("control_character", column.name, raws[position], ord(control.group())))
     return faults
-
-
-def validate_value(column: Column, text: str, latest: datetime) -> Value | Fault:
-    """The typed value of a field, or its fault. ``text`` is trimmed; an empty text means missing."""
-    if text:
-        return column.type.parse(column.name, text, latest)
-    return Fault("required", column.name) if column.required else None
 
 
 def _order_of_dates(feed: Feed, values: Sequence[Value]) -> list[Fault]:

@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 WHITE_SPACE = " \t\n\r\v\f"
+CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f"
+"""The control characters that no field may have, for a character class."""
 Value = str | int | Decimal | date | datetime | list[dict[str, Any]] | None
 """A list of records is a list of dicts with all declared fields; a missing value is None."""
 

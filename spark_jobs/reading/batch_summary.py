@@ -30,12 +30,13 @@ def flag(rows: DataFrame, feed: Feed) -> DataFrame:
     good = F.col("violations").isNull()
     # Bad rows have no key. Each is a group of its own; otherwise one task would get all of them.
     bad = F.when(~good, F.concat_ws("#", "file_id", "row_number"))
-    order = [F.expr(sql).desc_nulls_last() for sql in rank_columns(feed)]
+    ranks = [F.expr(sql) for sql in rank_columns(feed)]
+    order = [rank.desc_nulls_last() for rank in ranks]
     group = ("staged_key", *feed.key)
     by_age = Window.partitionBy(*group).orderBy(*order, F.desc("file_id"), F.desc("row_number"))
     same_moment = Window.partitionBy(*group, feed.moment)
     # The hash skips nulls. Without the null flags, (x, null) and (null, x) would be the same content.
-    content = F.xxhash64(*(F.expr(sql) for sql in rank_columns(feed)), *(F.isnull(name) for name in feed.newest_by))
+    content = F.xxhash64(*ranks, *(F.isnull(name) for name in feed.newest_by))
     return (
         rows.withColumn("staged_key", bad)
         .withColumn("newest", (F.row_number().over(by_age) == 1) & good)

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from spark_jobs.contract.column_types import Column, Date, Integer, Number, Text, Timestamp
+from spark_jobs.contract.column_types import Column, Date, Integer, Number, Text, Timestamp, validate_value
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.records import BOM
-from spark_jobs.contract.rows import Positions, validate_value
+from spark_jobs.contract.rows import Positions, field_count
 from spark_jobs.contract.values import Fault, parse_timestamp
 from spark_jobs.reading.staged_rows import (
     MAX_PLAIN_BYTES,
@@ -92,7 +92,7 @@ def _split(positions: Positions, lines: pyarrow.Array) -> tuple[list[pyarrow.Arr
     import pyarrow.compute as pc
     from pyarrow import csv
 
-    names = [str(place) for place in range(sum(position is not None for position in positions))]
+    names = [str(place) for place in range(field_count(positions))]
     try:
         texts = _without_line_ends(lines).cast(pa.string())
     except pa.ArrowInvalid:  # at least one line isn't UTF-8

@@ -60,10 +60,10 @@ def ingest(
         spark = spark or _open(open_spark, deps)
         for name in {w.mark.feed: None for w in waiting}:
             try:
-                run = runs[name] = runs.get(name) or Run(replace(settings, feed=FEEDS[name]), deps, spark)
-                if not run.started:
-                    _start(run)
-                handled |= _next_batch(run, [w for w in waiting if w.mark.feed == name])
+                if name not in runs:
+                    runs[name] = Run(replace(settings, feed=FEEDS[name]), deps, spark)
+                    _start(runs[name])
+                handled |= _next_batch(runs[name], [w for w in waiting if w.mark.feed == name])
             except Exception as error:  # noqa: BLE001 - raised at the end, when the other feeds are done
                 _log.error("step=run feed %s failed: %s", name, error)
                 failed[name] = error
@@ -112,7 +112,6 @@ def _start(run: Run) -> None:
         create_tables(run.spark, run.tables, run.settings.feed)
     with timed("settle", run.deps):
         settle(run)
-    run.started = True
 
 
 def _next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:

@@ -39,8 +39,7 @@ class Run:
     """A run's work on one feed.
 
     ``entries``: log lines written so far. ``failures``: batches that failed in a row. ``problems``: what the run reports at
-    its end. ``groups``: parts of a batch that failed, to be retried next. ``started``: the feed's tables exist, and what
-    earlier runs left is settled.
+    its end. ``groups``: parts of a batch that failed, to be retried next.
 
     An operator's command is a run as well: it uses the same steps.
     """
@@ -53,7 +52,6 @@ class Run:
     problems: list[str] = field(default_factory=list)
     groups: deque[list[FileId]] = field(default_factory=deque)
     batches: int = 0
-    started: bool = False
 
     def __post_init__(self) -> None:
         self.id = f"{self.deps.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spark_jobs.batches import Batch, LookupResult, WaitingFile
 from spark_jobs.cloud.ports import FileStore
 from spark_jobs.contract import CONTRACT_VERSION
-from spark_jobs.contract.feeds import feed_of, name_problem
+from spark_jobs.contract.feeds import feed_name, name_problem
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark, arrival_of
 from spark_jobs.settings import IngestSettings
@@ -34,8 +34,8 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
         mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
         if mark is None or mark.contract_version != CONTRACT_VERSION:
             continue
-        feed, problem = feed_of(stored.file.name), name_problem(stored.file.name.removeprefix(layout.source_prefix))
-        if problem or feed is None or feed.name != mark.feed:
+        problem = name_problem(stored.file.name.removeprefix(layout.source_prefix))
+        if problem or feed_name(stored.file.name) != mark.feed:
             _log.warning("left alone: %r has a mark, but %s", stored.file.name, problem or f"of the feed {mark.feed!r}")
             continue
         arrival = arrival_of(stored.file.name, layout.source_prefix, stored.created, stored.metadata)

@@ -46,8 +46,8 @@ class LogEntry:
         return feed_name(self.file.name)
 
     def as_row(self) -> tuple[Any, ...]:
-        values = {**asdict(self), "file_id": str(self.file), "generation": self.file.generation}
-        values["feed"] = self.feed
+        file = {"file_id": str(self.file), "generation": self.file.generation, "feed": self.feed}
+        values = asdict(self) | file
         return tuple(values[name] for name in INGEST_LOG_COLUMNS)
 
     @classmethod

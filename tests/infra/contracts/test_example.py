@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from infra.contracts.example import example_file, example_name
-from spark_jobs.contract.column_types import Column
+from spark_jobs.contract.column_types import Column, validate_value
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import CUSTOMER_ORDERS, FEEDS
 from spark_jobs.contract.file_validation import validate
 from spark_jobs.contract.record_lists import Records
-from spark_jobs.contract.rows import latest_allowed, validate_value
+from spark_jobs.contract.rows import latest_allowed
 from spark_jobs.contract.values import Fault
 from tests.infra.contracts.odd_feed import ODD
 
