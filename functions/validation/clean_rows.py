@@ -12,8 +12,10 @@ Two rules are beyond a regular expression, and are checked after a match: the or
 from __future__ import annotations
 
 from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 from functions.validation.date_patterns import ordered_days
@@ -40,6 +42,7 @@ _MAX_ORDERED_PAIRS = 2  # compared by the pattern: each makes it much larger
 _MEMORY = 40 * 1024 * 1024  # limit in bytes for one compiled pattern and its table of states
 _COUNTED_CHARACTERS, _SHORT_TEXT = 9000, 100
 _LONGEST_FIELD = LONGEST_TEXT + 100  # bytes of the longest field that the pattern matches, lists of records excepted
+_PART = 128 * 1024  # bytes that are matched while as many are checked
 _LONGEST_LINE = MAX_RECORD_BYTES // 2
 
 
@@ -92,10 +95,38 @@ class CleanRowPattern:
 
     def _match(self, data: bytes, at: int) -> _Matched:
         pattern = self._pattern()
-        end = pattern.match(data, at).end() if pattern else at
-        if self._longest_line:
-            end = _before_long_line(data, at, end, self._longest_line)
+        if not pattern:
+            return _Matched(data, at, at, None)
+        if self._checks and not self.line_breaks:
+            return self._match_and_check(pattern, self._checks, data, at)
+        end = self._end(pattern, data, at, len(data))
         return _Matched(data, at, end, self._checks.check(data, at, end) if self._checks and end > at else None)
+
+    def _end(self, pattern: _Pattern, data: bytes, at: int, limit: int) -> int:
+        """The end of the clean rows that begin at ``at``, before ``limit``."""
+        end: int = pattern.match(data, at, limit).end()
+        return _before_long_line(data, at, end, self._longest_line) if self._longest_line else end
+
+    def _match_and_check(self, pattern: _Pattern, checks: RowChecks, data: bytes, at: int) -> _Matched:
+        """The same in parts: a thread matches the next parts, without the interpreter lock, while one is checked."""
+        limits = _parts(data, at)
+        first = self._end(pattern, data, at, limits[0])
+        if first < limits[0] or len(limits) == 1:  # no thread for the few rows between two bad ones
+            return _Matched(data, at, first, checks.check(data, at, first) if first > at else None)
+        with ThreadPoolExecutor(1) as thread:
+            # All at once: a part submitted during a check would wait for the lock until the check is done. Whether a part
+            # counts is known only later: the one before it must match up to its limit.
+            ends = [thread.submit(self._end, pattern, data, *part) for part in pairwise(limits)]
+            rows, doubtful = checks.check(data, at, first)
+            begin = first
+            for limit, matching in zip(limits[1:], ends, strict=True):
+                end = matching.result()
+                checked = checks.check(data, begin, end) if end > begin else Checked(0, [])
+                rows, doubtful, begin = rows + checked.rows, doubtful + checked.doubtful, end
+                if end < limit:
+                    break
+            thread.shutdown(wait=False, cancel_futures=True)
+        return _Matched(data, at, begin, Checked(rows, doubtful))
 
     def _pattern(self) -> _Pattern | None:
         """None if the feed has more columns than a pattern can hold: then the contract validates every row."""
@@ -108,7 +139,7 @@ class CleanRowPattern:
 
 
 class _Pattern(Protocol):
-    def match(self, text: bytes, pos: int) -> Any: ...
+    def match(self, text: bytes, pos: int, endpos: int) -> Any: ...
 
 
 @lru_cache(maxsize=2)
@@ -177,6 +208,17 @@ def _field(column: Column, longest_text: int, latest: datetime, breaks: str, *, 
         case _:
             field = quoted_or_bare(BLANK + value(column.type, latest) + BLANK)
     return f"(?:{field})" if column.required else f"(?:{field}|{MISSING})"
+
+
+def _parts(data: bytes, at: int) -> list[int]:
+    """The ends of parts of ``data[at:]``. Each but the last ends with a line."""
+    limits = []
+    while len(data) - at > _PART:
+        at = data.rfind(b"\n", at, at + _PART) + 1 or data.find(b"\n", at + _PART) + 1 or len(data)
+        limits.append(at)
+    if not limits or limits[-1] < len(data):
+        limits.append(len(data))
+    return limits
 
 
 def _longest_line(feed: Feed) -> int:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.validation import clean_rows
 from functions.validation.clean_rows import CleanRowPattern, Stretch
 from spark_jobs.contract import file_validation
 from spark_jobs.contract.column_types import Column, Text, Timestamp
@@ -269,6 +270,21 @@ def test_many_rows_in_the_wrong_order_take_linear_time() -> None:
     assert (rows, matches) == (1000, 1)
 
 
+@pytest.mark.parametrize("part", [1, 300, 1000, 10**6])
+@pytest.mark.parametrize("rows", [1, 2, 3, 10])
+def test_in_parts_the_rows_before_the_first_bad_one_are_clean(
+    part: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clean_rows, "_PART", part)
+    good = [customer_order(), customer_order(customer_name='Ada, "A"'), customer_order(customer_address="x, y")]
+    data = b"".join(row + b"\n" for row in (good * 4)[:rows])
+    late = customer_order(expected_delivery_date="2026-01-01") + b"\n"  # the pattern matches it
+    broken = customer_order(customer_address="1 Oak Ave\nParis") + b"\n"  # a part may begin at its second line
+    assert clean_customer_orders(data) == rows
+    for bad in (late, b"A,B\n", broken, b"\n"):
+        assert clean_customer_orders(data + bad + data) == rows, bad
+
+
 def test_a_feed_of_sixty_long_texts_is_validated_with_or_without_a_pattern() -> None:
     texts = tuple(Column(f"c{n}", Text(1024)) for n in range(60))
     key, moment = Column("id", Text(64), required=True), Column("moment", Timestamp(), required=True)
@@ -297,6 +313,7 @@ def test_files_of_any_feed_get_the_same_result_with_and_without_the_fast_path() 
     def check(data: st.DataObject) -> None:
         feed = data.draw(declared_feeds.feeds() | st.just(dataclasses.replace(CUSTOMER_ORDERS, file_prefix="generated")))
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clean_rows, "_PART", data.draw(st.sampled_from([1, 200, clean_rows._PART])))
             patch.setitem(FEEDS, "generated", feed)
             for content in data.draw(st.lists(declared_feeds.files(feed), min_size=1, max_size=4)):
                 patch.setattr(file_validation, "FIRST_BLOCK_BYTES", content.index(b"\n") + 1)
