@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from spark_jobs.cloud.ports import Announcer, Job
 from spark_jobs.dependencies import Dependencies
+from spark_jobs.queries.engine import Engine
 from spark_jobs.settings import IngestSettings, SettingsError
 
 if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
     from google.auth.credentials import Credentials
 
 
@@ -31,6 +33,24 @@ def build_job(job_id: int) -> Job:
     from spark_jobs.cloud.databricks_jobs import DatabricksJob
 
     return DatabricksJob(WorkspaceClient, job_id)
+
+
+def build_engine(settings: IngestSettings, sql_warehouse: str) -> Engine:
+    """What reads the tables for an operator's command: a SQL warehouse, or DuckDB for a folder. Raises SettingsError."""
+    from spark_jobs.queries.delta_folder import DeltaFolder
+    from spark_jobs.queries.sql_warehouse import SqlWarehouse
+
+    if settings.warehouse:
+        return DeltaFolder(settings.warehouse)
+    if not sql_warehouse:
+        raise SettingsError("tables in Unity Catalog are read through a SQL warehouse: name its id with --sql-warehouse")
+
+    def connect() -> WorkspaceClient:
+        from databricks.sdk import WorkspaceClient
+
+        return WorkspaceClient()
+
+    return SqlWarehouse(connect, sql_warehouse, settings.catalog, settings.schema)
 
 
 def _service_credential(name: str) -> Credentials | None:

@@ -64,6 +64,7 @@ bundle: {name: probe-bundle}
 include: [resources/*.yml]
 variables:
   mode: {description: what to do, default: ok}
+  warehouse: {description: folder of the tables, default: ""}
 targets:
   dev: {default: true}
   local:
@@ -225,7 +226,7 @@ def start_jobs_server(
     started: list[ServerProcess] = []
 
     def start(data_dir: Path, *options: str | Path) -> RunningJobsServer:
-        process = ServerProcess([*jobs_server_args(data_dir), *options], cwd=ROOT, env=_developers_environment())
+        process = ServerProcess([*jobs_server_args(data_dir), *options], cwd=ROOT, env=developers_environment())
         started.append(process)
         return RunningJobsServer(process.start())
 
@@ -239,10 +240,10 @@ def jobs_server(
     jobs_server_args: Callable[[Path], list[str | Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningJobsServer]:
     args = jobs_server_args(tmp_path_factory.mktemp("jobs-data"))
-    with ServerProcess([*args, "--run-env", "GIVEN=yes"], cwd=ROOT, env=_developers_environment()) as process:
+    with ServerProcess([*args, "--run-env", "GIVEN=yes"], cwd=ROOT, env=developers_environment()) as process:
         yield RunningJobsServer(process)
 
 
-def _developers_environment() -> dict[str, str]:
+def developers_environment() -> dict[str, str]:
     """Settings that a developer's shell may have. They must not affect the tests, and runs must not inherit them."""
     return {"PYTHONPATH": str(ROOT), "DATABRICKS_HOST": "https://elsewhere", "HOME": os.environ.get("HOME", "/")}

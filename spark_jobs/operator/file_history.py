@@ -6,10 +6,8 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
 from io import StringIO
 from itertools import islice
-from operator import and_, or_
 from typing import Any
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
@@ -19,21 +17,18 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import CheckedRow, FileValidation, blocks_of
 from spark_jobs.contract.marks import arrival_of
 from spark_jobs.contract.rows import latest_allowed, precedence
-from spark_jobs.contract.values import WHITE_SPACE, Fault, Value
+from spark_jobs.contract.values import WHITE_SPACE, Fault
 from spark_jobs.operator.backlog import reason_of, state_of
+from spark_jobs.operator.lookups import Key, attempts_at, entries_of, target_rows
 from spark_jobs.operator.moved_files import MovedFile, moved_files, relative_name
 from spark_jobs.operator.parked import FailedRuns, ParkedFile, parked_file
-from spark_jobs.reading.staged_rows import as_arrow, staged_ddl
+from spark_jobs.queries.engine import Engine, Row
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.steps.archive import destination
-from spark_jobs.steps.parking import NOTES, AttemptRow, attempts_of
-from spark_jobs.steps.run import Run
-from spark_jobs.steps.take import attempt_row
-from spark_jobs.store.ingest_log import LogEntry, of_generations
-from spark_jobs.store.tables import of_files
+from spark_jobs.steps.parking import NOTES, attempts_of
+from spark_jobs.store.ingest_log import LogEntry
 
-_CHUNK_ROWS = 100_000
-Key = tuple[Value, ...]
+_CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -98,14 +93,13 @@ def _uploaded_as(layout: BucketLayout, relative: str, moved: MovedFile) -> FileI
     return FileId(layout.bucket, layout.source_prefix + uploaded, moved.original)
 
 
-def identify(run: Run, name: str) -> list[Found]:
+def identify(engine: Engine, store: FileStore, settings: IngestSettings, name: str) -> list[Found]:
     """What ``find`` finds, with log lines and the file ids from the log. If ``name`` includes a folder, files of other
     folders are left out. Raises SettingsError.
     """
-    settings = run.settings
     layout = settings.layout
-    found = find(run.deps.store, settings, name)
-    entries = of_generations(run.spark, run.tables, [one.file.generation for one in found])
+    found = find(store, settings, name)
+    entries = entries_of(engine, settings.feed, [one.file.generation for one in found])
     relative = relative_name(layout, name)
     any_folder = "/" not in relative or relative.startswith((layout.archive_prefix, layout.rejected_prefix))
     identified = [with_entry(one, entries, settings) for one in found]
@@ -140,12 +134,17 @@ def _without_folder(file: FileId, settings: IngestSettings) -> str | None:
     return f"{prefix}{day:%Y/%m/%d}/{base.removesuffix('.csv')}.{file.generation}.csv" if day else None
 
 
-def file_history(run: Run, found: Sequence[Found], failed_runs: FailedRuns | None) -> list[FileHistory]:
+def file_history(
+    engine: Engine,
+    store: FileStore,
+    settings: IngestSettings,
+    found: Sequence[Found],
+    failed_runs: FailedRuns | None,
+) -> list[FileHistory]:
     """The history of each of these generations. ``failed_runs`` is asked for the last error of parked files."""
-    recorded = of_files(run.spark.table(run.tables.attempts), [one.file for one in found])
-    rows = [attempt_row(row) for row in recorded.select(*AttemptRow._fields).collect()]
+    rows = attempts_at(engine, settings.feed, [one.file for one in found])
     attempts = attempts_of(rows)
-    layout = run.settings.layout
+    layout = settings.layout
     histories = []
     for one in found:
         file, place = str(one.file), one.stored.file.name
@@ -153,7 +152,7 @@ def file_history(run: Run, found: Sequence[Found], failed_runs: FailedRuns | Non
         parked = None
         if place.startswith(layout.source_prefix) and one.entry is None and one.file in attempts:
             parked = parked_file(one.file, attempts[one.file], failed_runs)
-        state = describe_state(run.deps.store, layout, one)
+        state = describe_state(store, layout, one)
         histories.append(FileHistory(file, place, one.arrival, state, tuple(sorted(taken)), one.entry, parked))
     return histories
 
@@ -167,14 +166,14 @@ def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
     return f"{found.entry.outcome}, not moved yet" if found.entry else f"waiting: {state_of(found.stored)}"
 
 
-def explain_key(run: Run, found: Sequence[Found], key: str) -> list[KeyHistory]:
+def explain_key(engine: Engine, store: FileStore, feed: Feed, found: Sequence[Found], key: str) -> list[KeyHistory]:
     """For each of these generations: which of its rows has the key, and what the target has instead.
 
     Raises SettingsError if the key isn't valid.
     """
-    feed, store = run.settings.feed, run.deps.store
     values = parse_key(feed, key)
-    target = _target_row(run, values)
+    row = next(target_rows(engine, feed, [values]), None)
+    target = TargetRow.of(feed, row) if row else None
     return [explain(good_rows(store, feed, one), target, feed, one.file, values) for one in found]
 
 
@@ -208,6 +207,12 @@ class TargetRow:
     values: tuple[Any, ...]
     stamp: datetime
 
+    @classmethod
+    def of(cls, feed: Feed, row: Row) -> TargetRow:
+        """From a row as `target_rows` gives it."""
+        values = tuple(row[name] for name in feed.column_names)
+        return cls(row["file_id"], row["row_number"], values, row[feed.moment])
+
     def __str__(self) -> str:
         return f"row {self.row_number} of {self.file_id} ({self.stamp:%Y-%m-%d %H:%M:%S})"
 
@@ -234,25 +239,6 @@ def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, fi
     return KeyHistory(f"{ours} was outranked by {target}", best.number, target.file_id, target.row_number)
 
 
-def _target_row(run: Run, key: Key) -> TargetRow | None:
-    from pyspark.sql import functions as F
-
-    feed = run.settings.feed
-    same = reduce(and_, (F.col(name) == F.lit(value) for name, value in zip(feed.key, key, strict=True)))
-    row = run.spark.table(run.tables.target).where(same).head()
-    if row is None:
-        return None
-    values = tuple(_as_value(row[name]) for name in feed.column_names)
-    return TargetRow(row["file_id"], row["row_number"], values, values[feed.position(feed.moment)])
-
-
-def _as_value(stored: Any) -> Any:
-    """A value as the contract has it: times are aware, and records are dicts."""
-    if isinstance(stored, datetime):
-        return stored.astimezone(UTC)
-    return [record.asDict() for record in stored] if isinstance(stored, list) else stored
-
-
 def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[CheckedRow]:
     """The valid rows of a generation, up to the first violation of the whole file, where a rejected file stops."""
     file = FileValidation(feed, latest_allowed(feed, found.arrival))
@@ -277,28 +263,20 @@ class Tie:
     kept_row: int
 
 
-def find_ties(run: Run, found: Sequence[Found]) -> Iterator[Tie]:
+def find_ties(engine: Engine, store: FileStore, feed: Feed, found: Sequence[Found]) -> Iterator[Tie]:
     """The ties of each of these generations, in row order."""
     for one in found:
-        rows = good_rows(run.deps.store, run.settings.feed, one)
+        rows = good_rows(store, feed, one)
         while chunk := list(islice(rows, _CHUNK_ROWS)):
-            yield from sorted(_ties_in(run, one.file, chunk), key=lambda tie: tie.row)
+            yield from _ties_in(engine, feed, one.file, chunk)
 
 
-def _ties_in(run: Run, file: FileId, rows: Sequence[CheckedRow]) -> list[Tie]:
-    import pyarrow as pa
-    from pyspark.sql import functions as F
-
-    feed = run.settings.feed
-    shared = (*feed.key, feed.moment)
-    batch = as_arrow(feed, [(str(file), row.number, row.values, None, None) for row in rows])
-    ours = run.spark.createDataFrame(pa.Table.from_batches([batch]), staged_ddl(feed)).alias("s")
-    target = run.spark.table(run.tables.target).alias("t")
-    same = reduce(lambda one, other: one & other, (F.col(f"t.{name}") == F.col(f"s.{name}") for name in shared))
-    differ = (~F.col(f"s.{n}").eqNullSafe(F.col(f"t.{n}")) for n in feed.column_names if n not in shared)
-    columns = [*(f"s.{name}" for name in shared), "s.row_number", "t.file_id", "t.row_number"]
-    found = target.join(F.broadcast(ours), same & reduce(or_, differ)).select(*columns).collect()
-    return [
-        Tie(key_text(key), stamp.astimezone(UTC), str(file), row, kept, kept_row)
-        for *key, stamp, row, kept, kept_row in found
-    ]
+def _ties_in(engine: Engine, feed: Feed, file: FileId, rows: Sequence[CheckedRow]) -> Iterator[Tie]:
+    moment = feed.position(feed.moment)
+    keys = {tuple(row.values[at] for at in feed.key_positions) for row in rows}
+    kept = {tuple(row[name] for name in feed.key): TargetRow.of(feed, row) for row in target_rows(engine, feed, keys)}
+    for row in rows:
+        key = tuple(row.values[at] for at in feed.key_positions)
+        target = kept.get(key)
+        if target and target.stamp == row.values[moment] and target.values != tuple(row.values):
+            yield Tie(key_text(key), target.stamp, str(file), row.number, target.file_id, target.row_number)

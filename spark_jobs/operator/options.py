@@ -78,6 +78,12 @@ timeout_option = click.option(
     help="How long --wait waits.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+sql_warehouse_option = click.option(
+    "--sql-warehouse",
+    default="",
+    envvar="DATABRICKS_WAREHOUSE_ID",
+    help="With --catalog: id of the SQL warehouse that reads the tables (login from the environment).",
+)
 outcome_topic_option = click.option(
     "--outcome-topic", default="", help="Topic for outcomes, projects/P/topics/T. If empty, outcomes are only logged."
 )

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from spark_jobs.batches import Attempts
 from spark_jobs.cloud.ports import FailedRun
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.violations import shorten
+from spark_jobs.operator.lookups import waiting_attempts
+from spark_jobs.queries.engine import Engine
 from spark_jobs.steps.parking import is_parked, next_try
-from spark_jobs.steps.run import Run
-from spark_jobs.steps.take import look_up
 
 FailedRuns = Callable[[datetime], Sequence[FailedRun]]
 """The runs that failed at this time (aware) or later."""
@@ -31,18 +32,10 @@ class ParkedFile:
     last_error: str
 
 
-def parked_files(run: Run, files: Sequence[FileId], failed_runs: FailedRuns | None) -> list[ParkedFile]:
-    """The parked ones among these waiting files, those due first at the top; none if no run has created the tables."""
-    from pyspark.errors import AnalysisException
-
-    if not files:
-        return []
-    try:
-        known = look_up(run, files)
-    except AnalysisException:
-        return []
-    waiting = [file for file in files if file not in known.done]
-    found = (parked_file(file, known.attempts(file), failed_runs) for file in waiting)
+def parked_files(engine: Engine, feed: Feed, files: Sequence[FileId], failed_runs: FailedRuns | None) -> list[ParkedFile]:
+    """The parked ones among these waiting files of a feed, those due first at the top."""
+    noted = waiting_attempts(engine, feed, files)
+    found = (parked_file(file, attempts, failed_runs) for file, attempts in noted.items())
     return sorted((parked for parked in found if parked), key=lambda parked: parked.next_try)
 
 

@@ -4,7 +4,7 @@ like uploads, and show what they changed."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
@@ -17,19 +17,28 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import ARRIVAL_KEY
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.operator.backlog import wait_for
-from spark_jobs.operator.console import format_time, print_json, print_table, shown, spark_session
+from spark_jobs.operator.console import format_time, print_json, print_table, shown
+from spark_jobs.operator.lookups import entries_of
 from spark_jobs.operator.moved_files import MovedFile, moved_file, moved_files, relative_name
-from spark_jobs.operator.options import SettingsOf, feed_option, json_option, location_options, timeout_option
+from spark_jobs.operator.options import (
+    SettingsOf,
+    feed_option,
+    json_option,
+    location_options,
+    sql_warehouse_option,
+    timeout_option,
+)
 from spark_jobs.operator.replay_result import RESULT_FIELDS, replay_results, summary
+from spark_jobs.queries.engine import Engine
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
-from spark_jobs.store.ingest_log import LogEntry, logged
-from spark_jobs.store.tables import Tables
+from spark_jobs.store.ingest_log import LogEntry
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
 @location_options
+@sql_warehouse_option
 @click.argument("files", nargs=-1)
 @click.option("--from", "first", type=_DAY, help="Replay files with this date or a later one in their name.")
 @click.option("--to", "last", type=_DAY, help="Replay files with this date or an earlier one in their name.")
@@ -41,6 +50,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 def replay(
     layout: BucketLayout,
     settings_of: SettingsOf,
+    sql_warehouse: str,
     files: tuple[str, ...],
     first: datetime | None,
     last: datetime | None,
@@ -59,12 +69,13 @@ def replay(
         raise click.UsageError("--dry-run copies nothing, so --wait has nothing to wait for")
     # Checked before anything is copied, so that a missing option leaves the bucket unchanged.
     settings = settings_of() if should_wait else None
+    engine = bootstrap.build_engine(settings, sql_warehouse) if settings else None
     deps = bootstrap.build_dependencies(settings)
     selection = Selection(files, first.date() if first else None, last.date() if last else None, feed)
     planned = plan(deps.store, layout, selection)
     copies = [(one, Copy("would be copied") if dry_run else carry_out(deps.store, one)) for one in planned]
-    if settings:
-        _show_results(copies, settings, deps, timeout, as_json)
+    if settings and engine:
+        _show_results(copies, settings, deps, engine, timeout, as_json)
         return
     if as_json:
         print_json([_copy_fields(one, copy) for one, copy in copies])
@@ -147,14 +158,19 @@ def _copy_fields(moved: MovedFile, copy: Copy) -> dict[str, Any]:
 
 
 def _show_results(
-    copies: Sequence[tuple[MovedFile, Copy]], settings: IngestSettings, deps: Dependencies, timeout: float, as_json: bool
+    copies: Sequence[tuple[MovedFile, Copy]],
+    settings: IngestSettings,
+    deps: Dependencies,
+    engine: Engine,
+    timeout: float,
+    as_json: bool,
 ) -> None:
     def read_log(files: Sequence[FileId]) -> list[LogEntry]:
-        entries = []
-        with spark_session() as spark:
-            for feed in FEEDS.values():
-                if of_feed := [file for file in files if feed_of(file.name) is feed]:
-                    entries += logged(spark, Tables.of(replace(settings, feed=feed)), of_feed)
+        entries: list[LogEntry] = []
+        for feed in FEEDS.values():
+            of_feed = {file for file in files if feed_of(file.name) is feed}
+            lines = entries_of(engine, feed, [file.generation for file in of_feed])
+            entries += [entry for entry in lines if entry.file in of_feed]
         return entries
 
     files = [copy.file for _, copy in copies if copy.file]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import click
@@ -15,14 +14,22 @@ from spark_jobs.contract.feeds import FEEDS, feed_of
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.operator.backlog import backlog, rejected_since, state_of, wait_for
-from spark_jobs.operator.console import format_time, print_json, print_table, shown, spark_session
+from spark_jobs.operator.console import format_time, print_json, print_table, shown
 from spark_jobs.operator.file_history import FileHistory, explain_key, file_history, find, find_ties, identify
+from spark_jobs.operator.lookups import recent_entries
 from spark_jobs.operator.moved_files import feed_in, settings_for
-from spark_jobs.operator.options import SettingsOf, feed_option, json_option, location_options, timeout_option
+from spark_jobs.operator.options import (
+    SettingsOf,
+    feed_option,
+    json_option,
+    location_options,
+    sql_warehouse_option,
+    timeout_option,
+)
 from spark_jobs.operator.parked import ParkedFile, parked_files
+from spark_jobs.queries.engine import Engine
 from spark_jobs.settings import BucketLayout, IngestSettings
-from spark_jobs.steps.run import Run
-from spark_jobs.store.ingest_log import LogEntry, recent
+from spark_jobs.store.ingest_log import LogEntry
 
 RECENT_FILES = 10
 RECENT_RUNS = 5
@@ -30,6 +37,7 @@ RECENT_RUNS = 5
 
 @click.command()
 @location_options
+@sql_warehouse_option
 @click.option(
     "--job-id", type=int, help="Show this Databricks job's latest runs and their errors (login from the environment)."
 )
@@ -45,6 +53,7 @@ RECENT_RUNS = 5
 def status(
     layout: BucketLayout,
     settings_of: SettingsOf,
+    sql_warehouse: str,
     job_id: int | None,
     feed: str,
     name: str | None,
@@ -59,13 +68,14 @@ def status(
         raise click.UsageError("--key and --ties need --file")
     settings = settings_of()
     deps = bootstrap.build_dependencies(settings)
+    engine = bootstrap.build_engine(settings, sql_warehouse)
     if should_wait:
         wait_for(_files_to_wait_for(settings, deps, name), deps, layout, timeout)
     job = bootstrap.build_job(job_id) if job_id else None
     if name:
-        _show_file(settings_for(settings, name), deps, job, name, key, show_ties, as_json)
+        _show_file(settings_for(settings, name), deps, engine, job, name, key, show_ties, as_json)
     else:
-        _show_overview(settings, deps, job, [FEEDS[feed]] if feed else list(FEEDS.values()), as_json)
+        _show_overview(settings, deps, engine, job, [FEEDS[feed]] if feed else list(FEEDS.values()), as_json)
 
 
 def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str | None) -> list[FileId]:
@@ -80,18 +90,18 @@ def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str |
 def _show_file(
     settings: IngestSettings,
     deps: Dependencies,
+    engine: Engine,
     job: Job | None,
     name: str,
     key: str | None,
     show_ties: bool,
     as_json: bool,
 ) -> None:
-    with spark_session() as spark:
-        run = Run(settings, deps, spark)
-        found = identify(run, name)
-        histories = file_history(run, found, job.failed_runs if job else None)
-        key_histories = explain_key(run, found, key) if key else []
-        ties = list(find_ties(run, found)) if show_ties else []
+    feed, store = settings.feed, deps.store
+    found = identify(engine, store, settings, name)
+    histories = file_history(engine, store, settings, found, job.failed_runs if job else None)
+    key_histories = explain_key(engine, store, feed, found, key) if key else []
+    ties = list(find_ties(engine, store, feed, found)) if show_ties else []
     if as_json:
         print_json({"file": histories, "key": key_histories, "ties": ties})
         return
@@ -125,7 +135,12 @@ def _history_rows(history: FileHistory) -> list[list[str]]:
 
 
 def _show_overview(
-    settings: IngestSettings, deps: Dependencies, job: Job | None, feeds: Sequence[Feed], as_json: bool
+    settings: IngestSettings,
+    deps: Dependencies,
+    engine: Engine,
+    job: Job | None,
+    feeds: Sequence[Feed],
+    as_json: bool,
 ) -> None:
     def is_shown(name: str) -> bool:
         """Without --feed, also files whose names no feed has."""
@@ -138,12 +153,10 @@ def _show_overview(
     accepted = [stored.file for stored, state in waiting if state == "accepted"]
     entries: list[LogEntry] = []
     parked: list[ParkedFile] = []
-    with spark_session() as spark:
-        for feed in feeds:
-            run = Run(replace(settings, feed=feed), deps, spark)
-            entries += recent(spark, run.tables, RECENT_FILES)
-            of_feed = [file for file in accepted if feed_of(file.name) is feed]
-            parked += parked_files(run, of_feed, job.failed_runs if job else None)
+    for feed in feeds:
+        entries += recent_entries(engine, feed, RECENT_FILES)
+        of_feed = [file for file in accepted if feed_of(file.name) is feed]
+        parked += parked_files(engine, feed, of_feed, job.failed_runs if job else None)
     entries = sorted(entries, key=lambda entry: entry.logged_at, reverse=True)[:RECENT_FILES]
     if as_json:
         lines = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from spark_jobs.batches import Batch, WaitingFile
 from spark_jobs.contract.feeds import feed_name
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome, OutcomeKind
-from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, near_generations, of_files
+from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, of_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -88,24 +88,5 @@ def logged(spark: SparkSession, tables: Tables, files: Iterable[FileId]) -> list
     return _entries(of_files(spark.table(tables.ingest_log), files))
 
 
-def of_generations(spark: SparkSession, tables: Tables, generations: Sequence[int]) -> list[LogEntry]:
-    """The log lines with these generations, for a caller that doesn't know the rest of the file id."""
-    from pyspark.sql import functions as F
-
-    near = near_generations(spark.table(tables.ingest_log), generations)
-    return _entries(near.where(F.col("generation").isin(list(generations))))
-
-
 def _entries(lines: DataFrame) -> list[LogEntry]:
     return [LogEntry.of_row(row) for row in lines.select(*INGEST_LOG_COLUMNS).collect()]
-
-
-def recent(spark: SparkSession, tables: Tables, limit: int) -> list[LogEntry]:
-    """The latest log lines, newest first; none if the table doesn't exist yet."""
-    from pyspark.errors import AnalysisException
-    from pyspark.sql import functions as F
-
-    try:
-        return _entries(spark.table(tables.ingest_log).orderBy(F.desc("logged_at")).limit(limit))
-    except AnalysisException:
-        return []

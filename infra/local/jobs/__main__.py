@@ -73,7 +73,8 @@ def main(
     except (PortUnavailable, BundleError, WheelError, InstallError) as error:
         sys.exit(_error(str(error)))
     address = f"http://{HOST}:{listener.getsockname()[1]}"
-    server = JobsServer(bundle, python, data_dir, address, LoginRules(**login), run_env, queue_timeout)
+    tables = Path(variables.get("warehouse") or data_dir / "warehouse")
+    server = JobsServer(bundle, python, data_dir, address, LoginRules(**login), run_env, queue_timeout, tables)
     server.run(sockets=[listener])
 
 

@@ -20,11 +20,15 @@ from infra.local.jobs.execution import Execution
 from infra.local.jobs.login import Login, LoginRules
 from infra.local.jobs.pages import page_routes
 from infra.local.jobs.scheduler import Scheduler
+from infra.local.jobs.sql_statements import SqlStatements
 from infra.local.jobs.store import Store
 
 
 class JobsServer(uvicorn.Server):
-    """Prints a line when it is ready, and ends the runs before it waits for connections; stops within 3 seconds."""
+    """Prints a line when it is ready, and ends the runs before it waits for connections; stops within 3 seconds.
+
+    ``tables``: the folder of Delta tables that its SQL warehouse reads.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class JobsServer(uvicorn.Server):
         rules: LoginRules,
         run_variables: Mapping[str, str],
         queue_timeout: float,
+        tables: Path,
     ) -> None:
         jobs = {job.job_id: job for job in bundle.jobs}
         self._jobs = jobs
@@ -48,6 +53,7 @@ class JobsServer(uvicorn.Server):
             routes=[
                 *self._api.routes(),
                 *self._login.routes(),
+                *SqlStatements(tables, self._login).routes(),
                 *page_routes(jobs, self._store, execution),
                 Route("/_local/stats", self._stats),
             ],

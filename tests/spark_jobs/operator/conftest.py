@@ -71,13 +71,13 @@ def bucket() -> LiveBucket:
 @pytest.fixture
 def command_line(bucket: LiveBucket, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Runs a command on that bucket. Starting Spark fails the test."""
-
-    def no_spark() -> None:
-        raise AssertionError("Spark was started")
-
     monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: bucket.deps)
     monkeypatch.setattr(session, "open_session", no_spark)
     return invoke
+
+
+def no_spark() -> None:
+    raise AssertionError("Spark was started")
 
 
 def invoke(command: str, *arguments: str) -> Result:

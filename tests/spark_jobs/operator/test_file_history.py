@@ -16,6 +16,7 @@ from spark_jobs.contract.file_validation import CheckedRow
 from spark_jobs.contract.records import Record
 from spark_jobs.operator import file_history
 from spark_jobs.operator.file_history import Found, TargetRow, describe_state, explain, find, good_rows, with_entry
+from spark_jobs.queries.delta_folder import DeltaFolder
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, HEADER, NAME
@@ -162,6 +163,8 @@ def test_only_rows_with_the_same_timestamp_and_other_content_tie(
         line("T1", address="a"), line("T2"), line("T3", "2026-01-01 09:00:00", address="c"), line("T4"), line("T5")
     )
     stored = harness.store.upload("source/order_tracking_2026_01_02.csv", content)
-    found = list(file_history.find_ties(harness.run(), [Found(stored.file, stored, stored.created)]))
+    engine = DeltaFolder(harness.settings.warehouse)
+    mine = Found(stored.file, stored, stored.created)
+    found = list(file_history.find_ties(engine, harness.store, ORDER_TRACKING, [mine]))
     assert [(tie.key, tie.row, tie.kept_row) for tie in found] == [("T1", 1, 1), ("T4", 4, 4)]
     assert {(tie.file, tie.kept_file) for tie in found} == {(str(stored.file), str(kept.file))}

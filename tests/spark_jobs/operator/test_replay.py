@@ -16,7 +16,7 @@ from spark_jobs.settings import SettingsError
 from spark_jobs.store import session
 from tests.fakes.dependencies import BUCKET, GOOD, NAME
 from tests.spark_jobs.harness import JobHarness, row
-from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke
+from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke, no_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -117,7 +117,7 @@ def test_a_replay_of_a_merged_file_changes_nothing_and_its_copy_has_its_own_hist
         harness.store, harness.announcer, harness.clock, next_run, elapsed=lambda: harness.clock().timestamp()
     )
     monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: deps)
-    monkeypatch.setattr(session, "open_session", lambda: spark)
+    monkeypatch.setattr(session, "open_session", no_spark)
     tables = ("--warehouse", harness.settings.warehouse)
     before = harness.target()
     text = invoke("replay", "order_tracking_2026_01_01.csv", "--wait", *tables).stdout

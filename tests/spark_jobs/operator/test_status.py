@@ -16,7 +16,7 @@ from spark_jobs.settings import SettingsError
 from spark_jobs.store import session
 from tests.fakes.dependencies import BAD_HEADER, BUCKET, GOOD, NAME, FakeDependencies
 from tests.spark_jobs.harness import JobHarness, csv, row
-from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke
+from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket, invoke, no_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +48,7 @@ def harness(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Jo
 @pytest.fixture
 def ask(harness: JobHarness, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: harness.deps())
-    monkeypatch.setattr(session, "open_session", lambda: harness.spark)
+    monkeypatch.setattr(session, "open_session", no_spark)
     return lambda *arguments: invoke("status", "--warehouse", harness.settings.warehouse, *arguments)
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.settings import BucketLayout, IngestSettings
-from spark_jobs.store.ingest_log import LogEntry, logged, of_generations, recent
-from spark_jobs.store.tables import INGEST_LOG_COLUMNS, Tables, frame_of
+from spark_jobs.store.ingest_log import LogEntry, logged
+from spark_jobs.store.tables import INGEST_LOG_COLUMNS, frame_of
 from tests.spark_jobs.harness import JobHarness
 
 if TYPE_CHECKING:
@@ -45,16 +44,8 @@ def test_the_outcome_of_a_line_has_the_same_facts() -> None:
     assert (outcome.rows, outcome.inserted, outcome.updated, outcome.batch_id) == (3, 1, 2, "batch")
 
 
-def test_lines_are_found_by_file_by_generation_and_by_time(spark: SparkSession, tmp_path: Path) -> None:
+def test_lines_are_found_by_file(spark: SparkSession, tmp_path: Path) -> None:
     harness = JobHarness(spark, tmp_path)
     entries = [entry(generation, note=f"line {generation}") for generation in (1, 2, 3)]
     frame_of(spark, [one.as_row() for one in entries], INGEST_LOG_COLUMNS).writeTo(harness.tables.ingest_log).append()
     assert logged(spark, harness.tables, [entries[1].file, FileId("b", "other", 2)]) == [entries[1]]
-    by_generation = of_generations(spark, harness.tables, [1, 3, 9])
-    assert sorted(by_generation, key=lambda one: one.file) == [entries[0], entries[2]]
-    assert recent(spark, harness.tables, 2) == [entries[2], entries[1]]
-
-
-def test_no_line_is_recent_before_the_first_run(spark: SparkSession, tmp_path: Path) -> None:
-    tables = Tables.of(IngestSettings(BucketLayout("b"), warehouse=str(tmp_path / "nowhere")))
-    assert recent(spark, tables, 5) == []

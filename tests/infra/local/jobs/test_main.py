@@ -21,5 +21,7 @@ def test_a_used_folder_a_used_port_and_an_unknown_variable_are_refused_in_one_se
     port = server.url.rpartition(":")[2]
     with pytest.raises(ServerFailed, match=rf"status 2:\nerror: port {port} .*; choose another port with --port$"):
         start_jobs_server(tmp_path / "other", "--port", port)
-    with pytest.raises(ServerFailed, match=r"status 2:\nerror: the bundle has no variable 'moed'; its variables: mode$"):
+    with pytest.raises(
+        ServerFailed, match=r"status 2:\nerror: the bundle has no variable 'moed'; its variables: mode, warehouse$"
+    ):
         start_jobs_server(tmp_path / "third", "--var", "moed=x")
