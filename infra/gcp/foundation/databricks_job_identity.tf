@@ -12,15 +12,13 @@ resource "databricks_mws_permission_assignment" "job" {
   permissions  = ["USER"]
 }
 
-# A deployer needs this role on the job's principal to set run_as to it.
+# Whoever deploys needs this role on the job's principal to set run_as to it; creating the principal does not give it.
 resource "databricks_access_control_rule_set" "job" {
-  count = length(var.deployers) > 0 ? 1 : 0
-
   provider = databricks.account
   name     = "accounts/${var.databricks_account_id}/servicePrincipals/${databricks_service_principal.job.application_id}/ruleSets/default"
   grant_rules {
     role       = "roles/servicePrincipal.user"
-    principals = var.deployers
+    principals = local.deployers
   }
 }
 
@@ -65,6 +63,14 @@ resource "databricks_grant" "job_uses_credential" {
   credential = databricks_credential.job.id
   principal  = databricks_service_principal.job.application_id
   privileges = ["ACCESS"]
+}
+
+resource "databricks_grant" "readers_use_catalog" {
+  count = var.readers == "" ? 0 : 1
+
+  catalog    = var.catalog
+  principal  = var.readers
+  privileges = ["USE_CATALOG"]
 }
 
 resource "databricks_grant" "job_uses_catalog" {

@@ -17,7 +17,7 @@ variable "region" {
 }
 
 variable "name" {
-  description = "Prefix of all resource names; change it for a second installation in the same project."
+  description = "Name of the installation, the prefix of all names: a second installation has another one."
   type        = string
   default     = "order-tracking"
   validation {
@@ -33,6 +33,11 @@ variable "bucket" {
     condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.bucket))
     error_message = "bucket must be a bucket name without gs:// and without a path."
   }
+}
+
+variable "state_bucket" {
+  description = "Bucket of Terraform's state; it exists already."
+  type        = string
 }
 
 variable "source_prefix" {
@@ -156,13 +161,18 @@ variable "catalog" {
 }
 
 variable "deployers" {
-  description = "Who deploys the bundle, as users/NAME, groups/NAME or servicePrincipals/ID: they may deploy jobs that run as the job's service principal."
+  description = "Who deploys the bundle besides the deployer's principal, as users/NAME, groups/NAME or servicePrincipals/ID: they may deploy jobs that run as the job's service principal."
   type        = set(string)
-  default     = []
   validation {
     condition     = alltrue([for who in var.deployers : can(regex("^(users|groups|servicePrincipals)/.+$", who))])
     error_message = "deployers must be users/NAME, groups/NAME or servicePrincipals/ID."
   }
+}
+
+variable "readers" {
+  description = "Group that may read the tables; empty: none."
+  type        = string
+  default     = ""
 }
 
 variable "github_repository" {

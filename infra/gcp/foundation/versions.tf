@@ -13,10 +13,8 @@ terraform {
     }
   }
 
-  # The deploy step sets the bucket: terraform init -backend-config=bucket=STATE_BUCKET
-  backend "gcs" {
-    prefix = "order-tracking/foundation"
-  }
+  # infra/deploy sets both: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=INSTALLATION/foundation
+  backend "gcs" {}
 }
 
 provider "google" {
@@ -36,6 +34,7 @@ provider "databricks" {
   account_id = var.databricks_account_id
 }
 
+# This needs the Cloud Resource Manager API before the first plan, so deploy-check asks for it.
 data "google_project" "this" {
   project_id = var.project_id
 }

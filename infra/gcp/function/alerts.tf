@@ -96,6 +96,10 @@ resource "google_monitoring_alert_policy" "alerts" {
   combiner              = "OR"
   notification_channels = local.channels
   severity              = each.value.severity
+  # An incident ends by itself when nothing more arrives; otherwise the next one of its kind would not notify anybody.
+  alert_strategy {
+    auto_close = "86400s"
+  }
   conditions {
     display_name = each.value.condition
     condition_threshold {
@@ -121,6 +125,9 @@ resource "google_monitoring_alert_policy" "no_sweep" {
   combiner              = "OR"
   notification_channels = local.channels
   severity              = "ERROR"
+  alert_strategy {
+    auto_close = "86400s"
+  }
   conditions {
     display_name = "none for an hour"
     condition_absent {

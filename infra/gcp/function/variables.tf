@@ -3,6 +3,11 @@ variable "state_bucket" {
   type        = string
 }
 
+variable "state_prefix" {
+  description = "Prefix of the state of step 1 in that bucket: INSTALLATION/foundation."
+  type        = string
+}
+
 variable "job_id" {
   description = "Id of the Databricks job, from the bundle's deployment."
   type        = string

@@ -23,6 +23,8 @@ LIST_KEYS = {
     "environments": "environment_key",
     "job_clusters": "job_cluster_key",
 }
+# What a target may override, and what of the bundle is deployed.
+SECTIONS = ("bundle", "workspace", "sync", "permissions", "artifacts", "resources")
 REFERENCE = re.compile(r"\$\{([a-zA-Z][\w.-]*)\}")
 DYNAMIC = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 MAX_DEPTH = 10
@@ -66,22 +68,34 @@ class Bundle:
     wheel_sources: tuple[Path, ...]
 
 
-def load_bundle(root: Path, target: str, variables: Mapping[str, str]) -> Bundle:
+def load_bundle(root: Path, target: str, variables: Mapping[str, Any]) -> Bundle:
     """Load the bundle in folder `root` for one target. Raises BundleError."""
+    resolved = resolve_bundle(root, target, variables)
+    jobs = resolved.get("resources", {}).get("jobs", {})
+    artifacts = resolved.get("artifacts", {}).values()
+    name = str(resolved.get("bundle", {}).get("name", root.name))
+    return Bundle(
+        jobs=tuple(_read_job(name, key, raw) for key, raw in jobs.items()),
+        wheel_sources=tuple(
+            (root / str(item.get("path", "."))).resolve() for item in artifacts if item.get("type") == "whl"
+        ),
+    )
+
+
+def resolve_bundle(root: Path, target: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The SECTIONS that are deployed to one target, with all references substituted that need no workspace.
+
+    Raises BundleError.
+    """
     document = _read_with_includes(root)
     targets = document.get("targets") or {}
     if target not in targets:
         raise BundleError(f"the bundle has no target {target!r}; its targets: {', '.join(targets)}")
     overrides: dict[str, Any] = targets[target] or {}
     known = _known_references(document, target, overrides, variables)
-    resources = _merge(document.get("resources") or {}, overrides.get("resources") or {})
-    artifacts = _merge(document.get("artifacts") or {}, overrides.get("artifacts") or {})
-    sources = (root / str(item.get("path", ".")) for item in artifacts.values() if item.get("type") == "whl")
-    name = str(known.get("bundle.name", root.name))
-    return Bundle(
-        jobs=tuple(_read_job(name, key, raw) for key, raw in _substitute(resources.get("jobs") or {}, known).items()),
-        wheel_sources=tuple(path.resolve() for path in sources),
-    )
+    base, over = ({name: layer[name] for name in SECTIONS if layer.get(name)} for layer in (document, overrides))
+    resolved: dict[str, Any] = _substitute(_merge(base, over), known)
+    return resolved
 
 
 def fill_dynamic(value: str, known: Mapping[str, str]) -> str:
@@ -114,7 +128,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _known_references(
-    document: dict[str, Any], target: str, overrides: dict[str, Any], given: Mapping[str, str]
+    document: dict[str, Any], target: str, overrides: dict[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The values of `${bundle.…}` and `${var.…}`; what is given outranks the target, and that the variable's default."""
     declared: dict[str, Any] = document.get("variables") or {}

@@ -43,6 +43,8 @@ WHO = {
     "databricks_service_principal.function.id": "function",
     "${var.job_principal}": "job",
     "${var.function_principal}": "function",
+    "${var.deployer_principal}": "deployer's principal",
+    "${var.readers}": "readers",
     "var.deployers": "deployers",
 }
 ON = {
