@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,25 +21,44 @@ class Field(NamedTuple):
     required: bool = True
 
 
+NUMBER = r"\d+(\.\d+)?"
 FIELDS: Mapping[str, Field] = {
+    "INSTALLATION": Field(r"[a-z][a-z0-9-]{2,17}[a-z0-9]", "4 to 19 characters of a-z, 0-9 and -", required=False),
     "PROJECT_ID": Field(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "the id of a Google Cloud project"),
     "REGION": Field(r"[a-z]+-[a-z]+\d+", "a single region such as europe-west1"),
-    "BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket name without gs://"),
-    "STATE_BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket name without gs://"),
+    "BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket name without gs://", required=False),
+    "STATE_BUCKET": Field(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", "a bucket name without gs://", required=False),
     "UPLOADERS": Field(r"[^\s,]+:[^\s,]+(,[^\s,]+:[^\s,]+)*", "IAM members, comma-separated", required=False),
     "DATABRICKS_HOST": Field(r"https://[^/\s]+", "the workspace URL with https:// and without a trailing slash"),
     "DATABRICKS_ACCOUNT_ID": Field(r"[0-9a-f-]{36}", "the account id, a UUID"),
     "DATABRICKS_WORKSPACE_ID": Field(r"\d+", "the workspace id, the number after o= in its URL"),
     "CATALOG": Field(r"[^\s./]+", "the name of an existing catalog"),
-    "SCHEMA": Field(r"[^\s./]+", "the name of a schema"),
+    "SCHEMA": Field(r"[^\s./]+", "the name of a schema", required=False),
     "BUNDLE_TARGET": Field(r"prod|prod_cluster", "prod or prod_cluster"),
     "DATABRICKS_LOGIN": Field(r"federation|secret", "federation or secret"),
     "MAINTENANCE": Field(r"PAUSED|UNPAUSED", "PAUSED or UNPAUSED"),
     "DEPLOYERS": Field(r"(users|servicePrincipals|groups)/[^\s,]+(,(users|servicePrincipals|groups)/[^\s,]+)*",
-                       "users/NAME or servicePrincipals/ID, comma-separated", required=False),
+                       "users/NAME, groups/NAME or servicePrincipals/ID, comma-separated", required=False),
+    "READERS": Field(r"[^,]+", "the name of one group", required=False),
     "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one email address", required=False),
     "GITHUB_REPOSITORY": Field(r"[^/\s]+/[^/\s]+", "OWNER/NAME", required=False),
+    "LAUNCH_WINDOW_SECONDS": Field(NUMBER, "a number of seconds", required=False),
+    "MAX_BAD_ROW_RATIO": Field(NUMBER, "a number from 0 to 1", required=False),
+    "SWEEP_GRACE_SECONDS": Field(NUMBER, "a number of seconds", required=False),
+    "MAX_INSTANCES": Field(NUMBER, "a number", required=False),
+    "WAITING_ALERT_SECONDS": Field(NUMBER, "a number of seconds", required=False),
+    "SWEEP_SCHEDULE": Field(r"\S+( \S+){4}", "a cron schedule", required=False),
+    "ARCHIVE_NEARLINE_DAYS": Field(NUMBER, "a number of days", required=False),
+    "ARCHIVE_DELETE_DAYS": Field(NUMBER, "a number of days", required=False),
+    "REJECTED_DELETE_DAYS": Field(NUMBER, "a number of days", required=False),
 }  # fmt: skip
+
+
+# Settings that are Terraform's variables with the same name in lower case; if they are empty, its defaults apply.
+_OF_FOUNDATION = ("SWEEP_SCHEDULE", "ARCHIVE_NEARLINE_DAYS", "ARCHIVE_DELETE_DAYS", "REJECTED_DELETE_DAYS")
+_OF_FUNCTION = (
+    "LAUNCH_WINDOW_SECONDS", "MAX_BAD_ROW_RATIO", "SWEEP_GRACE_SECONDS", "MAX_INSTANCES", "WAITING_ALERT_SECONDS",
+)  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -56,9 +75,18 @@ class Settings(dict[str, str]):
     def listed(self, name: str) -> list[str]:
         return [item for item in self[name].split(",") if item]
 
-    def foundation_variables(self) -> dict[str, Any]:
+    def state_prefix(self, step: str) -> str:
+        """Where the state of a step is in STATE_BUCKET."""
+        return f"{self['INSTALLATION']}/{step}"
+
+    def _given(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name.lower(): self[name] for name in names if self[name]}
+
+    def foundation_variables(self, deployers: Sequence[str]) -> dict[str, Any]:
         """Variables of infra/gcp/foundation; all others keep their defaults."""
         return {
+            "name": self["INSTALLATION"],
+            "state_bucket": self["STATE_BUCKET"],
             "project_id": self["PROJECT_ID"],
             "region": self["REGION"],
             "bucket": self["BUCKET"],
@@ -68,19 +96,26 @@ class Settings(dict[str, str]):
             "databricks_workspace_id": int(self["DATABRICKS_WORKSPACE_ID"]),
             "databricks_login": self["DATABRICKS_LOGIN"],
             "catalog": self["CATALOG"],
-            "deployers": self.listed("DEPLOYERS"),
+            "deployers": list(deployers),
+            "readers": self["READERS"],
             "github_repository": self["GITHUB_REPOSITORY"],
+            **self._given(_OF_FOUNDATION),
         }
 
-    def bundle_variables(self, foundation: Mapping[str, Any]) -> dict[str, Any]:
-        """Variables of infra/databricks, from the settings and the outputs of step 1."""
+    def bundle_variables(self, foundation: Mapping[str, Any], wheel: str) -> dict[str, Any]:
+        """Variables of infra/databricks, from the settings, the outputs of step 1 and the wheel's path in the workspace."""
         return {
+            "name": foundation["name"],
+            "wheel": wheel,
             "bucket": foundation["bucket"],
             "catalog": foundation["catalog"],
             "schema": self["SCHEMA"],
             "service_credential": foundation["service_credential"],
             "job_principal": foundation["job_principal"],
             "function_principal": foundation["databricks_client_id"],
+            "deployer_principal": foundation["deployer_principal"],
+            "managers": [_manager(who) for who in foundation["deployers"]],
+            **({"readers": self["READERS"]} if self["READERS"] else {}),
             "alert_emails": [self["ALERT_EMAIL"]] if self["ALERT_EMAIL"] else [],
             "maintenance": self["MAINTENANCE"],
         }
@@ -89,10 +124,30 @@ class Settings(dict[str, str]):
         """Variables of infra/gcp/function."""
         return {
             "state_bucket": self["STATE_BUCKET"],
+            "state_prefix": self.state_prefix("foundation"),
             "job_id": job_id,
             "source_archive": str(archive),
             "alert_email": self["ALERT_EMAIL"],
+            **self._given(_OF_FUNCTION),
         }
+
+
+_KINDS = {"users": "user_name", "groups": "group_name", "servicePrincipals": "service_principal_name"}
+
+
+def _manager(who: str) -> dict[str, str]:
+    """An entry of `permissions` for users/NAME, groups/NAME or servicePrincipals/ID."""
+    kind, _, name = who.partition("/")
+    return {_KINDS[kind]: name, "level": "CAN_MANAGE"}
+
+
+DERIVED: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+    "INSTALLATION": lambda given: "order-tracking",
+    "BUCKET": lambda given: f"{given.get('PROJECT_ID', '')}-{given['INSTALLATION']}",
+    "STATE_BUCKET": lambda given: f"{given.get('PROJECT_ID', '')}-terraform-state",
+    "SCHEMA": lambda given: given["INSTALLATION"].replace("-", "_"),
+}
+"""What empty settings are: another INSTALLATION is enough for a second installation."""
 
 
 def read(file: Path = FILE) -> Settings:
@@ -109,6 +164,9 @@ def read(file: Path = FILE) -> Settings:
         if not equals or name.strip() not in FIELDS:
             problems.append(f"{file.name}:{number}: {name.strip()!r} is not a setting; see settings.env.example")
         given[name.strip()] = value.strip().strip("\"'")
+    for name in FIELDS:
+        if not given.get(name) and name in DERIVED:
+            given[name] = DERIVED[name](given)
     for name, field in FIELDS.items():
         value = given.setdefault(name, "")
         if not value and field.required:

@@ -17,19 +17,35 @@ QUERY_TIMEOUT_SECONDS = 600
 
 
 class CommandFailed(Exception):
-    """The message contains the command and its error output."""
+    """The message contains the command and its error output, or says where that is."""
+
+    def __init__(self, message: str, errors: str = "") -> None:
+        super().__init__(message)
+        self.errors = errors
 
 
-def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-    """Run a command that changes something, with its input and output on the terminal. Raises CommandFailed.
+def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, ok: tuple[int, ...] = (0,)) -> int:
+    """Run a command that changes something, with its input and output on the terminal. Returns its status, which must be
+    one of ``ok``. Raises CommandFailed, whose ``errors`` is what the command wrote to its error output.
 
     Prints the command first, so that it can be repeated by hand.
     """
     shown = [f"{name}={shlex.quote(value)}" for name, value in (env or {}).items()]
     print("+", *shown, shlex.join(command), file=sys.stderr, flush=True)
-    done = _run(command, cwd, env)
-    if done.returncode:
-        raise CommandFailed(f"{shlex.join(command)} failed with status {done.returncode}; see its output above")
+    try:
+        process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}, stderr=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        raise CommandFailed(f"{command[0]} is not installed") from None
+    with process:
+        assert process.stderr
+        errors = []
+        for line in process.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            errors.append(line)
+    if process.returncode not in ok:
+        message = f"{shlex.join(command)} failed with status {process.returncode}; see its output above"
+        raise CommandFailed(message, "".join(errors))
+    return process.returncode
 
 
 def ask(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:

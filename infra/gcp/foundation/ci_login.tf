@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "deployer_writes_source" {
   count = var.github_repository == "" ? 0 : 1
 
   bucket = google_storage_bucket.uploads.name
-  role   = "roles/storage.objectAdmin"
+  role   = "roles/storage.objectUser"
   member = google_service_account.deployer[0].member
 }
 
@@ -77,6 +77,6 @@ resource "google_storage_bucket_iam_member" "deployer_writes_state" {
   count = var.github_repository == "" ? 0 : 1
 
   bucket = var.state_bucket
-  role   = "roles/storage.objectAdmin"
+  role   = "roles/storage.objectUser"
   member = google_service_account.deployer[0].member
 }

@@ -27,6 +27,7 @@ output "installation" {
     job_principal        = databricks_service_principal.job.application_id
     service_credential   = databricks_credential.job.name
     # Owns the jobs and deploys from GitHub Actions.
+    deployers          = tolist(var.deployers)
     deployer_principal = databricks_service_principal.deployer.application_id
     bundle_folder      = "/Workspace${databricks_directory.bundle.path}"
     # Of these two, one is empty: the function logs in with a federation policy or with a secret.

@@ -6,6 +6,10 @@ variable "state_bucket" {
 variable "state_prefix" {
   description = "Prefix of the state of step 1 in that bucket: INSTALLATION/foundation."
   type        = string
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]+/foundation$", var.state_prefix))
+    error_message = "state_prefix must be the installation's name and /foundation."
+  }
 }
 
 variable "job_id" {

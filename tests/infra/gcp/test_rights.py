@@ -45,7 +45,11 @@ WHO = {
     "${var.function_principal}": "function",
     "${var.deployer_principal}": "deployer's principal",
     "${var.readers}": "readers",
-    "var.deployers": "deployers",
+    "local.deployers": "deployers",
+    "databricks_service_principal.deployer.application_id": "deployer's principal",
+    "databricks_service_principal.deployer.id": "deployer's principal",
+    "google_service_account.deployer[0].member": "GitHub Actions",
+    "var.readers": "readers",
 }
 ON = {
     "google_storage_bucket.files.name": "bucket",
@@ -59,6 +63,8 @@ ON = {
     "databricks_external_location.source.id": "external location",
     "databricks_credential.job.id": "service credential",
     "var.catalog": "catalog",
+    "google_storage_bucket.uploads.name": "function-source bucket",
+    "var.state_bucket": "state bucket",
     "var.databricks_workspace_id": "workspace",
     "var.project_id": "project",
 }
@@ -86,11 +92,23 @@ def given_by_terraform() -> list[Right]:
             elif kind == "databricks_mws_permission_assignment":
                 where = ON[plain(body["workspace_id"])]
                 found.append(Right(WHO[plain(body["principal_id"])], _joined(body["permissions"]), where, ""))
+            elif kind == "databricks_permissions":
+                found += _folder_permissions(body)
             elif kind == "databricks_access_control_rule_set":
                 (rule,) = body["grant_rules"]
                 who = WHO[plain(rule["principals"])]
                 found.append(Right(who, plain(rule["role"]), "job's service principal", ""))
     return found
+
+
+def _folder_permissions(body: Body) -> list[Right]:
+    found = [
+        Right(WHO[plain(entry["service_principal_name"])], plain(entry["permission_level"]), "bundle folder", "")
+        for entry in body["access_control"]
+    ]
+    (deployers,) = body["dynamic"]
+    (content,) = deployers["access_control"]["content"]
+    return [*found, Right("deployers", plain(content["permission_level"]), "bundle folder", "")]
 
 
 def _resources(folder: Folder) -> Iterator[tuple[str, Body]]:
@@ -135,8 +153,11 @@ def _joined(values: list[Any]) -> str:
 
 
 def given_by_the_bundle() -> list[Right]:
-    resources = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]["resources"]
-    found = [
+    target = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]
+    resources = target["resources"]
+    assert target["permissions"] == "${var.managers}", "infra.deploy makes them from DEPLOYERS, with CAN_MANAGE"
+    found = [Right("deployers", "CAN_MANAGE", f"job {key}", "") for key in resources["jobs"]]
+    found += [
         Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), "schema", "")
         for schema in resources["schemas"].values()
         for grant in schema["grants"]

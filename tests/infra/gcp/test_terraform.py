@@ -119,7 +119,7 @@ def test_files_are_formatted_by_terraform_fmt() -> None:
 
 
 def test_every_variable_has_a_description_and_a_validation_if_it_has_a_format() -> None:
-    free = {"sweep_schedule", "databricks_account_host", "databricks_workspace_id", "catalog"} | {
+    free = {"sweep_schedule", "databricks_account_host", "databricks_workspace_id", "catalog", "readers"} | {
         "state_bucket",
         "source_archive",
     }
