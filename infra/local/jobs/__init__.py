@@ -1,4 +1,4 @@
-"""The local Databricks jobs server: runs the wheel tasks of a bundle's jobs behind the real Jobs API.
+"""The local Databricks jobs server: runs the wheel tasks of a bundle's jobs behind the real APIs.
 
 `python -m infra.local.jobs --port P --data-dir D` (see __main__.py).
 
@@ -6,7 +6,11 @@ The modules, in the order in which a run passes through them:
 
     bundle                  load the bundle's jobs for one target
     environment             build the wheel and install it in its own environment
-    login, api              authenticate, validate and handle requests
+    endpoints, login        authenticate and read requests
+    api                     the Jobs API
+    workspace               the workspace's files and folders, which the Databricks CLI deploys into
+    posted_jobs             all jobs: the bundle's, and those that a client posted
+    governance              permissions and Unity Catalog's schemas, kept but not enforced
     run_json, answers       format runs and errors as the real API does
     store                   keep runs, attempts and tokens in SQLite
     scheduler, execution    start the next run; run each attempt in its own process
