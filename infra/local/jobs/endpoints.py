@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.jobs.answers import malformed
+from infra.local.jobs.answers import answer_unknown_path, malformed
 from infra.local.jobs.login import Login
 
 Fields = dict[str, Any]
@@ -47,6 +47,11 @@ class Endpoints:
             return JSONResponse(result or {}, headers=headers)
 
         return Route(path, endpoint, methods=[method])
+
+    def answer_unknown(self, request: Request, error: Exception) -> Response:
+        """Count what a client asked for in vain, so that the statistics show what is missing here."""
+        self.requests[f"unknown: {request.method} {request.url.path}"] += 1
+        return answer_unknown_path(request, error)
 
 
 def text(fields: Fields, name: str) -> str:

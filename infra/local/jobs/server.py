@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from infra.local.faults import FaultMiddleware
-from infra.local.jobs.answers import ApiError, answer_error, answer_unknown_path, fault_body
+from infra.local.jobs.answers import ApiError, answer_error, fault_body
 from infra.local.jobs.api import JobsApi
 from infra.local.jobs.bundle import Bundle
 from infra.local.jobs.endpoints import Endpoints, Fields
@@ -61,7 +61,7 @@ class JobsServer(uvicorn.Server):
                 *page_routes(jobs, self._store, execution),
                 Route("/_local/stats", self._stats),
             ],
-            exception_handlers={ApiError: answer_error, 404: answer_unknown_path},
+            exception_handlers={ApiError: answer_error, 404: self._endpoints.answer_unknown},
         )
         self._faults = FaultMiddleware(application, fault_body)
         super().__init__(
