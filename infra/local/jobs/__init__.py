@@ -1,7 +1,8 @@
 """The local Databricks jobs server: runs the wheel tasks of a bundle's jobs behind the real APIs.
 
-`python -m infra.local.jobs --port P --data-dir D` (see __main__.py). It reads our bundle by itself, because not everybody has
-the Databricks CLI. With the CLI, the same bundle is deployed to it, next to what it has read (or instead: `--no-bundle`):
+`python -m infra.local.jobs --port P --data-dir D` (see __main__.py). It reads our bundle by itself, because not everybody
+has the Databricks CLI. With the CLI, the same bundle is deployed to it, next to what it has read (or instead, with
+`--no-bundle`):
 
     DATABRICKS_HOST=http://127.0.0.1:P DATABRICKS_TOKEN=local databricks bundle deploy -t local    (or run, plan, destroy)
 

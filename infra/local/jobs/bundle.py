@@ -24,8 +24,6 @@ LIST_KEYS = {
     "job_clusters": "job_cluster_key",
 }
 REFERENCE = re.compile(r"\$\{([a-zA-Z][\w.-]*)\}")
-# What the CLI adds to a job that does not say it.
-POSTED_BY_DEFAULT = {"max_concurrent_runs": 1, "queue": {"enabled": True}}
 DYNAMIC = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 MAX_DEPTH = 10
 
@@ -81,7 +79,7 @@ def load_bundle(root: Path, target: str, variables: Mapping[str, str]) -> Bundle
     sources = (root / str(item.get("path", ".")) for item in artifacts.values() if item.get("type") == "whl")
     name = str(known.get("bundle.name", root.name))
     return Bundle(
-        jobs=tuple(_bundled(name, key, raw) for key, raw in _substitute(resources.get("jobs") or {}, known).items()),
+        jobs=tuple(_read_job(name, key, raw) for key, raw in _substitute(resources.get("jobs") or {}, known).items()),
         wheel_sources=tuple(path.resolve() for path in sources),
     )
 
@@ -171,8 +169,11 @@ def _substitute(value: Any, known: Mapping[str, Any], depth: int = 0) -> Any:
 
 # --- jobs
 
+# What the CLI adds to a job that does not say it.
+POSTED_BY_DEFAULT = {"max_concurrent_runs": 1, "queue": {"enabled": True}}
 
-def _bundled(bundle: str, key: str, raw: dict[str, Any]) -> Job:
+
+def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
     """A job as the CLI would post it, with an id that depends only on the names and fits into a JSON number anywhere."""
     for item in raw.get("parameters") or []:
         for missing in REFERENCE.findall(_text(item.get("default"))):
