@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst contracts deploy deploy-check wheel clean
+.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst contracts deploy deploy-check deploy-diff rollback destroy untested wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,8 +70,20 @@ contracts: $(READY) ## write the pages and tables that are generated from the de
 deploy-check: $(READY) ## show what a deployment still needs; change nothing
 	$(PY) -m infra.deploy check
 
-deploy: test deploy-check ## run all tests, then deploy wheel, bundle and function (docs/deploy.md)
+deploy: $(if $(SKIP_TESTS),untested,test) deploy-check ## run all tests, then deploy everything (docs/deploy.md; SKIP_TESTS=1)
 	$(PY) -m infra.deploy all
+
+untested:
+	@echo "SKIP_TESTS is set: deploying without running the tests" >&2
+
+deploy-diff: $(READY) ## show how what is deployed differs from this tree; exit status 2 if it does
+	$(PY) -m infra.deploy diff
+
+rollback: $(READY) ## deploy the job and the function of an earlier commit, without tests (TO=COMMIT)
+	$(PY) -m infra.deploy rollback $(if $(TO),"$(TO)",$(error TO=COMMIT is missing))
+
+destroy: $(READY) ## remove an installation, but keep its files and tables
+	$(PY) -m infra.deploy destroy
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist
 	rm -rf spark_jobs/dist

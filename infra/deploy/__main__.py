@@ -1,4 +1,4 @@
-"""`python -m infra.deploy check | foundation | bundle | function | all`."""
+"""`python -m infra.deploy check | foundation | bundle | function | all | diff | rollback | destroy`."""
 
 from __future__ import annotations
 
@@ -57,6 +57,34 @@ def everything(yes: bool) -> None:
     steps.foundation(settings, yes)
     steps.bundle(settings)
     steps.function(settings, yes)
+
+
+@main.command()
+@click.argument("steps_to_compare", metavar="[foundation|bundle|function]...", nargs=-1)
+def diff(steps_to_compare: tuple[str, ...]) -> None:
+    """Show how what is deployed differs from this tree. Exits with 2 if anything does."""
+    every = ("foundation", "bundle", "function")
+    if unknown := set(steps_to_compare) - set(every):
+        raise click.UsageError(f"unknown steps: {', '.join(sorted(unknown))}; the steps are {', '.join(every)}")
+    if differ := steps.differences(read(), steps_to_compare or every):
+        print(f"differs from this tree: {', '.join(differ)}")
+        raise SystemExit(2)
+    print("nothing differs from this tree")
+
+
+@main.command()
+@_YES
+@click.argument("commit")
+def rollback(yes: bool, commit: str) -> None:
+    """Deploy the job and the function of an earlier COMMIT, without tests."""
+    steps.rollback(read(), commit, yes)
+
+
+@main.command()
+@_YES
+def destroy(yes: bool) -> None:
+    """Remove the installation; files and tables stay."""
+    steps.destroy(read(), yes)
 
 
 if __name__ == "__main__":

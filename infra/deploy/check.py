@@ -11,7 +11,7 @@ from pathlib import Path
 
 from infra.deploy.settings import FILE, Settings, SettingsError, read
 from infra.deploy.shell import ROOT, CommandFailed, ask, ask_json
-from infra.deploy.steps import workspace
+from infra.deploy.steps import databricks, logged_in
 from infra.deploy.upload_set import upload_set
 
 
@@ -27,7 +27,7 @@ class Finding:
 TOOLS = {
     ("terraform", "version", "-json"): ((1, 9), "install Terraform 1.9 or newer"),
     ("gcloud", "version", "--format=json"): ((400,), "install the Google Cloud CLI"),
-    ("databricks", "version", "--output", "json"): ((0, 299), "install the Databricks CLI 0.299 or newer"),
+    ("databricks", "version", "--output", "json"): ((1, 12), "install the Databricks CLI 1.12 or newer"),
 }
 """The command that prints a tool's version, the lowest version that works, and how to get it."""
 
@@ -39,6 +39,7 @@ def findings(file: Path = FILE) -> Iterator[Finding]:
     for command, (minimum, install) in TOOLS.items():
         yield _tool(command, minimum, install)
     yield _query("upload set", _upload, "install git, or fix .gcloudignore")
+    yield Finding("provider locks", _locks())
     try:
         settings = read(file)
     except SettingsError as error:
@@ -79,6 +80,12 @@ def _google(settings: Settings) -> Iterator[Finding]:
         lambda: ask("gcloud", "projects", "describe", project, "--format=value(projectId)"),
         f"gcloud projects create {project}, or get access to it",
     )
+    needed = ("cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com")
+    yield _query(
+        "first services",
+        lambda: _enabled(project, needed),
+        f"gcloud services enable {' '.join(needed)} --project={project}",
+    )
     yield _query("billing", lambda: _billing(project), f"gcloud billing projects link {project} --billing-account=ACCOUNT")
     yield _query(
         "state bucket",
@@ -86,6 +93,14 @@ def _google(settings: Settings) -> Iterator[Finding]:
         f"gcloud storage buckets create gs://{state} --project={project} --location={settings['REGION']}"
         " --uniform-bucket-level-access --public-access-prevention",
     )
+
+
+def _enabled(project: str, needed: tuple[str, ...]) -> str:
+    """Terraform enables all others, but asks these two before its first plan."""
+    listed = ask("gcloud", "services", "list", "--enabled", f"--project={project}", "--format=value(config.name)").split()
+    if missing := set(needed) - set(listed):
+        raise CommandFailed(f"not enabled: {', '.join(sorted(missing))}")
+    return "enabled"
 
 
 def _billing(project: str) -> str:
@@ -101,12 +116,38 @@ def _databricks(settings: Settings) -> Iterator[Finding]:
         lambda: str(ask_json("databricks", "auth", "describe", "--host", host, "--output", "json").get("username")),
         f"databricks auth login --host {host}",
     )
+    account = ("https://accounts.gcp.databricks.com", settings["DATABRICKS_ACCOUNT_ID"])
+    describe = ("databricks", "auth", "describe", "--output", "json")
+    account_login = {"DATABRICKS_HOST": account[0], "DATABRICKS_ACCOUNT_ID": account[1]}
+    yield _query(
+        "account login",
+        lambda: str(ask_json(*describe, env=account_login).get("username")),
+        f"databricks auth login --host {account[0]} --account-id {account[1]}",
+    )
+    yield _query("deployers", lambda: _deployers(settings), "add yourself, or a group that you are in, to DEPLOYERS")
     get_catalog = ("databricks", "api", "get", f"/api/2.1/unity-catalog/catalogs/{catalog}")
     yield _query(
         "catalog",
-        lambda: str(ask_json(*get_catalog, env=workspace(settings)).get("name")),
+        lambda: str(ask_json(*get_catalog, env=databricks(settings)).get("name")),
         f"create the catalog {catalog}, or set CATALOG to an existing one",
     )
+
+
+def _deployers(settings: Settings) -> str:
+    given, me = settings.listed("DEPLOYERS"), logged_in(settings)
+    if not given:
+        return f"{me}, who is logged in"
+    if me not in given and not any(who.startswith("groups/") for who in given):
+        raise CommandFailed(f"{me}, who is logged in, is not among {', '.join(given)}")
+    return ", ".join(given)
+
+
+def _locks() -> str:
+    """Terraform's own checksums of the providers can't be made without a network."""
+    missing = [step for step in ("foundation", "function") if not (ROOT / f"infra/gcp/{step}/.terraform.lock.hcl").is_file()]
+    if not missing:
+        return "complete"
+    return f"none yet for {' and '.join(missing)}: the first deployment writes them; commit infra/gcp/*/.terraform.lock.hcl"
 
 
 def _query(what: str, query: Callable[[], str], fix: str) -> Finding:

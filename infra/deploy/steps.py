@@ -17,8 +17,7 @@ from infra.deploy.shell import ROOT, CommandFailed, ask, ask_json, run
 from infra.deploy.upload_set import write_zip
 
 WORK = ROOT / ".data" / "deploy"
-"""Generated files, by installation: variables, Terraform's working data, the function's zip. They contain no secrets and can
-be deleted."""
+"""Generated files, by installation: variables, Terraform's working data, the function's zip. They contain no secrets."""
 EXPORTED_OUTPUTS = FOLDER / "foundation.json"
 """The output of `terraform output -json` after step 1, for machines that may not read Terraform's state."""
 BUNDLE = ROOT / "infra" / "databricks"
@@ -232,7 +231,7 @@ def foundation_outputs(settings: Settings) -> dict[str, Any]:
 
 
 def databricks(settings: Settings) -> dict[str, str]:
-    """For the Databricks CLI: the workspace, which a bundle can't take from a variable, and the folder for its local state."""
+    """For the Databricks CLI: the workspace, which a bundle can't take from a variable, and a folder for its state."""
     return {"DATABRICKS_HOST": settings["DATABRICKS_HOST"], "DATABRICKS_BUNDLE_TMP": str(_work(settings) / "bundle")}
 
 

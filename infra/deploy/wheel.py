@@ -1,5 +1,7 @@
-"""The job's wheel in the workspace: one file per version, uploaded once and never replaced, so that a run that starts during a
-deployment finds the wheel of its job. A version names the commit: rolling back means to point the job at an older file."""
+"""The job's wheel in the workspace: one file per version, uploaded once and never replaced.
+
+So a run that starts during a deployment finds the wheel of its job, and rolling back points the job at an older file.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from infra.local.installer import InstallError
-from infra.local.jobs.bundle import BundleError, load_bundle
+from infra.local.jobs.bundle import Bundle, BundleError, load_bundle
 from infra.local.jobs.environment import DEFAULT_BUNDLE, DEFAULT_CACHE, WheelError, prepare_environment
 from infra.local.jobs.locking import try_lock
 from infra.local.jobs.login import LoginRules
@@ -31,6 +31,7 @@ def pairs(_context: click.Context, _option: click.Parameter, values: tuple[str, 
 @click.option("--port", type=int, required=True, help="Port to listen on; 0 picks a free port.")
 @click.option("--data-dir", type=FOLDER, required=True, help="Folder for state and run logs; kept across restarts.")
 @click.option("--bundle", "bundle_dir", type=FOLDER, default=DEFAULT_BUNDLE, help="Bundle folder.")
+@click.option("--no-bundle", is_flag=True, help="Read no bundle: jobs are deployed to the server with the Databricks CLI.")
 @click.option("--target", default="local", show_default=True, help="Bundle target.")
 @click.option("--var", "variables", multiple=True, callback=pairs, metavar="NAME=VALUE", help="Bundle variable.")
 @click.option("--wheel", type=FOLDER, help="Use this wheel instead of building the bundle's.")
@@ -48,6 +49,7 @@ def main(
     port: int,
     data_dir: Path,
     bundle_dir: Path,
+    no_bundle: bool,
     target: str,
     variables: dict[str, str],
     wheel: Path | None,
@@ -68,13 +70,15 @@ def main(
         lock = try_lock(data_dir / "lock")
         if lock is None:
             sys.exit(_error(f"a jobs server is already running on {data_dir}; stop it, or choose another --data-dir"))
-        bundle = load_bundle(bundle_dir, target, variables)
-        python = prepare_environment(bundle, wheel, env_cache)
+        bundle = Bundle((), ()) if no_bundle else load_bundle(bundle_dir, target, variables)
+        python = None if no_bundle else prepare_environment(bundle, wheel, env_cache)
     except (PortUnavailable, BundleError, WheelError, InstallError) as error:
         sys.exit(_error(str(error)))
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     tables = Path(variables.get("warehouse") or data_dir / "warehouse")
-    server = JobsServer(bundle, python, data_dir, address, LoginRules(**login), run_env, queue_timeout, tables)
+    server = JobsServer(
+        bundle, python, env_cache, data_dir, address, LoginRules(**login), run_env, queue_timeout, tables
+    )
     server.run(sockets=[listener])
 
 

@@ -46,7 +46,7 @@ class WheelTask:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the bundle. `settings` is the API resource with all references resolved."""
+    """A job. `settings` is the API resource; a bundle's has all references resolved."""
 
     job_id: int
     key: str
@@ -183,18 +183,31 @@ def _substitute(value: Any, known: Mapping[str, Any], depth: int = 0) -> Any:
 
 # --- jobs
 
+# What the CLI adds to a job that does not say it.
+POSTED_BY_DEFAULT = {"max_concurrent_runs": 1, "queue": {"enabled": True}}
+
 
 def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
-    parameters = {str(item["name"]): _text(item.get("default")) for item in raw.get("parameters") or []}
-    for name, value in parameters.items():
-        for missing in REFERENCE.findall(value):
+    """A job as the CLI would post it, with an id that depends only on the names and fits into a JSON number anywhere."""
+    for item in raw.get("parameters") or []:
+        for missing in REFERENCE.findall(_text(item.get("default"))):
             hint = f"(set it with --var {missing.removeprefix('var.')}=VALUE)"
-            raise BundleError(f"job {key}, parameter {name}: ${{{missing}}} has no value {hint}")
+            raise BundleError(f"job {key}, parameter {item.get('name')}: ${{{missing}}} has no value {hint}")
+    for task in raw.get("tasks") or []:
+        for value in (task.get("python_wheel_task") or {}).get("parameters") or []:
+            for missing in REFERENCE.findall(_text(value)):
+                raise BundleError(f"job {key}, task {task.get('task_key')}: ${{{missing}}} has no value")
+    job_id = int.from_bytes(hashlib.sha256(f"{bundle}/{key}".encode()).digest()[:6], "big")
+    return read_job(job_id, key, {**POSTED_BY_DEFAULT, **raw})
+
+
+def read_job(job_id: int, key: str, raw: Mapping[str, Any]) -> Job:
+    """A job from its settings in the API. Raises BundleError, or what an unexpected type leads to."""
+    parameters = {str(item["name"]): _text(item.get("default")) for item in raw.get("parameters") or []}
     tasks = raw.get("tasks") or []
     unsupported = next((str(task.get("task_key")) for task in tasks if "python_wheel_task" not in task), "")
     return Job(
-        # An id that depends only on the names and fits into a JSON number in any language.
-        job_id=int.from_bytes(hashlib.sha256(f"{bundle}/{key}".encode()).digest()[:6], "big"),
+        job_id=job_id,
         key=key,
         name=str(raw.get("name", key)),
         parameters=parameters,
@@ -203,7 +216,7 @@ def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
         max_concurrent_runs=int(raw.get("max_concurrent_runs", 1)),
         queue=bool((raw.get("queue") or {}).get("enabled", False)),
         timeout_seconds=float(raw.get("timeout_seconds") or 0),
-        settings={**raw, "format": "MULTI_TASK"},
+        settings=raw,
     )
 
 
@@ -216,8 +229,6 @@ def _read_task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> Wh
     parameters = tuple(_text(value) for value in wheel.get("parameters") or [])
     known = {"job.run_id", *(f"job.parameters.{name}" for name in declared)}
     for value in parameters:
-        for missing in REFERENCE.findall(value):
-            raise BundleError(f"{where}: ${{{missing}}} has no value")
         for unknown in set(DYNAMIC.findall(value)) - known:
             hint = "only those and {{job.run_id}} are substituted here"
             raise BundleError(f"{where}: {{{{{unknown}}}}} is not a parameter of the job; {hint}")
