@@ -1,6 +1,9 @@
-"""`python -m infra.deploy check | foundation | bundle | function | all | diff | rollback | destroy`."""
+"""`python -m infra.deploy COMMAND`: deploy, compare, roll back and remove an installation."""
 
 from __future__ import annotations
+
+import json
+import shlex
 
 import click
 
@@ -57,6 +60,19 @@ def everything(yes: bool) -> None:
     steps.foundation(settings, yes)
     steps.bundle(settings)
     steps.function(settings, yes)
+
+
+@main.command()
+def outputs() -> None:
+    """Print the results of step 1 as JSON."""
+    print(json.dumps(steps.outputs(read()), indent=2))
+
+
+@main.command("settings")
+def show_settings() -> None:
+    """Print all settings, also those that are derived, as lines for a shell."""
+    for name, value in read().items():
+        print(f"{name}={shlex.quote(value)}")
 
 
 @main.command()

@@ -144,7 +144,9 @@ def _deployers(settings: Settings) -> str:
 
 def _locks() -> str:
     """Terraform's own checksums of the providers can't be made without a network."""
-    missing = [step for step in ("foundation", "function") if not (ROOT / f"infra/gcp/{step}/.terraform.lock.hcl").is_file()]
+    missing = [
+        step for step in ("foundation", "function") if not (ROOT / f"infra/gcp/{step}/.terraform.lock.hcl").is_file()
+    ]
     if not missing:
         return "complete"
     return f"none yet for {' and '.join(missing)}: the first deployment writes them; commit infra/gcp/*/.terraform.lock.hcl"

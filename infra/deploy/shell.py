@@ -37,7 +37,7 @@ def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, o
     except FileNotFoundError:
         raise CommandFailed(f"{command[0]} is not installed") from None
     with process:
-        assert process.stderr
+        assert process.stderr  # noqa: S101 - it is a pipe
         errors = []
         for line in process.stderr:
             print(line, end="", file=sys.stderr, flush=True)

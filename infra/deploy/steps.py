@@ -7,8 +7,8 @@ import json
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from infra.deploy import wheel
@@ -216,17 +216,22 @@ def function_with_gcloud(settings: Settings) -> None:
         run("gcloud", "run", "services", "add-iam-policy-binding", function_name, *place, *caller)
 
 
-def foundation_outputs(settings: Settings) -> dict[str, Any]:
-    """The output of step 1 for the other steps. Raises CommandFailed if it has not been run."""
+def outputs(settings: Settings) -> dict[str, Any]:
+    """All outputs of step 1, as `terraform output -json` prints them. Raises CommandFailed if it has not been run."""
     if EXPORTED_OUTPUTS.is_file():
-        outputs = json.loads(EXPORTED_OUTPUTS.read_text())
+        found: dict[str, Any] = json.loads(EXPORTED_OUTPUTS.read_text())
     else:
         environment = _terraform_environment(settings, "foundation")
         ask(*_terraform("foundation"), *_init(settings, "foundation"), env=environment)
-        outputs = ask_json(*_terraform("foundation"), "output", "-json", env=environment)
-    if not outputs:
+        found = ask_json(*_terraform("foundation"), "output", "-json", env=environment)
+    if not found:
         raise CommandFailed("step 1 has no outputs; run it first: python -m infra.deploy foundation")
-    values: dict[str, Any] = outputs["installation"]["value"]
+    return found
+
+
+def foundation_outputs(settings: Settings) -> dict[str, Any]:
+    """The outputs of step 1 for the other steps. Raises CommandFailed if it has not been run."""
+    values: dict[str, Any] = outputs(settings)["installation"]["value"]
     return values
 
 
@@ -238,9 +243,9 @@ def databricks(settings: Settings) -> dict[str, str]:
 def write_overrides(settings: Settings, of_version: str) -> str:
     """Write the variables into the CLI's own overrides file, which every one of its bundle commands needs: after this, they
     work by hand as well. Returns the wheel's path in the workspace."""
-    outputs = foundation_outputs(settings)
-    path = f"{outputs['bundle_folder']}/wheels/{wheel.wheel_name(of_version)}"
-    variables = settings.bundle_variables(outputs, path)
+    base = foundation_outputs(settings)
+    path = f"{base['bundle_folder']}/wheels/{wheel.wheel_name(of_version)}"
+    variables = settings.bundle_variables(base, path)
     _write_json(BUNDLE / ".databricks" / "bundle" / settings["BUNDLE_TARGET"] / "variable-overrides.json", variables)
     return path
 
@@ -286,7 +291,7 @@ def _apply(step: str, settings: Settings, variables: dict[str, Any], yes: bool) 
             print(
                 f"\n{reason[0]!r}: what was just created is not known everywhere yet; {again}", file=sys.stderr, flush=True
             )
-            time.sleep(RETRY_SECONDS)
+            sleep(RETRY_SECONDS)
         else:
             return
 

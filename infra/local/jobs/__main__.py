@@ -76,9 +76,7 @@ def main(
         sys.exit(_error(str(error)))
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     tables = Path(variables.get("warehouse") or data_dir / "warehouse")
-    server = JobsServer(
-        bundle, python, env_cache, data_dir, address, LoginRules(**login), run_env, queue_timeout, tables
-    )
+    server = JobsServer(bundle, python, env_cache, data_dir, address, LoginRules(**login), run_env, queue_timeout, tables)
     server.run(sockets=[listener])
 
 

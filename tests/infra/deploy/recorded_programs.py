@@ -49,7 +49,10 @@ OUTPUTS = {
     "databricks_host": "https://123.4.gcp.databricks.com",
     "databricks_client_id": "the-function",
     "federation_audience": "https://123.4.gcp.databricks.com/order-tracking",
-    "databricks_secret": None,
+    "databricks_secret": "",
+    "bundle_folder": "/Workspace/order-tracking",
+    "deployers": ["users/me@example.com", "groups/data"],
+    "deployer_principal": "the-deployer",
     "function_account": "f@orders-prod.iam.gserviceaccount.com",
     "trigger_account": "t@orders-prod.iam.gserviceaccount.com",
 }
@@ -62,11 +65,12 @@ PROGRAM = """#!{python}
 import json, os, sys
 name, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
 with open({calls!r}, "a") as log:
-    log.write(json.dumps([name, *arguments, {{"host": os.environ.get("DATABRICKS_HOST", "")}}]) + "\\n")
+    seen = {{"host": os.environ.get("DATABRICKS_HOST", ""), "data": os.environ.get("TF_DATA_DIR", "")}}
+    log.write(json.dumps([name, *arguments, seen]) + "\\n")
 for words, answer in json.load(open({answers!r})):
     if [name, *arguments][: len(words)] == words or all(word in [name, *arguments] for word in words):
         if answer is None:
-            sys.exit(f"{{name}}: no")
+            sys.exit("Error: Path (...) doesn't exist." if "get-status" in words else f"{{name}}: no")
         print(answer)
         break
 """
@@ -102,6 +106,12 @@ class Programs:
             ("gcloud", "projects", "describe", "--format=value(projectId)"): "orders-prod",
             ("gcloud", "billing"): "True",
             ("gcloud", "buckets"): "orders-state",
+            ("databricks", "get-status"): None,  # "None" fails, and says what the real CLI says about a missing file
+            ("databricks", "list"): "[]",
+            ("databricks", "current-user"): '{"userName": "me@example.com"}',
+            ("gcloud", "services"): "serviceusage.googleapis.com\ncloudresourcemanager.googleapis.com\nrun.googleapis.com",
+            ("databricks", "plan"): "Plan: 0 to add, 0 to change, 0 to delete, 3 unchanged",
+            ("terraform", "list"): "google_storage_bucket.files\ngoogle_pubsub_topic.outcomes",
             ("databricks", "auth"): '{"username": "me@example.com"}',
             ("databricks", "api"): '{"name": "main"}',
         }
@@ -121,6 +131,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     made = Programs(tmp_path)
     monkeypatch.setenv("PATH", made.path)
     monkeypatch.setenv("DATABRICKS_HOST", "https://elsewhere")
+    for name in ("TF_DATA_DIR", "DATABRICKS_BUNDLE_TMP"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(steps, "WORK", tmp_path / "work")
     monkeypatch.setattr(steps, "EXPORTED_OUTPUTS", tmp_path / "foundation.json")
     bundle = tmp_path / "bundle"

@@ -23,13 +23,20 @@ def test_a_complete_setup_has_nothing_to_fix(
     ("words", "answer", "what", "message"),
     [
         (("terraform", "version"), '{"terraform_version": "1.5.7"}', "terraform", "1.9 or newer"),
-        (("databricks", "version"), '{"Version": "0.205.0"}', "databricks", "0.299 or newer"),
+        (("databricks", "version"), '{"Version": "0.299.0"}', "databricks", "1.12 or newer"),
         (("gcloud", "version"), None, "gcloud", "install"),
         (("gcloud", "print-access-token"), None, "google login", "gcloud auth application-default login"),
         (("gcloud", "billing"), "False", "billing", "gcloud billing projects link orders-prod"),
         (("gcloud", "buckets"), None, "state bucket", "gcloud storage buckets create gs://orders-state"),
-        (("databricks", "auth"), None, "workspace login", "databricks auth login --host https://123.4"),
+        (("databricks", "auth", "--host"), None, "workspace login", "databricks auth login --host https://123.4"),
         (("databricks", "api"), None, "catalog", "main"),
+        (
+            ("gcloud", "services"),
+            "run.googleapis.com",
+            "first services",
+            "gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com --project=orders-prod",
+        ),
+        (("databricks", "current-user"), None, "deployers", "DEPLOYERS"),
     ],
 )
 def test_each_problem_is_reported_with_its_fix(
@@ -51,7 +58,7 @@ def test_each_problem_is_reported_with_its_fix(
 
 def test_the_check_only_reads(programs: Programs, tmp_path: Path) -> None:
     list(check.findings(written(tmp_path)))
-    changing = {"create", "apply", "deploy", "add-iam-policy-binding", "enable", "init", "link", "login"}
+    changing = {"create", "apply", "deploy", "add-iam-policy-binding", "enable", "init", "link", "login", "import"}
     assert not [call for call in programs.calls() if changing & set(call)]
 
 
@@ -66,3 +73,19 @@ def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     found = {finding.what: finding for finding in check.findings(tmp_path / "none")}
     assert found["terraform"].detail == "terraform is not installed"
     assert found["terraform"].fix
+
+
+def test_the_deployers_are_who_is_logged_in_unless_they_are_named(programs: Programs, tmp_path: Path) -> None:
+    def found(**changes: str) -> check.Finding:
+        return next(one for one in check.findings(written(tmp_path, **changes)) if one.what == "deployers")
+
+    assert found() == check.Finding("deployers", "users/me@example.com, who is logged in")
+    assert found(DEPLOYERS="groups/data").fix == ""
+    assert found(DEPLOYERS="users/other@example.com").fix == "add yourself, or a group that you are in, to DEPLOYERS"
+    programs.answer({("databricks", "current-user"): '{"userName": "0f1e"}'})
+    assert found().detail == "servicePrincipals/0f1e, who is logged in"
+
+
+def test_the_account_login_is_checked_by_itself(programs: Programs, tmp_path: Path) -> None:
+    list(check.findings(written(tmp_path)))
+    assert programs.hosts("databricks") >= {"https://accounts.gcp.databricks.com"}

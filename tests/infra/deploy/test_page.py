@@ -56,5 +56,5 @@ def test_every_setting_and_output_on_the_page_exists() -> None:
 def test_help_lists_all_commands() -> None:
     answer = CliRunner().invoke(main, ["--help"])
     assert answer.exit_code == 0
-    for name in ("check", "foundation", "bundle", "function", "all"):
+    for name in ("check", "foundation", "bundle", "function", "all", "settings", "outputs", "diff", "rollback", "destroy"):
         assert name in answer.output

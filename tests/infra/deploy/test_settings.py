@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.deploy import settings
+from infra.deploy import settings, steps
 from infra.deploy.settings import FIELDS, SettingsError, read
-from tests.infra.deploy.recorded_programs import OUTPUTS, good, written
+from tests.infra.deploy.recorded_programs import OUTPUTS, Programs, good, written
 from tests.infra.gcp.terraform_files import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,16 +40,16 @@ def test_a_missing_file_names_the_file_to_copy(tmp_path: Path) -> None:
 
 def test_the_settings_give_each_step_the_variables_that_it_declares(tmp_path: Path) -> None:
     """A name that only one side knows would fail after the first resources are created."""
-    ours = good(tmp_path)
+    ours = good(tmp_path, READERS="analysts", MAX_INSTANCES="5", ARCHIVE_DELETE_DAYS="100")
     for given, step in [
-        (ours.foundation_variables(), "foundation"),
+        (ours.foundation_variables(["users/me@example.com"]), "foundation"),
         (ours.function_variables("1", tmp_path), "function"),
     ]:
         declared = load(ROOT / "infra/gcp" / step).variables
         assert set(given) <= set(declared)
         assert {name for name, body in declared.items() if "default" not in body} <= set(given)
     bundle = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["variables"]
-    given = ours.bundle_variables(OUTPUTS)
+    given = ours.bundle_variables(OUTPUTS, "/w.whl")
     assert set(given) <= set(bundle)
     assert set(bundle) - set(given) == {"warehouse"}
 
@@ -64,3 +64,21 @@ def test_settings_stay_out_of_git() -> None:
     )
     assert len(ignored.stdout.split()) == 2
     assert settings.FILE.name == "settings.env"
+
+
+def test_empty_settings_follow_from_the_installation(tmp_path: Path) -> None:
+    derived = {"BUCKET": "", "STATE_BUCKET": "", "SCHEMA": ""}
+    ours = good(tmp_path, **derived)
+    assert [ours[name] for name in ("INSTALLATION", *derived)] == [
+        "order-tracking",
+        "orders-prod-order-tracking",
+        "orders-prod-terraform-state",
+        "order_tracking",
+    ]
+    ours = good(tmp_path, INSTALLATION="orders-staging", **derived)
+    assert (ours["BUCKET"], ours["SCHEMA"]) == ("orders-prod-orders-staging", "orders_staging")
+
+
+def test_the_tests_never_read_the_installation_of_this_clone(programs: Programs) -> None:
+    assert not steps.EXPORTED_OUTPUTS.is_relative_to(ROOT)
+    assert not steps.WORK.is_relative_to(ROOT)

@@ -28,7 +28,9 @@ def plan(folder: Path, step: str, variables: dict[str, Any]) -> str:
 def variables_of(step: str, folder: Path) -> dict[str, Any]:
     settings = good(folder, DEPLOYERS="users/me@example.com", GITHUB_REPOSITORY="me/orders")
     return (
-        settings.foundation_variables() if step == "foundation" else settings.function_variables("4711", folder / "x.zip")
+        settings.foundation_variables(settings.listed("DEPLOYERS"))
+        if step == "foundation"
+        else settings.function_variables("4711", folder / "x.zip")
     )
 
 
