@@ -42,6 +42,7 @@ FIELDS: Mapping[str, Field] = {
     "READERS": Field(r"[^,]+", "the name of one group", required=False),
     "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one email address", required=False),
     "GITHUB_REPOSITORY": Field(r"[^/\s]+/[^/\s]+", "OWNER/NAME", required=False),
+    "GITHUB_REPOSITORY_ID": Field(r"\d+", "the number of that repository", required=False),
     "LAUNCH_WINDOW_SECONDS": Field(NUMBER, "a number of seconds", required=False),
     "MAX_BAD_ROW_RATIO": Field(NUMBER, "a number from 0 to 1", required=False),
     "SWEEP_GRACE_SECONDS": Field(NUMBER, "a number of seconds", required=False),
@@ -97,8 +98,8 @@ class Settings(dict[str, str]):
             "databricks_login": self["DATABRICKS_LOGIN"],
             "catalog": self["CATALOG"],
             "deployers": list(deployers),
-            "readers": self["READERS"],
             "github_repository": self["GITHUB_REPOSITORY"],
+            "github_repository_id": self["GITHUB_REPOSITORY_ID"],
             **self._given(_OF_FOUNDATION),
         }
 

@@ -44,9 +44,14 @@ def test_only_the_deployment_on_main_gets_an_identity() -> None:
     for path in WORKFLOWS:
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
             if job.get("permissions", {}).get("id-token") == "write":
-                assert (path.stem, name) == ("deploy", "deploy")
+                assert (path.stem, name) in {("deploy", "deploy"), ("drift", "compare")}
                 assert job["environment"] == "production"
-                assert job["if"] == "github.ref == 'refs/heads/main'"
+                assert job["if"].split(" && ")[0] == "github.ref == 'refs/heads/main'"
+
+
+def test_the_daily_comparison_only_compares() -> None:
+    runs = [step.get("run", "") for step in steps(yaml.safe_load((ROOT / ".github/workflows/drift.yml").read_text()))]
+    assert [run.split()[3:] for run in runs if "infra.deploy" in run] == [["diff", "bundle", "function"]]
 
 
 def test_the_job_is_deployed_before_the_function() -> None:

@@ -12,16 +12,6 @@ resource "databricks_mws_permission_assignment" "job" {
   permissions  = ["USER"]
 }
 
-# Whoever deploys needs this role on the job's principal to set run_as to it; creating the principal does not give it.
-resource "databricks_access_control_rule_set" "job" {
-  provider = databricks.account
-  name     = "accounts/${var.databricks_account_id}/servicePrincipals/${databricks_service_principal.job.application_id}/ruleSets/default"
-  grant_rules {
-    role       = "roles/servicePrincipal.user"
-    principals = local.deployers
-  }
-}
-
 # Databricks creates a Google service account for each credential; object_rights.tf and outcomes.tf grant its permissions.
 resource "databricks_credential" "job" {
   name         = "${var.name}-job"
@@ -63,14 +53,6 @@ resource "databricks_grant" "job_uses_credential" {
   credential = databricks_credential.job.id
   principal  = databricks_service_principal.job.application_id
   privileges = ["ACCESS"]
-}
-
-resource "databricks_grant" "readers_use_catalog" {
-  count = var.readers == "" ? 0 : 1
-
-  catalog    = var.catalog
-  principal  = var.readers
-  privileges = ["USE_CATALOG"]
 }
 
 resource "databricks_grant" "job_uses_catalog" {

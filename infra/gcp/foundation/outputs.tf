@@ -1,5 +1,5 @@
 # Values for the bundle and the function. infra/deploy and infra/gcp/function read them, so you never copy them by hand.
-# Nothing here is null: Terraform drops outputs that are null from its state.
+# Never null: Terraform drops outputs that are null from its state. Empty instead.
 output "installation" {
   value = {
     project_id      = var.project_id
@@ -26,20 +26,21 @@ output "installation" {
     databricks_client_id = databricks_service_principal.function.application_id
     job_principal        = databricks_service_principal.job.application_id
     service_credential   = databricks_credential.job.name
-    # Owns the jobs and deploys from GitHub Actions.
-    deployers          = tolist(var.deployers)
-    deployer_principal = databricks_service_principal.deployer.application_id
-    bundle_folder      = "/Workspace${databricks_directory.bundle.path}"
-    # Of these two, one is empty: the function logs in with a federation policy or with a secret.
+    # Empty if the function logs in with a secret; otherwise there is no secret.
     federation_audience = var.databricks_login == "federation" ? local.federation_audience : ""
-    databricks_secret   = join("", google_secret_manager_secret.databricks[*].secret_id)
+    databricks_secret   = local.databricks_secret
+
+    # The principal that owns the jobs, who else may deploy them, and the folder for the bundle and the wheels.
+    deployer_principal = databricks_service_principal.deployer.application_id
+    deployers          = var.deployers
+    bundle_folder      = "/Workspace${databricks_directory.bundle.path}"
   }
 }
 
 # The following ones are for people (docs/deploy.md).
 
 output "databricks_secret" {
-  value = join("", google_secret_manager_secret.databricks[*].secret_id)
+  value = local.databricks_secret
 }
 
 output "workload_identity_provider" {
@@ -52,4 +53,8 @@ output "deployer_account" {
 
 output "deployer_principal" {
   value = databricks_service_principal.deployer.application_id
+}
+
+locals {
+  databricks_secret = join("", google_secret_manager_secret.databricks[*].secret_id)
 }

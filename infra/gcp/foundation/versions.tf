@@ -13,7 +13,7 @@ terraform {
     }
   }
 
-  # infra/deploy sets both: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=INSTALLATION/foundation
+  # Each installation has its own state: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=NAME/foundation
   backend "gcs" {}
 }
 
@@ -34,7 +34,6 @@ provider "databricks" {
   account_id = var.databricks_account_id
 }
 
-# This needs the Cloud Resource Manager API before the first plan, so deploy-check asks for it.
 data "google_project" "this" {
   project_id = var.project_id
 }

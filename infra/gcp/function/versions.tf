@@ -9,7 +9,7 @@ terraform {
     }
   }
 
-  # infra/deploy sets bucket and prefix (INSTALLATION/function).
+  # Each installation has its own state: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=NAME/function
   backend "gcs" {}
 }
 
