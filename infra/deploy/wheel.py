@@ -23,11 +23,16 @@ _MISSING = re.compile(r"RESOURCE_DOES_NOT_EXIST|doesn't exist|does not exist")
 
 
 def version(root: Path = ROOT) -> str:
-    """`0.1.0+g489e14c0`, with the hash of the sources if they differ from the commit. Raises CommandFailed."""
+    """`0.1.0+g489e14c0`: the last commit that changed the sources, and their hash if they differ from it.
+
+    So a commit that changes nothing in the job has nothing to deploy. Raises CommandFailed.
+    """
     declared = _VERSION.search((root / SOURCES / "pyproject.toml").read_text("utf-8"))
     if declared is None:
         raise CommandFailed(f'{SOURCES}/pyproject.toml has no line version = "…"')
-    commit = ask("git", "rev-parse", "--short=8", "HEAD", cwd=root)
+    commit = ask("git", "log", "-1", "--format=%H", "--", SOURCES, cwd=root)[:8]
+    if not commit:
+        raise CommandFailed(f"no commit contains {SOURCES}: deploy from a clone of the repository")
     changed = ask("git", "status", "--porcelain", "--untracked-files=all", "--", SOURCES, cwd=root)
     return f"{declared[1]}+g{commit}" + (f".dirty.{_hash(root)}" if changed else "")
 

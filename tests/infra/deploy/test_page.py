@@ -53,6 +53,16 @@ def test_every_setting_and_output_on_the_page_exists() -> None:
         assert output in load(ROOT / "infra/gcp/foundation").outputs
 
 
+def test_a_deployment_runs_the_tests_unless_it_is_told_not_to_and_then_says_so() -> None:
+    def commands(*words: str) -> str:
+        done = subprocess.run(["make", "--dry-run", "deploy", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "tests.side_by_side test" in commands()
+    assert "tests.side_by_side" not in commands("SKIP_TESTS=1")
+    assert "without running the tests" in commands("SKIP_TESTS=1")
+
+
 def test_help_lists_all_commands() -> None:
     answer = CliRunner().invoke(main, ["--help"])
     assert answer.exit_code == 0

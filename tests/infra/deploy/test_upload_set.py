@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def test_other_files_of_a_working_tree_are_left_out(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     (tmp_path / "functions" / "link.py").symlink_to("/etc/passwd")
     assert names(tmp_path) == set(kept)
+
+
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+def test_gcloud_itself_uploads_the_same_files(tmp_path: Path) -> None:
+    """In this tree, with whatever else is in it: gcloud reads a folder that is let in differently than git does."""
+    command = ["gcloud", "meta", "list-files-for-upload", "."]
+    environment = os.environ | {"CLOUDSDK_CONFIG": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    assert set(done.stdout.split()) == names()
 
 
 def test_the_zip_is_the_same_for_the_same_files(tmp_path: Path) -> None:

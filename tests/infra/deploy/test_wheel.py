@@ -30,6 +30,9 @@ def test_a_version_names_the_commit_and_changed_sources(clone: Path) -> None:
     clean = wheel.version(clone)
     assert re.fullmatch(r"\d+\.\d+\.\d+\+g[0-9a-f]{8}", clean)
     (clone / "unrelated").touch()
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    for command in (["add", "--all"], [*who, "commit", "--quiet", "-m", "unrelated"]):
+        subprocess.run(["git", *command], cwd=clone, check=True, capture_output=True)
     assert wheel.version(clone) == clean
     versions = set()
     for text in ("one", "two"):

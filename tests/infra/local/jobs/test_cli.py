@@ -1,4 +1,4 @@
-"""`databricks bundle` against the server: its requests, taken from the CLI's sources, replayed with the SDK; and the CLI itself.
+"""`databricks bundle` against the server: its requests, by the CLI's sources, replayed with the SDK; and the CLI itself.
 
 The CLI deploys with its direct engine, without Terraform. The replay has the order of the CLI's own acceptance tests, which
 record the requests; the CLI sends some of them at the same time.
