@@ -13,10 +13,8 @@ terraform {
     }
   }
 
-  # The deploy step sets the bucket: terraform init -backend-config=bucket=STATE_BUCKET
-  backend "gcs" {
-    prefix = "order-tracking/foundation"
-  }
+  # Each installation has its own state: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=NAME/foundation
+  backend "gcs" {}
 }
 
 provider "google" {

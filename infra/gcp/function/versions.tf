@@ -9,9 +9,8 @@ terraform {
     }
   }
 
-  backend "gcs" {
-    prefix = "order-tracking/function"
-  }
+  # Each installation has its own state: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=NAME/function
+  backend "gcs" {}
 }
 
 # The outputs of step 1, read from its state.
@@ -19,7 +18,7 @@ data "terraform_remote_state" "foundation" {
   backend = "gcs"
   config = {
     bucket = var.state_bucket
-    prefix = "order-tracking/foundation"
+    prefix = var.state_prefix
   }
 }
 
