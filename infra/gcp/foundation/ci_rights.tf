@@ -36,7 +36,7 @@ locals {
 }
 
 resource "google_project_iam_member" "deployer" {
-  for_each = var.github_repository == "" ? {} : local.deployer_on_project
+  for_each = { for key, value in local.deployer_on_project : key => value if var.github_repository != "" }
 
   project = var.project_id
   role    = each.value
@@ -62,7 +62,7 @@ resource "google_project_iam_member" "deployer_shares_services" {
 }
 
 resource "google_service_account_iam_member" "deployer_acts_as" {
-  for_each = var.github_repository == "" ? {} : local.deployer_acts_as
+  for_each = { for key, value in local.deployer_acts_as : key => value if var.github_repository != "" }
 
   service_account_id = each.value
   role               = "roles/iam.serviceAccountUser"
@@ -70,7 +70,7 @@ resource "google_service_account_iam_member" "deployer_acts_as" {
 }
 
 resource "google_storage_bucket_iam_member" "deployer" {
-  for_each = var.github_repository == "" ? {} : local.deployer_on_buckets
+  for_each = { for key, value in local.deployer_on_buckets : key => value if var.github_repository != "" }
 
   bucket = each.value.bucket
   role   = each.value.role
