@@ -2,6 +2,7 @@
 terraform {
   required_version = ">= 1.9"
 
+  # The first `terraform init` writes the exact versions to .terraform.lock.hcl, which belongs in the tree.
   required_providers {
     google = {
       source  = "hashicorp/google"

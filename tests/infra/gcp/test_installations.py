@@ -129,6 +129,14 @@ def test_the_function_uses_the_installation_whose_state_it_is_given(tmp_path: Pa
         assert body["service_config"][0]["environment_variables"]["SOURCE_BUCKET"] == "my-project-staging"
 
 
+def test_metrics_count_the_lines_of_their_own_functions(tmp_path: Path) -> None:
+    foundation(tmp_path, "staging")
+    applied = function(tmp_path, "staging")
+    services = " OR ".join(f'"{body["name"]}"' for body in applied.of("google_cloudfunctions2_function").values())
+    for address, body in applied.of("google_logging_metric").items():
+        assert f"resource.labels.service_name=({services})" in body["filter"], address
+
+
 def test_the_longest_name_fits_everywhere(tmp_path: Path) -> None:
     applied = foundation(tmp_path, "a" * 19, bucket="b" * 47)
     limits = {
@@ -237,6 +245,16 @@ def test_a_job_outside_of_any_environment_is_refused(applied: Applied) -> None:
     without = {name: value for name, value in WORKFLOW.items() if name != "environment"}
     assert accepts(provider, WORKFLOW)
     assert not accepts(provider, without)
+
+
+def test_the_principals_that_may_deploy_are_known_by_a_mapped_attribute(applied: Applied) -> None:
+    (provider,) = applied.of("google_iam_workload_identity_pool_provider").values()
+    (pool,) = applied.of("google_iam_workload_identity_pool").values()
+    member = applied.resources["google_service_account_iam_member.github_is_deployer[0]"]["member"]
+    prefix, _, attribute = member.partition(f"{pool['name']}/")
+    name, _, value = attribute.partition("/")
+    assert prefix == "principalSet://iam.googleapis.com/"
+    assert WORKFLOW[provider["attribute_mapping"][name].removeprefix("assertion.")] == value
 
 
 def test_databricks_trusts_the_same_environment(applied: Applied) -> None:
