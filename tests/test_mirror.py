@@ -26,6 +26,7 @@ ACROSS_MODULES = {
     "infra/gcp/test_static_security.py": "checkov over Terraform and the workflows",
     "infra/gcp/test_terraform.py": "Terraform files against the providers' schemas",
     "infra/local/storage/test_crash.py": "kill -9 of the whole storage server under load",
+    "infra/local/storage/test_versioning.py": "buckets with object versioning in every request of the storage server",
     "infra/local/storage/test_names.py": "object and bucket names in every request of the storage server",
     "spark_jobs/steps/test_concurrent_runs.py": "all steps of two runs at once",
     "spark_jobs/steps/test_connect.py": "all steps under Spark Connect, as on Databricks serverless",
@@ -55,6 +56,7 @@ COVERED_BY = {
     "infra/local/storage/buckets.py": "infra/local/storage/test_preconditions.py",
     "infra/local/storage/calls.py": "infra/local/storage/test_object_api.py",
     "infra/local/storage/contents.py": "infra/local/storage/test_crash.py",
+    "infra/local/storage/outbox.py": "infra/local/storage/test_events.py",
     "infra/local/storage/resources.py": "infra/local/storage/test_object_api.py",
     "infra/local/storage/service.py": "infra/local/storage/test_main.py",
     # Types only: each adapter and each step that uses them checks them.
