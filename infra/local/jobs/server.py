@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -25,10 +25,7 @@ from infra.local.jobs.store import Store
 
 
 class JobsServer(uvicorn.Server):
-    """Prints a line when it is ready, and ends the runs before it waits for connections; stops within 3 seconds.
-
-    ``tables``: the folder of Delta tables that its SQL warehouse reads.
-    """
+    """Prints a line when it is ready, and ends the runs before it waits for connections; stops within 3 seconds."""
 
     def __init__(
         self,
@@ -39,7 +36,7 @@ class JobsServer(uvicorn.Server):
         rules: LoginRules,
         run_variables: Mapping[str, str],
         queue_timeout: float,
-        tables: Path,
+        sql_warehouse: Callable[[Login], SqlStatements],
     ) -> None:
         jobs = {job.job_id: job for job in bundle.jobs}
         self._jobs = jobs
@@ -48,12 +45,13 @@ class JobsServer(uvicorn.Server):
         execution = Execution(python, data_dir / "runs", run_variables)
         self._scheduler = Scheduler(self._store, jobs, execution, queue_timeout)
         self._login = Login(rules, self._store)
+        self._sql = sql_warehouse(self._login)
         self._api = JobsApi(jobs, self._store, self._scheduler, execution, self._login, address)
         application = Starlette(
             routes=[
                 *self._api.routes(),
                 *self._login.routes(),
-                *SqlStatements(tables, self._login).routes(),
+                *self._sql.routes(),
                 *page_routes(jobs, self._store, execution),
                 Route("/_local/stats", self._stats),
             ],
@@ -81,6 +79,7 @@ class JobsServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._faults.clear()
         await self._scheduler.stop()
+        self._sql.stop()
         await super().shutdown(sockets)
         self._store.close()
 
