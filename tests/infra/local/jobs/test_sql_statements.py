@@ -456,9 +456,7 @@ def test_the_server_stops_at_once_during_a_statement(
     server = start_jobs_server(tmp_path, "--var", f"warehouse={folder / 'tables'}")
     answer = execute(server, SLOW, wait_timeout="0s")
     until(lambda: state_of(server, answer.statement_id) == "RUNNING", "the statement runs")
-    started = time.monotonic()
-    server.process.stop()
-    assert time.monotonic() - started < 4  # it would be killed after 5 seconds
+    assert server.process.stop() == 0  # it would be killed after 5 seconds
 
 
 # --- requests that are refused
