@@ -26,8 +26,8 @@ _WORD = re.compile(r"\w+")
 _NO_TABLE = re.compile(r"Table with name (.+?) does not exist")
 _ROWS_PER_FETCH = 1000
 _ROW_FUNCTIONS = {"range", "unnest"}
-"""The only functions that a statement may read rows from. Others read or write files, or change settings for good; and the
-one that reads Delta tables opens any path and address, whatever the settings of this connection allow."""
+"""The only functions that a statement may read rows from. Others read or write files, or change settings for good; and
+delta_scan opens the log of a table at any path or address, because its file system is not DuckDB's."""
 Columns = list[tuple[str, str]]
 """Names and DuckDB's types."""
 

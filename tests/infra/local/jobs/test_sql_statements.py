@@ -342,7 +342,7 @@ REFUSED = [
     "WITH x AS (SELECT * FROM glob('{folder}/tables/*')) SELECT * FROM x",
     "SELECT * FROM orders_target WHERE EXISTS (FROM glob('{folder}/tables/*'))",
     # The Delta extension has a file system of its own, which allowed_directories does not bind.
-    "SELECT count(*) AS n FROM delta_scan('{folder}/others/orders_target')",
+    "DESCRIBE SELECT * FROM delta_scan('{folder}/others/orders_target')",
     "SELECT count(*) AS n FROM delta_scan('s3://bucket/orders_target')",
     "SELECT * FROM system.main.delta_scan('{folder}/others/orders_target')",
     "SELECT * FROM parquet_scan('http://127.0.0.1:1/x')",
