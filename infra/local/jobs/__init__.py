@@ -19,5 +19,6 @@ The modules, in the order in which a run passes through them:
     store                   keep runs, attempts and tokens in SQLite
     scheduler, execution    start the next run; run each attempt in its own process
     runner                  inside that process: call the wheel's entry point
+    sql_statements          run SQL statements on the job's tables, as a SQL warehouse does
     pages, server           serve the web pages; wire everything together
 """

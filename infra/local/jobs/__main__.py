@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from infra.local.jobs.environment import DEFAULT_BUNDLE, DEFAULT_CACHE, WheelErr
 from infra.local.jobs.locking import try_lock
 from infra.local.jobs.login import LoginRules
 from infra.local.jobs.server import JobsServer
+from infra.local.jobs.sql_statements import CHUNK_ROWS, RESULT_SECONDS, SqlStatements
 from infra.local.listening import HOST, PortUnavailable, listen
 
 FOLDER = click.Path(path_type=Path, resolve_path=True)
@@ -38,6 +40,8 @@ def pairs(_context: click.Context, _option: click.Parameter, values: tuple[str, 
 @click.option("--env-cache", type=FOLDER, default=DEFAULT_CACHE, help="Folder for the wheel's environments.")
 @click.option("--run-env", multiple=True, callback=pairs, metavar="NAME=VALUE", help="Environment variable for the runs.")
 @click.option("--queue-timeout", type=float, default=48 * 3600.0, show_default=True, help="Seconds that a run may queue.")
+@click.option("--sql-chunk-rows", default=CHUNK_ROWS, show_default=True, help="Rows of a part of a SQL result.")
+@click.option("--sql-result-seconds", default=RESULT_SECONDS, show_default=True, help="Seconds that a SQL result is kept.")
 @click.option("--token", "tokens", multiple=True, default=("local",), show_default=True, help="Accepted bearer token.")
 @click.option("--client", "clients", multiple=True, metavar="ID:SECRET", help="Accepted OAuth client credentials.")
 @click.option("--federation-audience", "audience", default="", help="Enable token exchange for this audience.")
@@ -56,6 +60,8 @@ def main(
     env_cache: Path,
     run_env: dict[str, str],
     queue_timeout: float,
+    sql_chunk_rows: int,
+    sql_result_seconds: float,
     **login: Any,
 ) -> None:
     """Run the jobs of a Databricks bundle on this machine, behind the real Jobs API.
@@ -76,7 +82,8 @@ def main(
         sys.exit(_error(str(error)))
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     tables = Path(variables.get("warehouse") or data_dir / "warehouse")
-    server = JobsServer(bundle, python, env_cache, data_dir, address, LoginRules(**login), run_env, queue_timeout, tables)
+    sql = partial(SqlStatements, tables, chunk_rows=sql_chunk_rows, result_seconds=sql_result_seconds)
+    server = JobsServer(bundle, python, env_cache, data_dir, address, LoginRules(**login), run_env, queue_timeout, sql)
     server.run(sockets=[listener])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -29,10 +29,7 @@ from infra.local.jobs.workspace import Workspace
 
 
 class JobsServer(uvicorn.Server):
-    """Prints a line when it is ready, and ends the runs before it waits for connections; stops within 3 seconds.
-
-    ``tables``: the folder of Delta tables that its SQL warehouse reads.
-    """
+    """Prints a line when it is ready, and ends the runs before it waits for connections; stops within 3 seconds."""
 
     def __init__(
         self,
@@ -44,7 +41,7 @@ class JobsServer(uvicorn.Server):
         rules: LoginRules,
         run_variables: Mapping[str, str],
         queue_timeout: float,
-        tables: Path,
+        sql_warehouse: Callable[[Login], SqlStatements],
     ) -> None:
         self._bundle = bundle
         self._address = address
@@ -55,6 +52,7 @@ class JobsServer(uvicorn.Server):
         self._scheduler = Scheduler(self._store, jobs, execution, queue_timeout)
         self._login = Login(rules, self._store)
         self._endpoints = Endpoints(self._login)
+        self._sql = sql_warehouse(self._login)
         application = Starlette(
             routes=[
                 *JobsApi(jobs, self._store, self._scheduler, execution, address).routes(self._endpoints),
@@ -63,7 +61,7 @@ class JobsServer(uvicorn.Server):
                 self._endpoints.route("GET", "/api/2.0/preview/scim/v2/Me", _current_user),
                 self._endpoints.route("POST", "/telemetry-ext", _telemetry),
                 *self._login.routes(),
-                *SqlStatements(tables, self._login).routes(),
+                *self._sql.routes(),
                 *page_routes(jobs, self._store, execution),
                 Route("/_local/stats", self._stats),
             ],
@@ -91,6 +89,7 @@ class JobsServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._faults.clear()
         await self._scheduler.stop()
+        self._sql.stop()
         await super().shutdown(sockets)
         self._store.close()
         self._workspace.close()
