@@ -116,6 +116,8 @@ def differences(settings: Settings, names: tuple[str, ...]) -> list[str]:
     return differ
 
 
+# The files, and a grant that all installations in a project share.
+_KEPT = ("google_storage_bucket.files", "google_project_iam_member.storage_publishes")
 KEPT = """kept: the bucket gs://{bucket} with all files, the schema {catalog}.{schema} with all tables, Terraform's state in
 gs://{state_bucket}. Delete them yourself if you are sure:
   gcloud storage rm --recursive gs://{bucket}
@@ -142,9 +144,9 @@ def destroy(settings: Settings, yes: bool) -> None:
         run("databricks", "bundle", "destroy", *_target(settings), *approve, cwd=BUNDLE, env=environment)
     environment = _terraform_environment(settings, "foundation")
     run(*_terraform("foundation"), *_init(settings, "foundation"), env=environment)
-    bucket = "google_storage_bucket.files"
-    if bucket in ask(*_terraform("foundation"), "state", "list", env=environment).split():
-        run(*_terraform("foundation"), "state", "rm", bucket, env=environment)
+    known = ask(*_terraform("foundation"), "state", "list", env=environment).split()
+    for address in (one for one in _KEPT if one in known):
+        run(*_terraform("foundation"), "state", "rm", address, env=environment)
     _destroy("foundation", settings, settings.foundation_variables(deployers(settings)), sure)
     print(
         KEPT.format(

@@ -150,6 +150,7 @@ def test_destroy_removes_in_the_opposite_order_and_keeps_files_and_tables(
         "databricks bundle deployment unbind order_tracking --target prod",
         "databricks bundle destroy --target prod --auto-approve",
         "terraform -chdir=infra/gcp/foundation state rm google_storage_bucket.files",
+        "terraform -chdir=infra/gcp/foundation state rm google_project_iam_member.storage_publishes",
         "terraform -chdir=infra/gcp/foundation destroy -auto-approve",
     ]
     assert "kept: the bucket gs://orders-files with all files, the schema main.order_tracking" in capsys.readouterr().out
