@@ -111,17 +111,14 @@ def _billing(project: str) -> str:
 
 def _databricks(settings: Settings) -> Iterator[Finding]:
     host, catalog = settings["DATABRICKS_HOST"], settings["CATALOG"]
-    yield _query(
-        "workspace login",
-        lambda: str(ask_json("databricks", "auth", "describe", "--host", host, "--output", "json").get("username")),
-        f"databricks auth login --host {host}",
-    )
+    # `databricks auth describe` succeeds without a login, too.
+    yield _query("workspace login", lambda: logged_in(settings), f"databricks auth login --host {host}")
     account = ("https://accounts.gcp.databricks.com", settings["DATABRICKS_ACCOUNT_ID"])
-    describe = ("databricks", "auth", "describe", "--output", "json")
+    get_workspace = ("databricks", "account", "workspaces", "get", settings["DATABRICKS_WORKSPACE_ID"], "--output", "json")
     account_login = {"DATABRICKS_HOST": account[0], "DATABRICKS_ACCOUNT_ID": account[1]}
     yield _query(
         "account login",
-        lambda: str(ask_json(*describe, env=account_login).get("username")),
+        lambda: str(ask_json(*get_workspace, env=account_login).get("workspace_name")),
         f"databricks auth login --host {account[0]} --account-id {account[1]}",
     )
     yield _query("deployers", lambda: _deployers(settings), "add yourself, or a group that you are in, to DEPLOYERS")

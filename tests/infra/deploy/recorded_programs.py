@@ -112,7 +112,7 @@ class Programs:
             ("gcloud", "services"): "serviceusage.googleapis.com\ncloudresourcemanager.googleapis.com\nrun.googleapis.com",
             ("databricks", "plan"): "Plan: 0 to add, 0 to change, 0 to delete, 3 unchanged",
             ("terraform", "list"): "google_storage_bucket.files\ngoogle_project_iam_member.storage_publishes\nx.y",
-            ("databricks", "auth"): '{"username": "me@example.com"}',
+            ("databricks", "account"): '{"workspace_name": "orders"}',
             ("databricks", "api"): '{"name": "main"}',
         }
         known = [*more.items(), *defaults.items()]

@@ -28,7 +28,7 @@ def test_a_complete_setup_has_nothing_to_fix(
         (("gcloud", "print-access-token"), None, "google login", "gcloud auth application-default login"),
         (("gcloud", "billing"), "False", "billing", "gcloud billing projects link orders-prod"),
         (("gcloud", "buckets"), None, "state bucket", "gcloud storage buckets create gs://orders-state"),
-        (("databricks", "auth", "--host"), None, "workspace login", "databricks auth login --host https://123.4"),
+        (("databricks", "account"), None, "account login", "databricks auth login --host https://accounts.gcp"),
         (("databricks", "api"), None, "catalog", "main"),
         (
             ("gcloud", "services"),
@@ -36,7 +36,6 @@ def test_a_complete_setup_has_nothing_to_fix(
             "first services",
             "gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com --project=orders-prod",
         ),
-        (("databricks", "current-user"), None, "deployers", "DEPLOYERS"),
     ],
 )
 def test_each_problem_is_reported_with_its_fix(
@@ -89,3 +88,10 @@ def test_the_deployers_are_who_is_logged_in_unless_they_are_named(programs: Prog
 def test_the_account_login_is_checked_by_itself(programs: Programs, tmp_path: Path) -> None:
     list(check.findings(written(tmp_path)))
     assert programs.hosts("databricks") >= {"https://accounts.gcp.databricks.com"}
+
+
+def test_without_a_login_to_the_workspace_both_findings_that_need_it_say_so(programs: Programs, tmp_path: Path) -> None:
+    programs.answer({("databricks", "current-user"): None})
+    found = {one.what: one for one in check.findings(written(tmp_path)) if one.fix}
+    assert set(found) == {"workspace login", "deployers"}
+    assert found["workspace login"].fix == "databricks auth login --host https://123.4.gcp.databricks.com"

@@ -88,8 +88,12 @@ workspace = load("workspace")
 match arguments:
     case ["version", *_]:
         print('{{"Version": "1.12.0"}}')
-    case ["auth", *_] | ["current-user", *_]:
-        print('{{"username": "me@example.com", "userName": "me@example.com"}}')
+    case ["auth", "login", *_]:
+        pass
+    case ["account", "workspaces", "get", *_]:
+        print('{{"workspace_name": "orders"}}')
+    case ["current-user", *_]:
+        print('{{"userName": "me@example.com"}}')
     case ["api", *_]:
         print('{{"name": "main"}}')
     case ["workspace", "get-status", path, *_]:
