@@ -28,8 +28,9 @@ T = TypeVar("T")
 
 
 def recent_entries(engine: Engine, feed: Feed, limit: int) -> list[LogEntry]:
-    """The latest log lines of a feed, newest first; none if no run has created the table."""
-    return _entries(engine, f"SELECT {_LOG} FROM {_log(feed)} ORDER BY logged_at DESC LIMIT {int(limit)}")
+    """The latest log lines of a feed, newest first; none if no run has created the table. A batch has one time."""
+    order = "ORDER BY logged_at DESC, file_id DESC"
+    return _entries(engine, f"SELECT {_LOG} FROM {_log(feed)} {order} LIMIT {int(limit)}")
 
 
 def entries_of(engine: Engine, feed: Feed, generations: Sequence[int]) -> list[LogEntry]:

@@ -207,6 +207,15 @@ def test_without_a_login_the_message_says_so(monkeypatch: pytest.MonkeyPatch, tm
         SqlWarehouse(WorkspaceClient, "local", "m", "s").rows("SELECT 1 AS one")
 
 
+def test_files_of_one_batch_have_one_order(folder: Path) -> None:
+    """They share the time of their log lines."""
+    engine = DeltaFolder(str(folder))
+    found = [[str(entry.file) for entry in recent_entries(engine, ORDER_TRACKING, 10)] for _ in range(150)]
+    assert len({len(names) for names in found}) == 1
+    assert all(names == sorted(names, reverse=True) for names in found)
+    assert all(recent_entries(engine, ORDER_TRACKING, 1)[0].file.name.endswith("2026_01_02.csv") for _ in range(50))
+
+
 def test_both_engines_give_the_same_answers(warehouse: SqlWarehouse, folder: Path) -> None:
     local = DeltaFolder(str(folder))
     assert recent_entries(warehouse, ORDER_TRACKING, 10) == recent_entries(local, ORDER_TRACKING, 10) != []
