@@ -33,6 +33,15 @@ def recent_entries(engine: Engine, feed: Feed, limit: int) -> list[LogEntry]:
     return _entries(engine, f"SELECT {_LOG} FROM {_log(feed)} {order} LIMIT {int(limit)}")
 
 
+def has_log(engine: Engine, feed: Feed) -> bool:
+    """Whether the feed's log exists and may be read: engines answer alike if not."""
+    try:
+        engine.rows(f"SELECT file_id FROM {_log(feed)} LIMIT 1")
+    except NoTable:
+        return False
+    return True
+
+
 def entries_of(engine: Engine, feed: Feed, generations: Sequence[int]) -> list[LogEntry]:
     """The log lines with these generations, for a caller that doesn't know the rest of the file id."""
     found = []

@@ -16,7 +16,7 @@ from spark_jobs.dependencies import Dependencies
 from spark_jobs.operator.backlog import backlog, rejected_since, state_of, wait_for
 from spark_jobs.operator.console import format_time, print_json, print_table, shown
 from spark_jobs.operator.file_history import FileHistory, explain_key, file_history, find, find_ties, identify
-from spark_jobs.operator.lookups import recent_entries
+from spark_jobs.operator.lookups import has_log, recent_entries
 from spark_jobs.operator.moved_files import feed_in, settings_for
 from spark_jobs.operator.options import (
     SettingsOf,
@@ -157,6 +157,9 @@ def _show_overview(
         entries += recent_entries(engine, feed, RECENT_FILES)
         of_feed = [file for file in accepted if feed_of(file.name) is feed]
         parked += parked_files(engine, feed, of_feed, job.failed_runs if job else None)
+    if not entries and not any(has_log(engine, feed) for feed in feeds):
+        place = settings.warehouse or f"{settings.catalog}.{settings.schema}"
+        click.echo(f"no tables in {place}: no run has created them yet, or you may not read them", err=True)
     entries = sorted(entries, key=lambda entry: entry.logged_at, reverse=True)[:RECENT_FILES]
     if as_json:
         lines = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,6 +131,13 @@ def test_hostile_names_are_escaped(harness: JobHarness, ask: CommandLine) -> Non
         harness.store.delete("source/\x1b[31mred\n.csv")
     assert "\\x1b[31mred\\n.csv" in text
     assert "\x1b[31m" not in text
+
+
+def test_an_overview_without_tables_says_so(command_line: CommandLine, tmp_path: Path) -> None:
+    result = command_line("status", "--warehouse", str(tmp_path / "typo"))
+    assert result.exit_code == 0
+    assert f"no tables in {tmp_path / 'typo'}: no run has created them yet" in result.stderr
+    assert "last merge: never" in result.stdout
 
 
 def test_options_about_one_file_need_a_file(command_line: CommandLine) -> None:
