@@ -1,111 +1,163 @@
-"""The three deployment steps. Each needs the outputs of the previous one. All are idempotent."""
+"""The three deployment steps. Each needs the output of the previous one. All are idempotent."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from infra.deploy.settings import FOLDER, Settings
-from infra.deploy.shell import ROOT, CommandFailed, ask, ask_json, run
+from infra.deploy import settings as settings_module
+from infra.deploy import wheel
+from infra.deploy.settings import Settings
+from infra.deploy.shell import ROOT, CommandFailed, ask, ask_json, run_with_retries
 from infra.deploy.upload_set import write_zip
 
 WORK = ROOT / ".data" / "deploy"
-"""Generated files: variables and the function's zip. They contain no secrets and can be deleted."""
-EXPORTED_OUTPUTS = FOLDER / "foundation.json"
-"""The output of `terraform output -json` after step 1, for machines that may not read Terraform's state."""
+"""Generated files, in a folder for each installation: variables, the function's zip, the wheel, and the working data of
+Terraform and of the bundle. They contain no secrets and can be deleted."""
 BUNDLE = ROOT / "infra" / "databricks"
 INGEST_JOB = "order_tracking_ingest"
+KEPT_WHEELS = 10
+KEPT_WHEEL_DAYS = 30
+_WHEEL = re.compile(r"order_tracking-[\w.+]+-py3-none-any\.whl")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def foundation(settings: Settings, yes: bool) -> None:
     """Deploy bucket, topics, identities and credentials."""
-    _apply("foundation", settings, settings.foundation_variables(), yes)
+    terraform_init("foundation", settings)
+    file = foundation_variables_file(settings)
+    terraform("foundation", settings, "apply", f"-var-file={file}", *(["-auto-approve"] if yes else []))
+    write_bundle_variables(settings, foundation_outputs(settings))
 
 
 def bundle(settings: Settings) -> None:
-    """Build the wheel (the bundle does that itself) and deploy the jobs.
-
-    The variables are written to the CLI's own overrides file, so that the CLI can be used by hand afterwards.
-    """
-    target = settings["BUNDLE_TARGET"]
-    overrides = BUNDLE / ".databricks" / "bundle" / target / "variable-overrides.json"
-    _write_json(overrides, settings.bundle_variables(foundation_outputs(settings)))
+    """Upload the wheel, unless it is there already, and deploy the jobs."""
+    outputs = foundation_outputs(settings)
+    env = write_bundle_variables(settings, outputs)
+    folder, name = wheel_path(outputs).rsplit("/", 1)
+    ask("databricks", "workspace", "mkdirs", folder, env=env)
+    if name not in _wheels(settings, folder):
+        built = wheel.build(work(settings) / "wheel")
+        # Never overwrites: it skips files that exist.
+        run_with_retries("databricks", "workspace", "import-dir", str(built.parent), folder, env=env)
     for verb in ("validate", "deploy"):
-        run("databricks", "bundle", verb, "--target", target, cwd=BUNDLE, env=workspace(settings))
+        run_with_retries("databricks", "bundle", verb, "--target", settings["BUNDLE_TARGET"], cwd=BUNDLE, env=env)
+    _delete_old_wheels(settings, folder, name)
 
 
 def function(settings: Settings, yes: bool) -> None:
     """Deploy both functions, their triggers, metrics and alerts."""
-    archive = write_zip(WORK / "function.zip")
-    _apply("function", settings, settings.function_variables(_deployed_job_id(settings), archive), yes)
+    file = function_variables_file(settings, deployed_job_id(settings, foundation_outputs(settings)))
+    terraform_init("function", settings)
+    terraform("function", settings, "apply", f"-var-file={file}", *(["-auto-approve"] if yes else []))
 
 
-def function_with_gcloud(settings: Settings) -> None:
-    """Step 3 without Terraform: deploy the same functions with the same settings, but no metrics and alerts."""
-    base = foundation_outputs(settings)
-    environment = {
-        "SOURCE_BUCKET": base["bucket"],
-        "SOURCE_PREFIX": base["source_prefix"],
-        "ARCHIVE_PREFIX": base["archive_prefix"],
-        "REJECTED_PREFIX": base["rejected_prefix"],
-        "OUTCOME_TOPIC": base["outcome_topic"],
-        "DATABRICKS_JOB_ID": _deployed_job_id(settings),
-        "DATABRICKS_HOST": base["databricks_host"],
-        "DATABRICKS_CLIENT_ID": base["databricks_client_id"],
-        "LAUNCH_WINDOW_SECONDS": "30",
-        "MAX_BAD_ROW_RATIO": "0.1",
-        "SWEEP_GRACE_SECONDS": "600",
-        "LOG_EXECUTION_ID": "true",
-    }
-    if base["federation_audience"]:
-        environment["DATABRICKS_FEDERATION_AUDIENCE"] = base["federation_audience"]
-    place = ("--quiet", f"--project={base['project_id']}", f"--region={base['region']}")
-    options = [
-        *place,
-        "--gen2",
-        "--runtime=python311",
-        "--source=.",
-        f"--service-account={base['function_account']}",
-        f"--trigger-service-account={base['trigger_account']}",
-        f"--build-service-account={base['builder_account']}",
-        f"--docker-repository={base['image_repository']}",
-        "--ingress-settings=internal-only",
-        "--no-allow-unauthenticated",
-        "--memory=1Gi",
-        "--cpu=1",
-        "--timeout=540s",
-        "--concurrency=1",
-        "--set-env-vars=^|^" + "|".join(f"{name}={value}" for name, value in environment.items()),
-    ]
-    if base["databricks_secret"]:
-        options.append(f"--set-secrets=DATABRICKS_CLIENT_SECRET={base['databricks_secret']}:latest")
-    finalized = "--trigger-event-filters=type=google.cloud.storage.object.v1.finalized"
-    bucket = (f"--trigger-event-filters=bucket={base['bucket']}", f"--trigger-location={base['region']}")
-    sweep_topic = base["sweep_topic"].rpartition("/")[2]
-    triggers = {
-        "intake": ("--entry-point=on_object_finalized", finalized, *bucket, "--retry", "--max-instances=20"),
-        "sweep": ("--entry-point=on_sweep", f"--trigger-topic={sweep_topic}", "--max-instances=1"),
-    }
-    # The trigger calls the Cloud Run service behind the function.
-    caller = (f"--member=serviceAccount:{base['trigger_account']}", "--role=roles/run.invoker")
-    for name, trigger in triggers.items():
-        function_name = f"{base['name']}-{name}"
-        run("gcloud", "functions", "deploy", function_name, *options, *trigger)
-        run("gcloud", "run", "services", "add-iam-policy-binding", function_name, *place, *caller)
+# --- step 1's output -------------------------------------------------------------------------------------------------
+
+
+def exported_outputs(settings: Settings) -> Path:
+    """The output of `terraform output -json` after step 1, for machines that may not read Terraform's state."""
+    return settings_module.FOLDER / f"{settings['INSTALLATION']}.foundation.json"
 
 
 def foundation_outputs(settings: Settings) -> dict[str, Any]:
     """The output of step 1 for the other steps. Raises CommandFailed if it has not been run."""
-    if EXPORTED_OUTPUTS.is_file():
-        outputs = json.loads(EXPORTED_OUTPUTS.read_text())
-    else:
-        ask(*_terraform("foundation"), *_init(settings))
-        outputs = ask_json(*_terraform("foundation"), "output", "-json")
+    outputs = foundation_outputs_or_none(settings)
     if not outputs:
         raise CommandFailed("step 1 has no outputs; run it first: python -m infra.deploy foundation")
-    values: dict[str, Any] = outputs["installation"]["value"]
+    return outputs
+
+
+def foundation_outputs_or_none(settings: Settings) -> dict[str, Any]:
+    """As `foundation_outputs`, but empty before step 1. Raises CommandFailed if it belongs to another installation."""
+    file = exported_outputs(settings)
+    if file.is_file():
+        outputs = json.loads(file.read_text())
+    else:
+        terraform_init("foundation", settings, quiet=True)
+        command = (*terraform_command("foundation"), "output", "-json")
+        outputs = ask_json(*command, env=terraform_environment("foundation", settings))
+    values: dict[str, Any] = outputs.get("installation", {}).get("value", {})
+    if values and values["name"] != settings["INSTALLATION"]:
+        raise CommandFailed(
+            f"the output of step 1 belongs to the installation {values['name']!r}, not to {settings['INSTALLATION']!r}:"
+            f" {f'delete {file}' if file.is_file() else 'check INSTALLATION and STATE_BUCKET'}"
+        )
     return values
+
+
+def deployers(settings: Settings) -> list[str]:
+    """DEPLOYERS. If that is empty, those that step 1 was last run with, and the first time whoever is logged in.
+
+    Otherwise each run of step 1 by somebody else would replace the previous one, and a run in CI all people.
+    """
+    if given := settings.listed("DEPLOYERS"):
+        return given
+    return sorted(foundation_outputs_or_none(settings).get("deployers", [])) or [logged_in(settings)]
+
+
+def logged_in(settings: Settings) -> str:
+    """Who the Databricks CLI is logged in as, in the form of DEPLOYERS."""
+    return member(ask_json("databricks", "current-user", "me", "--output", "json", env=workspace(settings)))
+
+
+def member(me: dict[str, Any]) -> str:
+    """A user or service principal of the SCIM API, in the form of DEPLOYERS. A principal's name is its application id."""
+    name = str(me["userName"])
+    return f"{'servicePrincipals' if _UUID.fullmatch(name) else 'users'}/{name}"
+
+
+# --- Terraform -------------------------------------------------------------------------------------------------------
+
+
+def work(settings: Settings) -> Path:
+    return WORK / settings["INSTALLATION"]
+
+
+def terraform_command(step: str) -> tuple[str, str]:
+    return "terraform", f"-chdir=infra/gcp/{step}"
+
+
+def terraform_environment(step: str, settings: Settings) -> dict[str, str]:
+    """The working data is per installation: there, Terraform remembers which state it works on."""
+    return {"TF_DATA_DIR": str(work(settings) / step / ".terraform")}
+
+
+def terraform(step: str, settings: Settings, *arguments: str) -> None:
+    run_with_retries(*terraform_command(step), *arguments, env=terraform_environment(step, settings))
+
+
+def terraform_init(step: str, settings: Settings, quiet: bool = False) -> None:
+    command = (
+        *terraform_command(step),
+        "init",
+        "-input=false",
+        f"-backend-config=bucket={settings['STATE_BUCKET']}",
+        f"-backend-config=prefix={settings.state_prefix(step)}",
+    )
+    env = terraform_environment(step, settings)
+    if quiet:
+        ask(*command, env=env)
+    else:
+        run_with_retries(*command, env=env)
+
+
+def foundation_variables_file(settings: Settings) -> Path:
+    return _write_json(work(settings) / "foundation.tfvars.json", settings.foundation_variables(deployers(settings)))
+
+
+def function_variables_file(settings: Settings, job_id: str) -> Path:
+    """Also writes the function's zip. Its path is relative: it is in the state, and another clone must not differ."""
+    archive = os.path.relpath(write_zip(work(settings) / "function.zip"), ROOT / "infra" / "gcp" / "function")
+    return _write_json(work(settings) / "function.tfvars.json", settings.function_variables(job_id, archive))
+
+
+# --- the bundle ------------------------------------------------------------------------------------------------------
 
 
 def workspace(settings: Settings) -> dict[str, str]:
@@ -113,32 +165,66 @@ def workspace(settings: Settings) -> dict[str, str]:
     return {"DATABRICKS_HOST": settings["DATABRICKS_HOST"]}
 
 
-def _deployed_job_id(settings: Settings) -> str:
+def bundle_environment(settings: Settings) -> dict[str, str]:
+    """The CLI's copy of the bundle's state is per installation: it refuses a copy that belongs to another state."""
+    return {
+        **workspace(settings),
+        "DATABRICKS_BUNDLE_TARGET": settings["BUNDLE_TARGET"],
+        "DATABRICKS_BUNDLE_TMP": str(work(settings) / "bundle"),
+    }
+
+
+def write_bundle_variables(settings: Settings, outputs: dict[str, Any]) -> dict[str, str]:
+    """Write the CLI's own overrides file, which every `databricks bundle` command reads; returns its environment.
+
+    Git ignores the file and all installations share it, so each command that uses the bundle writes it first.
+    """
+    file = BUNDLE / ".databricks" / "bundle" / settings["BUNDLE_TARGET"] / "variable-overrides.json"
+    _write_json(file, settings.bundle_variables(outputs, wheel_path(outputs)))
+    return bundle_environment(settings)
+
+
+def wheel_path(outputs: dict[str, Any]) -> str:
+    """Absolute path, in the workspace, of the wheel of the current tree."""
+    return f"{outputs['bundle_folder']}/wheels/{wheel.file_name()}"
+
+
+def deployed_job_id(settings: Settings, outputs: dict[str, Any]) -> str:
     """The id of the ingest job. Raises CommandFailed if the bundle is not deployed."""
-    target = settings["BUNDLE_TARGET"]
-    command = ("databricks", "bundle", "summary", "--target", target, "--output", "json")
-    summary = ask_json(*command, cwd=BUNDLE, env=workspace(settings))
-    job_id = summary.get("resources", {}).get("jobs", {}).get(INGEST_JOB, {}).get("id")
+    job_id = bundle_resources(settings, outputs).get("jobs", {}).get(INGEST_JOB, {}).get("id")
     if not job_id:
+        target = settings["BUNDLE_TARGET"]
         raise CommandFailed(f"the bundle target {target} is not deployed; run step 2 first: python -m infra.deploy bundle")
     return str(job_id)
 
 
-def _apply(step: str, settings: Settings, variables: dict[str, Any], yes: bool) -> None:
-    file = WORK / f"{step}.tfvars.json"
-    _write_json(file, variables)
-    run(*_terraform(step), *_init(settings))
-    run(*_terraform(step), "apply", f"-var-file={file}", *(["-auto-approve"] if yes else []))
+def bundle_resources(settings: Settings, outputs: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The bundle's resources by kind and key; those that are deployed have an `id`."""
+    env = write_bundle_variables(settings, outputs)
+    command = ("databricks", "bundle", "summary", "--target", settings["BUNDLE_TARGET"], "--output", "json")
+    resources: dict[str, dict[str, dict[str, Any]]] = ask_json(*command, cwd=BUNDLE, env=env).get("resources") or {}
+    return resources
 
 
-def _terraform(step: str) -> tuple[str, str]:
-    return "terraform", f"-chdir=infra/gcp/{step}"
+def _wheels(settings: Settings, folder: str) -> dict[str, float]:
+    """The wheels in the folder with the time of their upload, in seconds since 1970."""
+    listed = ask_json("databricks", "workspace", "list", folder, "--output", "json", env=workspace(settings)) or []
+    created = {item["path"].rpartition("/")[2]: item.get("created_at", time.time() * 1000) / 1000 for item in listed}
+    return {name: when for name, when in created.items() if _WHEEL.fullmatch(name)}
 
 
-def _init(settings: Settings) -> tuple[str, ...]:
-    return "init", "-input=false", f"-backend-config=bucket={settings['STATE_BUCKET']}"
+def _delete_old_wheels(settings: Settings, folder: str, current: str) -> None:
+    """Keep the current one, the newest ones, and all that a run which has been queued for long may still name."""
+    wheels = _wheels(settings, folder)
+    newest = sorted(wheels, key=lambda name: wheels[name], reverse=True)[:KEPT_WHEELS]
+    limit = time.time() - KEPT_WHEEL_DAYS * 24 * 3600
+    for name in sorted(wheels):
+        if name != current and name not in newest and wheels[name] < limit:
+            print(f"deleting an old wheel: {name}", file=sys.stderr)
+            ask("databricks", "workspace", "delete", f"{folder}/{name}", env=workspace(settings))
 
 
-def _write_json(file: Path, content: dict[str, Any]) -> None:
+def _write_json(file: Path, content: dict[str, Any]) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content, indent=2) + "\n")
+    return file

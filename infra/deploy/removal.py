@@ -1,0 +1,80 @@
+"""`make destroy`: remove an installation except its data, and say what is kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from infra.deploy.settings import Settings
+from infra.deploy.shell import ask, run
+from infra.deploy.steps import (
+    BUNDLE,
+    bundle_environment,
+    bundle_resources,
+    foundation_outputs_or_none,
+    foundation_variables_file,
+    function_variables_file,
+    terraform_command,
+    terraform_environment,
+    terraform_init,
+)
+
+BUCKET_RESOURCE = "google_storage_bucket.files"
+SCHEMA_KEY = "order_tracking"
+"""The schema's key in infra/databricks/databricks.yml."""
+JOB_ID_PLACEHOLDER = "1"
+"""Terraform requires a job's id even to remove the functions."""
+
+
+def destroy(settings: Settings) -> None:
+    """Remove functions, bundle and foundation, in this order, without asking. Can be repeated after an error.
+
+    Raises CommandFailed.
+    """
+    outputs = foundation_outputs_or_none(settings)
+    if outputs:
+        file = function_variables_file(settings, JOB_ID_PLACEHOLDER)
+        terraform_init("function", settings)
+        _destroy_step("function", settings, file)
+        _destroy_bundle(settings, bundle_resources(settings, outputs))
+    else:
+        print("Step 1 has no outputs: its functions and its bundle are not there, or removed already.", file=sys.stderr)
+        terraform_init("foundation", settings)
+    # Terraform must forget what is protected from removal.
+    if BUCKET_RESOURCE in _resources_of_step_1(settings):
+        env = terraform_environment("foundation", settings)
+        run(*terraform_command("foundation"), "state", "rm", BUCKET_RESOURCE, env=env)
+    _destroy_step("foundation", settings, foundation_variables_file(settings))
+
+
+def _resources_of_step_1(settings: Settings) -> set[str]:
+    """TYPE.NAME of all resources in its state. Unlike `state list`, `state pull` does not fail without a state."""
+    pulled = ask(*terraform_command("foundation"), "state", "pull", env=terraform_environment("foundation", settings))
+    return {f"{resource['type']}.{resource['name']}" for resource in json.loads(pulled or "{}").get("resources", [])}
+
+
+def _destroy_bundle(settings: Settings, resources: dict[str, dict[str, dict[str, str]]]) -> None:
+    if not any(resource.get("id") for kind in resources.values() for resource in kind.values()):
+        return
+    target, env = ("--target", settings["BUNDLE_TARGET"]), bundle_environment(settings)
+    if resources.get("schemas", {}).get(SCHEMA_KEY, {}).get("id"):
+        run("databricks", "bundle", "deployment", "unbind", SCHEMA_KEY, *target, cwd=BUNDLE, env=env)
+    run("databricks", "bundle", "destroy", *target, "--auto-approve", cwd=BUNDLE, env=env)
+
+
+def _destroy_step(step: str, settings: Settings, file: Path) -> None:
+    env = terraform_environment(step, settings)
+    run(*terraform_command(step), "destroy", "-auto-approve", f"-var-file={file}", env=env)
+
+
+def kept(settings: Settings) -> str:
+    """What `destroy` keeps, and how to delete it."""
+    bucket, schema = settings["BUCKET"], f"{settings['CATALOG']}.{settings['SCHEMA']}"
+    state = f"gs://{settings['STATE_BUCKET']}/{settings['INSTALLATION']}/"
+    return f"""
+Removing the installation {settings["INSTALLATION"]} keeps its data. To delete that as well, which can't be undone:
+  all files            gcloud storage rm --recursive gs://{bucket}
+  all tables           databricks schemas delete {schema} --force
+  Terraform's states   gcloud storage rm --recursive {state}
+"""
