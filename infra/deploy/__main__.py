@@ -19,6 +19,7 @@ _WITH_GCLOUD = click.option("--with-gcloud", is_flag=True, help="Without Terrafo
 _READ_ONLY = ("check", "settings")
 # What follows belongs to the other program, its options included.
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+_WITH_VARIABLES = ("apply", "console", "destroy", "import", "plan", "refresh")
 _ARGUMENTS = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 
 
@@ -119,10 +120,14 @@ def destroy(yes: bool) -> None:
 @click.argument("step", type=click.Choice(("foundation", "function")))
 @_ARGUMENTS
 def terraform(step: str, arguments: tuple[str, ...]) -> None:
-    """Run a Terraform command on the state of a step: terraform foundation output."""
+    """Run a Terraform command on the state of a step, with its variables: terraform foundation output."""
     settings = read()
     steps.terraform_init(step, settings, quiet=True)
-    run(*steps.terraform_command(step), *arguments, env=steps.terraform_environment(step, settings))
+    env = steps.terraform_environment(step, settings)
+    if arguments[:1] and arguments[0] in _WITH_VARIABLES:
+        file = steps.variables_file(step, settings)
+        env[f"TF_CLI_ARGS_{arguments[0]}"] = shlex.quote(f"-var-file={file}")
+    run(*steps.terraform_command(step), *arguments, env=env)
 
 
 @main.command(context_settings=_PASSED_ON)

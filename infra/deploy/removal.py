@@ -6,19 +6,9 @@ import json
 import sys
 from pathlib import Path
 
+from infra.deploy import steps
 from infra.deploy.settings import Settings
 from infra.deploy.shell import ask, run
-from infra.deploy.steps import (
-    BUNDLE,
-    bundle_environment,
-    bundle_resources,
-    foundation_outputs_or_none,
-    foundation_variables_file,
-    function_variables_file,
-    terraform_command,
-    terraform_environment,
-    terraform_init,
-)
 
 BUCKET_RESOURCE = "google_storage_bucket.files"
 SCHEMA_KEY = "order_tracking"
@@ -32,40 +22,44 @@ def destroy(settings: Settings) -> None:
 
     Raises CommandFailed.
     """
-    outputs = foundation_outputs_or_none(settings)
+    outputs = steps.foundation_outputs_or_none(settings)
     if outputs:
-        file = function_variables_file(settings, JOB_ID_PLACEHOLDER)
-        terraform_init("function", settings)
+        file = steps.function_variables_file(settings, JOB_ID_PLACEHOLDER)
+        steps.terraform_init("function", settings)
         _destroy_step("function", settings, file)
-        _destroy_bundle(settings, bundle_resources(settings, outputs))
+        _destroy_bundle(settings, steps.bundle_resources(settings, outputs))
     else:
-        print("Step 1 has no outputs: its functions and its bundle are not there, or removed already.", file=sys.stderr)
-        terraform_init("foundation", settings)
+        print("Step 1 has no outputs: functions and bundle are not there, or removed already.", file=sys.stderr)
+    steps.terraform_init("foundation", settings)
     # Terraform must forget what is protected from removal.
     if BUCKET_RESOURCE in _resources_of_step_1(settings):
-        env = terraform_environment("foundation", settings)
-        run(*terraform_command("foundation"), "state", "rm", BUCKET_RESOURCE, env=env)
-    _destroy_step("foundation", settings, foundation_variables_file(settings))
+        env = steps.terraform_environment("foundation", settings)
+        run(*steps.terraform_command("foundation"), "state", "rm", BUCKET_RESOURCE, env=env)
+    _destroy_step("foundation", settings, steps.foundation_variables_file(settings))
 
 
 def _resources_of_step_1(settings: Settings) -> set[str]:
     """TYPE.NAME of all resources in its state. Unlike `state list`, `state pull` does not fail without a state."""
-    pulled = ask(*terraform_command("foundation"), "state", "pull", env=terraform_environment("foundation", settings))
+    pulled = ask(
+        *steps.terraform_command("foundation"), "state", "pull", env=steps.terraform_environment("foundation", settings)
+    )
     return {f"{resource['type']}.{resource['name']}" for resource in json.loads(pulled or "{}").get("resources", [])}
 
 
 def _destroy_bundle(settings: Settings, resources: dict[str, dict[str, dict[str, str]]]) -> None:
     if not any(resource.get("id") for kind in resources.values() for resource in kind.values()):
         return
-    target, env = ("--target", settings["BUNDLE_TARGET"]), bundle_environment(settings)
+    env = steps.bundle_environment(settings)
+    # The CLI refuses to remove a bundle with a protected schema.
     if resources.get("schemas", {}).get(SCHEMA_KEY, {}).get("id"):
-        run("databricks", "bundle", "deployment", "unbind", SCHEMA_KEY, *target, cwd=BUNDLE, env=env)
-    run("databricks", "bundle", "destroy", *target, "--auto-approve", cwd=BUNDLE, env=env)
+        unbind = steps.bundle_command(settings, "deployment", "unbind", SCHEMA_KEY)
+        run(*unbind, cwd=steps.BUNDLE, env=env)
+    run(*steps.bundle_command(settings, "destroy", "--auto-approve"), cwd=steps.BUNDLE, env=env)
 
 
 def _destroy_step(step: str, settings: Settings, file: Path) -> None:
-    env = terraform_environment(step, settings)
-    run(*terraform_command(step), "destroy", "-auto-approve", f"-var-file={file}", env=env)
+    env = steps.terraform_environment(step, settings)
+    run(*steps.terraform_command(step), "destroy", "-auto-approve", f"-var-file={file}", env=env)
 
 
 def kept(settings: Settings) -> str:

@@ -6,9 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from infra.deploy import steps
 from infra.deploy.settings import FIELDS, Settings
 from infra.deploy.shell import CommandFailed, ask, run
-from infra.deploy.steps import WORK, exported_outputs
 
 MARKER = "infra/deploy/rollback.py"
 """Commits without this file don't know the current settings, states and wheels."""
@@ -26,12 +26,12 @@ def rollback(settings: Settings, commit: str, yes: bool, with_gcloud: bool) -> N
         " tables as they are.",
         file=sys.stderr,
     )
-    tree = WORK / "rollback" / full
+    tree = steps.WORK / "rollback" / full
     _remove(tree)
     run("git", "worktree", "add", "--detach", str(tree), full)
     try:
         env = {"SETTINGS_FILE": str(_settings_for(tree, settings))}
-        if (outputs := exported_outputs(settings)).is_file():
+        if (outputs := steps.exported_outputs(settings)).is_file():
             shutil.copy(outputs, tree / "infra" / "deploy" / outputs.name)
         deploy = (sys.executable, "-m", "infra.deploy")
         run(*deploy, "bundle", cwd=tree, env=env)

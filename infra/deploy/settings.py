@@ -21,6 +21,8 @@ class Field(NamedTuple):
 
 
 _NUMBER = r"\d{1,9}"
+# Names of groups may contain spaces.
+_DEPLOYER = r"(users|servicePrincipals|groups)/[^\s,]([^,\n]*[^\s,])?"
 
 FIELDS: Mapping[str, Field] = {
     "INSTALLATION": Field(r"[a-z][a-z0-9-]{2,17}[a-z0-9]", "4 to 19 characters of a-z, 0-9 and -",
@@ -40,7 +42,7 @@ FIELDS: Mapping[str, Field] = {
     "BUNDLE_TARGET": Field(r"prod|prod_cluster", "prod or prod_cluster", default="prod"),
     "DATABRICKS_LOGIN": Field(r"federation|secret", "federation or secret", default="federation"),
     "MAINTENANCE": Field(r"PAUSED|UNPAUSED", "PAUSED or UNPAUSED", default="PAUSED"),
-    "DEPLOYERS": Field(r"(users|servicePrincipals|groups)/[^\s,]+(,(users|servicePrincipals|groups)/[^\s,]+)*",
+    "DEPLOYERS": Field(rf"{_DEPLOYER}(,{_DEPLOYER})*",
                        "users/NAME, groups/NAME or servicePrincipals/APPLICATION_ID, comma-separated", required=False),
     "READERS": Field(r"[^\n\r]{1,255}", "the name of a group", required=False),
     "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one email address", required=False),

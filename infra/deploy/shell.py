@@ -137,7 +137,7 @@ def _run_and_read_errors(command: tuple[str, ...], cwd: Path, env: Mapping[str, 
     errors = ""
     # A block may end within a character.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    with process, open(read_end, "rb", buffering=0) as stream:
+    with process, os.fdopen(read_end, "rb", buffering=0) as stream:
         while block := stream.read(8192):
             text = decoder.decode(block)
             sys.stderr.write(text)

@@ -30,7 +30,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def foundation(settings: Settings, yes: bool) -> None:
     """Deploy bucket, topics, identities and credentials."""
     terraform_init("foundation", settings)
-    file = foundation_variables_file(settings)
+    file = variables_file("foundation", settings)
     terraform("foundation", settings, "apply", f"-var-file={file}", *(["-auto-approve"] if yes else []))
     write_bundle_variables(settings, foundation_outputs(settings))
 
@@ -46,13 +46,13 @@ def bundle(settings: Settings) -> None:
         # Never overwrites: it skips files that exist.
         run_with_retries("databricks", "workspace", "import-dir", str(built.parent), folder, env=env)
     for verb in ("validate", "deploy"):
-        run_with_retries("databricks", "bundle", verb, "--target", settings["BUNDLE_TARGET"], cwd=BUNDLE, env=env)
+        run_with_retries(*bundle_command(settings, verb), cwd=BUNDLE, env=env)
     _delete_old_wheels(settings, folder, name)
 
 
 def function(settings: Settings, yes: bool) -> None:
     """Deploy both functions, their triggers, metrics and alerts."""
-    file = function_variables_file(settings, deployed_job_id(settings, foundation_outputs(settings)))
+    file = variables_file("function", settings)
     terraform_init("function", settings)
     terraform("function", settings, "apply", f"-var-file={file}", *(["-auto-approve"] if yes else []))
 
@@ -151,6 +151,13 @@ def foundation_variables_file(settings: Settings) -> Path:
     return _write_json(work(settings) / "foundation.tfvars.json", settings.foundation_variables(deployers(settings)))
 
 
+def variables_file(step: str, settings: Settings) -> Path:
+    """The variables of a step, as a deployment of it would give them."""
+    if step == "foundation":
+        return foundation_variables_file(settings)
+    return function_variables_file(settings, deployed_job_id(settings, foundation_outputs(settings)))
+
+
 def function_variables_file(settings: Settings, job_id: str) -> Path:
     """Also writes the function's zip. Its path is relative: it is in the state, and another clone must not differ."""
     archive = os.path.relpath(write_zip(work(settings) / "function.zip"), ROOT / "infra" / "gcp" / "function")
@@ -163,6 +170,10 @@ def function_variables_file(settings: Settings, job_id: str) -> Path:
 def workspace(settings: Settings) -> dict[str, str]:
     """The workspace for the Databricks CLI: a bundle can't take it from a variable."""
     return {"DATABRICKS_HOST": settings["DATABRICKS_HOST"]}
+
+
+def bundle_command(settings: Settings, *arguments: str) -> tuple[str, ...]:
+    return "databricks", "bundle", *arguments, "--target", settings["BUNDLE_TARGET"]
 
 
 def bundle_environment(settings: Settings) -> dict[str, str]:
@@ -201,8 +212,8 @@ def deployed_job_id(settings: Settings, outputs: dict[str, Any]) -> str:
 def bundle_resources(settings: Settings, outputs: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     """The bundle's resources by kind and key; those that are deployed have an `id`."""
     env = write_bundle_variables(settings, outputs)
-    command = ("databricks", "bundle", "summary", "--target", settings["BUNDLE_TARGET"], "--output", "json")
-    resources: dict[str, dict[str, dict[str, Any]]] = ask_json(*command, cwd=BUNDLE, env=env).get("resources") or {}
+    summary = ask_json(*bundle_command(settings, "summary", "--output", "json"), cwd=BUNDLE, env=env)
+    resources: dict[str, dict[str, dict[str, Any]]] = summary.get("resources") or {}
     return resources
 
 
