@@ -133,7 +133,7 @@ def _databricks(settings: Settings) -> Iterator[Finding]:
     yield _query(
         "account login",
         lambda: f"account admin, workspace {_workspace_name(settings)}",
-        f"databricks auth login --host {ACCOUNT_HOST} --account-id {account}, as an account admin (step 1 takes one)",
+        f"databricks auth login --host {ACCOUNT_HOST} --account-id {account}  # as an account admin, for step 1",
     )
     get_catalog = ("databricks", "api", "get", f"/api/2.1/unity-catalog/catalogs/{catalog}")
     yield _query(

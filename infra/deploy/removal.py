@@ -10,7 +10,8 @@ from infra.deploy import steps
 from infra.deploy.settings import Settings
 from infra.deploy.shell import ask, run
 
-BUCKET_RESOURCE = "google_storage_bucket.files"
+PROTECTED = ("google_storage_bucket.files", "google_project_iam_member.storage_publishes")
+"""What Terraform may not remove: the data, and a grant that all installations in a project have in common."""
 SCHEMA_KEY = "order_tracking"
 """The schema's key in infra/databricks/databricks.yml."""
 JOB_ID_PLACEHOLDER = "1"
@@ -32,9 +33,9 @@ def destroy(settings: Settings) -> None:
         print("Step 1 has no outputs: functions and bundle are not there, or removed already.", file=sys.stderr)
     steps.terraform_init("foundation", settings)
     # Terraform must forget what is protected from removal.
-    if BUCKET_RESOURCE in _resources_of_step_1(settings):
+    if protected := [resource for resource in PROTECTED if resource in _resources_of_step_1(settings)]:
         env = steps.terraform_environment("foundation", settings)
-        run(*steps.terraform_command("foundation"), "state", "rm", BUCKET_RESOURCE, env=env)
+        run(*steps.terraform_command("foundation"), "state", "rm", *protected, env=env)
     _destroy_step("foundation", settings, steps.foundation_variables_file(settings))
 
 
@@ -71,4 +72,5 @@ Removing the installation {settings["INSTALLATION"]} keeps its data. To delete t
   all files            gcloud storage rm --recursive gs://{bucket}
   all tables           databricks schemas delete {schema} --force
   Terraform's states   gcloud storage rm --recursive {state}
+It also keeps what other installations in the project may use: enabled services, and the right of Cloud Storage to publish.
 """

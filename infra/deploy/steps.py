@@ -23,6 +23,7 @@ BUNDLE = ROOT / "infra" / "databricks"
 INGEST_JOB = "order_tracking_ingest"
 KEPT_WHEELS = 10
 KEPT_WHEEL_DAYS = 30
+_NEEDED_OUTPUTS = {"name", "bucket", "catalog", "bundle_folder", "deployer_principal", "deployers", "job_principal"}
 _WHEEL = re.compile(r"order_tracking-[\w.+]+-py3-none-any\.whl")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -70,6 +71,11 @@ def foundation_outputs(settings: Settings) -> dict[str, Any]:
     outputs = foundation_outputs_or_none(settings)
     if not outputs:
         raise CommandFailed("step 1 has no outputs; run it first: python -m infra.deploy foundation")
+    if missing := _NEEDED_OUTPUTS - set(outputs):
+        raise CommandFailed(
+            f"step 1 was last run by another version and lacks {', '.join(sorted(missing))};"
+            " run it again: python -m infra.deploy foundation"
+        )
     return outputs
 
 
@@ -77,7 +83,7 @@ def foundation_outputs_or_none(settings: Settings) -> dict[str, Any]:
     """As `foundation_outputs`, but empty before step 1. Raises CommandFailed if it belongs to another installation."""
     file = exported_outputs(settings)
     if file.is_file():
-        outputs = json.loads(file.read_text())
+        outputs = _exported(file)
     else:
         terraform_init("foundation", settings, quiet=True)
         command = (*terraform_command("foundation"), "output", "-json")
@@ -89,6 +95,14 @@ def foundation_outputs_or_none(settings: Settings) -> dict[str, Any]:
             f" {f'delete {file}' if file.is_file() else 'check INSTALLATION and STATE_BUCKET'}"
         )
     return values
+
+
+def _exported(file: Path) -> dict[str, Any]:
+    try:
+        outputs = json.loads(file.read_text())
+        return {"installation": {"value": dict(outputs["installation"]["value"])}}
+    except (ValueError, TypeError, KeyError):
+        raise CommandFailed(f"{file} is not what `terraform output -json` prints after step 1; save it again") from None
 
 
 def deployers(settings: Settings) -> list[str]:

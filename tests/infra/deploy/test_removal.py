@@ -19,7 +19,13 @@ from tests.infra.deploy.recorded_programs import ROOT, Programs, good, written
 from tests.infra.gcp.terraform_files import load
 
 STATE = json.dumps(
-    {"resources": [{"type": "google_storage_bucket", "name": name} for name in ("files", "uploads")]}
+    {
+        "resources": [
+            {"type": "google_storage_bucket", "name": "files"},
+            {"type": "google_storage_bucket", "name": "uploads"},
+            {"type": "google_project_iam_member", "name": "storage_publishes"},
+        ]
+    }
 )  # what `terraform state pull` prints, shortened
 
 
@@ -37,7 +43,8 @@ def test_the_function_goes_before_the_bundle_and_the_bundle_before_its_identitie
         "terraform -chdir=infra/gcp/function destroy -auto-approve",
         "databricks bundle deployment unbind order_tracking --target prod",
         "databricks bundle destroy --auto-approve --target prod",
-        "terraform -chdir=infra/gcp/foundation state rm google_storage_bucket.files",
+        "terraform -chdir=infra/gcp/foundation state rm google_storage_bucket.files"
+        " google_project_iam_member.storage_publishes",
         "terraform -chdir=infra/gcp/foundation destroy -auto-approve",
     ]
 
@@ -50,7 +57,7 @@ def test_what_is_protected_is_what_is_kept() -> None:
         for (kind, name), body in folder.resources.items()
         if "prevent_destroy" in str(body.get("lifecycle", ""))
     }
-    assert protected == {removal.BUCKET_RESOURCE}
+    assert protected == set(removal.PROTECTED)
     targets = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]
     for target in ("prod", "prod_cluster"):
         assert [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from infra.deploy.settings import FIELDS, SettingsError, read, settings_file
+from tests.infra.deploy.clones import clone
 from tests.infra.deploy.recorded_programs import OUTPUTS, good, written
 from tests.infra.gcp.terraform_files import load
 
@@ -143,3 +145,15 @@ def test_settings_and_outputs_stay_out_of_git() -> None:
         check=False,
     )
     assert len(ignored.stdout.split()) == len(names)
+
+
+@pytest.mark.e2e
+def test_an_installation_in_the_tree_does_not_reach_the_tests(tmp_path: Path) -> None:
+    """Whoever runs the tests may have deployed from the same clone."""
+    tree = clone(tmp_path / "tree")
+    for name in ("settings.env", "order-tracking.foundation.json", "foundation.json"):
+        (tree / "infra/deploy" / name).write_text("not for tests")
+    modules = [f"tests/infra/deploy/test_{name}.py" for name in ("steps", "check", "page", "settings", "drift", "removal")]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not e2e", *modules]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -14,14 +14,14 @@ from infra.deploy.shell import CommandFailed, run, run_with_retries
 
 # As users reported them, next to what Terraform puts around them.
 TRANSIENT = [
-    "Error: Error creating function: googleapi: Error 400: Validation failed for trigger projects/p/locations/l/triggers/t: "
-    'Invalid resource state for "": Permission denied while using the Eventarc Service Agent. If you recently started to '
+    "Error: Error creating function: googleapi: Error 400: Validation failed for trigger projects/p/locations/l/triggers/t:"
+    ' Invalid resource state for "": Permission denied while using the Eventarc Service Agent. If you recently started to '
     "use Eventarc, it may take a few minutes before all necessary permissions are propagated to the Service Agent.",
     "Error: Error creating AlertPolicy: googleapi: Error 404: Cannot find metric(s) that match type = "
-    '"logging.googleapis.com/user/x". If a metric was created recently, it could take up to 10 minutes to become available.',
+    '"logging.googleapis.com/user/x". If a metric was created recently, it could take up to 10 minutes to be available.',
     'Error 404: Cannot find metric that matches type = "logging.googleapis.com/user/x".',
-    "Error 403: Cloud Pub/Sub API has not been used in project 1 before or it is disabled. Enable it by visiting https://x "
-    "then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.",
+    "Error 403: Cloud Pub/Sub API has not been used in project 1 before or it is disabled. Enable it by visiting https://x"
+    " then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems.",
     "Error 400: Service account service-1@gcp-sa-pubsub.iam.gserviceaccount.com does not exist., badRequest",
     "x@y.iam.gserviceaccount.com does not have storage.buckets.get access to the Google Cloud Storage bucket.",
     "Error: cannot create mws permission assignment: Principal 123 not in workspace 456",

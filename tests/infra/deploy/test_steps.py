@@ -142,6 +142,23 @@ def test_outputs_from_a_file_replace_terraforms_state_but_never_those_of_another
         steps.bundle(ours)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"installation": {"value": null}}', '{"installation": 1}'])
+def test_a_file_of_outputs_that_is_none_is_named(programs: Programs, tmp_path: Path, text: str) -> None:
+    ours = good(tmp_path)
+    steps.exported_outputs(ours).write_text(text)
+    with pytest.raises(
+        CommandFailed, match=r"order-tracking\.foundation\.json is not what `terraform output -json` prints"
+    ):
+        steps.bundle(ours)
+
+
+def test_outputs_of_an_older_step_1_ask_for_that_step(programs: Programs, tmp_path: Path) -> None:
+    older = {name: value for name, value in OUTPUTS.items() if name != "bundle_folder"}
+    programs.answer({("terraform", "output"): json.dumps({"installation": {"value": older}})})
+    with pytest.raises(CommandFailed, match=r"lacks bundle_folder; run it again: python -m infra\.deploy foundation"):
+        steps.bundle(good(tmp_path))
+
+
 # --- who deploys -----------------------------------------------------------------------------------------------------
 
 
