@@ -91,7 +91,7 @@ resources:
 
 JOBS = {
     "queued": ("queue: {enabled: true}", "max_retries: 0"),
-    "unqueued": ("max_concurrent_runs: 1", "max_retries: 0"),
+    "unqueued": ("queue: {enabled: false}", "max_retries: 0"),
     "short": ("timeout_seconds: 1", "max_retries: 0"),
     "retried": ("max_concurrent_runs: 1", "max_retries: 1"),
 }

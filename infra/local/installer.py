@@ -22,10 +22,8 @@ def install(python: Path, *arguments: str) -> None:
     """Install into that Python's environment what the arguments name, as in ``pip install``. Raises InstallError."""
     uv = find_uv(python)
     if uv:
-        settings = pip_settings()
-        command = [uv, "pip", "install", "--quiet", "--python", str(python), *_uv_sources(settings), *arguments]
-        # pip's certificates also for uv; what is set for uv itself stays.
-        environment = ({"SSL_CERT_FILE": settings["cert"]} if "cert" in settings else {}) | os.environ
+        sources, environment = uv_sources()
+        command = [uv, "pip", "install", "--quiet", "--python", str(python), *sources, *arguments]
         # First from the cache alone: an index that doesn't confirm what is cached has PySpark built again, for 20 s.
         if any(run_quietly([*command, *more], environment).returncode == 0 for more in (["--offline"], [])):
             return
@@ -40,6 +38,13 @@ def find_uv(python: Path) -> str | None:
     """The one in that environment, in the running one, or on PATH."""
     beside = os.pathsep.join(str(path.parent) for path in (python, Path(sys.executable)))
     return shutil.which("uv", path=beside) or shutil.which("uv")
+
+
+def uv_sources() -> tuple[list[str], dict[str, str]]:
+    """The options and the environment with which uv takes packages from where pip does."""
+    settings = pip_settings()
+    # pip's certificates also for uv; what is set for uv itself stays.
+    return _uv_sources(settings), ({"SSL_CERT_FILE": settings["cert"]} if "cert" in settings else {}) | os.environ
 
 
 def run_quietly(command: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

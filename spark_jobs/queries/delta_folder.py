@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib.util import find_spec
@@ -14,13 +15,29 @@ from spark_jobs.queries.engine import NoTable, Row, Scalar
 from spark_jobs.settings import SettingsError
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, Statement
 
 INSTALL = "pip install duckdb==1.5.5 duckdb-extension-delta==1.5.5"
 AWARE = "TIMESTAMP WITH TIME ZONE"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+MARKER = re.compile(r"(?<![:\w]):(\w+)")
+"""A parameter in a statement."""
 _WORD = re.compile(r"\w+")
+_NO_TABLE = re.compile(r"Table with name (.+?) does not exist")
+_ROWS_PER_FETCH = 1000
+_ROW_FUNCTIONS = {"range", "unnest"}
+"""The only functions that a statement may read rows from. Others read or write files, or change settings for good; and
+delta_scan opens the log of a table at any path or address, because its file system is not DuckDB's."""
+Columns = list[tuple[str, str]]
+"""Names and DuckDB's types."""
+
+
+class NotAllowed(Exception):
+    """The text is not one query of the folder's tables. ``statements``: how many it contains."""
+
+    def __init__(self, message: str, statements: int = 1) -> None:
+        super().__init__(message)
+        self.statements = statements
 
 
 class DeltaFolder:
@@ -36,33 +53,70 @@ class DeltaFolder:
     def rows(self, statement: str, parameters: Mapping[str, Scalar] | None = None) -> list[Row]:
         """See `Engine.rows`."""
         columns, rows = self.table(statement, parameters or {})
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        return [dict(zip((name for name, _ in columns), row, strict=True)) for row in rows]
 
-    def table(self, statement: str, parameters: Mapping[str, Scalar]) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
-        """The result's columns, with DuckDB's types, and rows. Raises NoTable, and ValueError unless it is one query."""
+    def table(self, statement: str, parameters: Mapping[str, Any]) -> tuple[Columns, Iterator[tuple[Any, ...]]]:
+        """The result's columns and its rows, which must be read before the next statement.
+
+        Parameters that the statement doesn't name are ignored. Raises NoTable with the table's name, and NotAllowed.
+        """
+        connection = self._connection  # says what to install if there is no DuckDB
+        from duckdb import CatalogException
+
+        query = self._query(statement)
         for table in sorted(set(_WORD.findall(statement))):
             if (self._folder / table / "_delta_log").is_dir():
                 # A view is bound again by each query, so it always shows the latest version.
                 path = _text(str(self._folder / table))
-                self._connection.execute(f"CREATE OR REPLACE VIEW {_name(table)} AS FROM delta_scan({path})")
-        connection = self._connection  # says what to install if there is no DuckDB
-        from duckdb import CatalogException, StatementType
-
-        parsed = connection.extract_statements(_translated(statement))
-        if [one.type for one in parsed] != [StatementType.SELECT]:
-            raise ValueError("only a single SELECT statement can be run")
+                connection.execute(f"CREATE OR REPLACE VIEW {_name(table)} AS FROM delta_scan({path})")
         try:
-            found = connection.sql(parsed[0], params=dict(parameters))
+            found = connection.sql(query, params={n: parameters[n] for n in query.named_parameters if n in parameters})
         except CatalogException as error:
-            raise NoTable(str(error).splitlines()[0]) from None
-        columns = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
+            if missing := _NO_TABLE.search(str(error)):
+                raise NoTable(missing[1]) from None
+            raise
+        columns = [(name, str(kind)) for name, kind in zip(found.columns, found.types, strict=True)]
         # Aware times would need pytz, and be in the session's time zone.
-        shown = (f"epoch_us({_name(name)})" if kind == AWARE else _name(name) for name, kind in columns.items())
-        rows = found.project(", ".join(shown)).fetchall()
-        times = [kind == AWARE for kind in columns.values()]
-        return columns, [
-            tuple(_time(value) if time else value for value, time in zip(row, times, strict=True)) for row in rows
-        ]
+        times = [kind == AWARE for _, kind in columns]
+        shown = found.project(", ".join(f"epoch_us(#{n})" if time else f"#{n}" for n, time in enumerate(times, 1)))
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            while some := shown.fetchmany(_ROWS_PER_FETCH):
+                for row in some:
+                    yield tuple(_time(value) if time else value for value, time in zip(row, times, strict=True))
+
+        return columns, rows()
+
+    def interrupt(self) -> None:
+        """If another thread runs a statement right now, it raises duckdb.InterruptException there."""
+        if "_connection" in vars(self):  # not one that is just being made
+            self._connection.interrupt()
+
+    def _query(self, statement: str) -> Statement:
+        """The statement parsed. Raises NotAllowed unless it is one query that can only read tables."""
+        from duckdb import StatementType
+
+        text = _translated(statement)
+        parsed = self._connection.extract_statements(text)
+        if [one.type for one in parsed] != [StatementType.SELECT]:
+            raise NotAllowed("only a single SELECT statement can be run", len(parsed))
+        (tree,) = self._connection.execute("SELECT json_serialize_sql($1)", [text]).fetchone() or ("",)
+        functions: set[str] = set()
+
+        def note(node: dict[str, Any]) -> dict[str, Any]:
+            if node.get("type") == "TABLE_FUNCTION":
+                functions.add(str(node["function"]["function_name"]).lower())
+            return node
+
+        try:
+            tree = json.loads(tree, object_hook=note)
+        except RecursionError:
+            raise NotAllowed("the statement is nested too deeply") from None
+        if tree["error"]:  # a PRAGMA, which runs as a SELECT
+            raise NotAllowed(tree["error_message"])
+        if refused := functions - _ROW_FUNCTIONS:
+            raise NotAllowed(f"a statement reads tables only, not {', '.join(sorted(refused))}()")
+        return parsed[0]
 
     @cached_property
     def _connection(self) -> DuckDBPyConnection:
@@ -78,15 +132,16 @@ class DeltaFolder:
         connection = duckdb.connect()
         connection.load_extension(str(extension))
         connection.execute("SET TimeZone = 'UTC'; CREATE MACRO unix_micros(moment) AS epoch_us(moment)")
-        # A statement can read the folder and nothing else, even if it comes from a stranger.
+        # A statement can read the folder and nothing else, even if it comes from a stranger; see also _ROW_FUNCTIONS.
         connection.execute(f"SET allowed_directories = [{_text(f'{self._folder}/')}]")
+        connection.execute("SET temp_directory = ''; SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         return connection
 
 
 def _translated(statement: str) -> str:
     """From the dialect of Spark. Texts are parameters, so whatever looks like a name or parameter is one."""
-    return _PARAMETER.sub(r"$\1", statement).replace("`", '"')
+    return MARKER.sub(r"$\1", statement).replace("`", '"')
 
 
 def _time(micros: Any) -> datetime | None:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-Scalar = str | int | Decimal | date | datetime
+Scalar = str | bool | int | Decimal | date | datetime
 """A parameter's value; times are aware."""
 Row = dict[str, Any]
 

@@ -45,16 +45,21 @@ class SqlWarehouse:
 
     def rows(self, statement: str, parameters: Mapping[str, Scalar] | None = None) -> list[Row]:
         """See `Engine.rows`. Times have milliseconds: that is how the API writes them. Raises QueryFailed."""
-        from databricks.sdk.errors.base import DatabricksError
-
         try:
-            return self._rows(statement, [_parameter(name, value) for name, value in (parameters or {}).items()])
-        except DatabricksError as error:
-            raise QueryFailed(f"SQL warehouse {self._id}: {error}") from None
+            types, lines = self._table(statement, [_parameter(*item) for item in (parameters or {}).items()])
+        except OSError as error:  # the SDK's own errors, and those of the connection
+            # A time limit of the SDK's retries says only how long they took.
+            raise QueryFailed(f"SQL warehouse {self._id}: {_line(str(error.__cause__ or error))}") from None
         except ValueError as error:  # the SDK's own words if there is no login
             raise QueryFailed(f"no login to Databricks: {str(error).splitlines()[0]}") from None
+        return [
+            {name: _value(kind, text) for (name, kind), text in zip(types.items(), line, strict=True)} for line in lines
+        ]
 
-    def _rows(self, statement: str, parameters: list[StatementParameterListItem]) -> list[Row]:
+    def _table(
+        self, statement: str, parameters: list[StatementParameterListItem]
+    ) -> tuple[dict[str, str], list[list[Any]]]:
+        """The columns' names and types, and the rows as texts."""
         client = self._client = self._client or self._connect()
         answer = client.statement_execution.execute_statement(
             statement,
@@ -67,18 +72,15 @@ class SqlWarehouse:
         answer = self._finished(client, answer)
         columns = answer.manifest.schema.columns if answer.manifest and answer.manifest.schema else None
         types = {column.name or "": column.type_name.value if column.type_name else "" for column in columns or []}
-        found: list[Row] = []
+        lines: list[list[Any]] = []
         chunk = answer.result
         while chunk:
-            found += [
-                {name: _value(kind, text) for (name, kind), text in zip(types.items(), line, strict=True)}
-                for line in chunk.data_array or []
-            ]
+            lines += chunk.data_array or []
             following = chunk.next_chunk_index
             if following is None:
                 break
             chunk = client.statement_execution.get_statement_result_chunk_n(answer.statement_id or "", following)
-        return found
+        return types, lines
 
     def _finished(self, client: WorkspaceClient, answer: StatementResponse) -> StatementResponse:
         """The answer once the statement has ended. Raises QueryFailed and NoTable."""
@@ -94,13 +96,19 @@ class SqlWarehouse:
             waited += _POLL_SECONDS
             answer = client.statement_execution.get_statement(statement_id)
         state = answer.status.state if answer.status else None
-        if state is StatementState.SUCCEEDED:
+        # Some warehouses close a statement as soon as they have given its whole result: CLOSED, with a result.
+        if state is StatementState.SUCCEEDED or (state is StatementState.CLOSED and answer.manifest):
             return answer
         error = answer.status.error if answer.status else None
-        message = (error.message if error else None) or "no reason given"
-        if "TABLE_OR_VIEW_NOT_FOUND" in message:
+        message = _line((error.message if error else None) or "no reason given")
+        if message.startswith("[TABLE_OR_VIEW_NOT_FOUND]"):
             raise NoTable(message)
         raise QueryFailed(f"SQL warehouse {self._id}: the statement is {state.value if state else 'unknown'}: {message}")
+
+
+def _line(message: str) -> str:
+    """On one line, and without the copy of the statement that follows a syntax error."""
+    return " ".join(message.partition("== SQL ==")[0].split())
 
 
 def _parameter(name: str, value: Scalar) -> StatementParameterListItem:
@@ -111,6 +119,8 @@ def _parameter(name: str, value: Scalar) -> StatementParameterListItem:
             return StatementParameterListItem(name, "TIMESTAMP", value.astimezone(UTC).isoformat())
         case date():
             return StatementParameterListItem(name, "DATE", value.isoformat())
+        case bool():
+            return StatementParameterListItem(name, "BOOLEAN", str(value).lower())
         case int():
             return StatementParameterListItem(name, "BIGINT", str(value))
         case Decimal():

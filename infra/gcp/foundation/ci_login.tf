@@ -1,12 +1,26 @@
-# GitHub Actions deploys without a key, only from this repository's main branch and only if github_repository is set.
-# This file creates the deployer's identity. The project owner grants its permissions (docs/deploy.md lists them).
+# GitHub Actions deploys without a key, and only from the environment `production` and the main branch of one repository.
+# Nothing of this exists unless github_repository is set. It deploys steps 2 and 3; step 1 takes an account admin.
+
+locals {
+  github = "https://token.actions.githubusercontent.com"
+  # The environment is part of the condition because it has its own rules in GitHub: who may start a deployment, and who
+  # must approve it. A repository's id is never given out again; its name is, once it is free.
+  github_conditions = concat(
+    [
+      "assertion.repository == \"${var.github_repository}\"",
+      "assertion.ref == \"refs/heads/main\"",
+      "assertion.environment == \"production\"",
+    ],
+    var.github_repository_id == "" ? [] : ["assertion.repository_id == \"${var.github_repository_id}\""],
+  )
+}
 
 resource "google_service_account" "deployer" {
   count = var.github_repository == "" ? 0 : 1
 
   project      = var.project_id
   account_id   = "${var.name}-deployer"
-  display_name = "Order tracking: deployments from GitHub Actions"
+  display_name = "${var.name}: deployments from GitHub Actions"
   depends_on   = [google_project_service.needed]
 }
 
@@ -19,20 +33,22 @@ resource "google_iam_workload_identity_pool" "github" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
-  #checkov:skip=CKV_GCP_125:The condition names one repository and its main branch, with a variable that checkov can't resolve
+  #checkov:skip=CKV_GCP_125:The condition names one repository, its main branch and one environment, with locals that checkov can't resolve
   count = var.github_repository == "" ? 0 : 1
 
   project                            = var.project_id
   workload_identity_pool_id          = google_iam_workload_identity_pool.github[0].workload_identity_pool_id
   workload_identity_pool_provider_id = "github"
   attribute_mapping = {
-    "google.subject"       = "assertion.sub"
-    "attribute.repository" = "assertion.repository"
-    "attribute.ref"        = "assertion.ref"
+    "google.subject"          = "assertion.sub"
+    "attribute.repository"    = "assertion.repository"
+    "attribute.repository_id" = "assertion.repository_id"
+    "attribute.ref"           = "assertion.ref"
+    "attribute.environment"   = "assertion.environment"
   }
-  attribute_condition = "assertion.repository == \"${var.github_repository}\" && assertion.ref == \"refs/heads/main\""
+  attribute_condition = join(" && ", local.github_conditions)
   oidc {
-    issuer_uri = "https://token.actions.githubusercontent.com"
+    issuer_uri = local.github
   }
 }
 
@@ -41,26 +57,19 @@ resource "google_service_account_iam_member" "github_is_deployer" {
 
   service_account_id = google_service_account.deployer[0].name
   role               = "roles/iam.workloadIdentityUser"
-  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/attribute.repository/${var.github_repository}"
-}
-
-resource "databricks_service_principal" "deployer" {
-  count = var.github_repository == "" ? 0 : 1
-
-  provider     = databricks.account
-  display_name = "${var.name}-deployer"
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/attribute.environment/production"
 }
 
 resource "databricks_service_principal_federation_policy" "deployer" {
   count = var.github_repository == "" ? 0 : 1
 
   provider             = databricks.account
-  service_principal_id = databricks_service_principal.deployer[0].id
+  service_principal_id = databricks_service_principal.deployer.id
   policy_id            = "${var.name}-github"
-  description          = "GitHub Actions, main branch of ${var.github_repository}"
+  description          = "GitHub Actions, environment production of ${var.github_repository}"
 
   oidc_policy = {
-    issuer        = "https://token.actions.githubusercontent.com"
+    issuer        = local.github
     audiences     = [var.databricks_host]
     subject_claim = "sub"
     subject       = "repo:${var.github_repository}:environment:production"

@@ -12,18 +12,6 @@ resource "databricks_mws_permission_assignment" "job" {
   permissions  = ["USER"]
 }
 
-# A deployer needs this role on the job's principal to set run_as to it.
-resource "databricks_access_control_rule_set" "job" {
-  count = length(var.deployers) > 0 ? 1 : 0
-
-  provider = databricks.account
-  name     = "accounts/${var.databricks_account_id}/servicePrincipals/${databricks_service_principal.job.application_id}/ruleSets/default"
-  grant_rules {
-    role       = "roles/servicePrincipal.user"
-    principals = var.deployers
-  }
-}
-
 # Databricks creates a Google service account for each credential; object_rights.tf and outcomes.tf grant its permissions.
 resource "databricks_credential" "job" {
   name         = "${var.name}-job"

@@ -51,7 +51,7 @@ resource "google_project_iam_custom_role" "objects" {
 
   project     = var.project_id
   role_id     = "${replace(var.name, "-", "_")}_${each.key}"
-  title       = "Order tracking: ${each.value.title}"
+  title       = "${var.name}: ${each.value.title}"
   permissions = each.value.permissions
 }
 

@@ -1,5 +1,5 @@
 # Values for the bundle and the function. infra/deploy and infra/gcp/function read them, so you never copy them by hand.
-# One object, because Terraform keeps its null values; it drops outputs that are null.
+# Never null: Terraform drops outputs that are null from its state. Empty instead.
 output "installation" {
   value = {
     project_id      = var.project_id
@@ -28,24 +28,33 @@ output "installation" {
     service_credential   = databricks_credential.job.name
     # Empty if the function logs in with a secret; otherwise there is no secret.
     federation_audience = var.databricks_login == "federation" ? local.federation_audience : ""
-    databricks_secret   = one(google_secret_manager_secret.databricks[*].secret_id)
+    databricks_secret   = local.databricks_secret
+
+    # The principal that owns the jobs, who else may deploy them, and the folder for the bundle and the wheels.
+    deployer_principal = databricks_service_principal.deployer.application_id
+    deployers          = var.deployers
+    bundle_folder      = "/Workspace${databricks_directory.bundle.path}"
   }
 }
 
 # The following ones are for people (docs/deploy.md).
 
 output "databricks_secret" {
-  value = one(google_secret_manager_secret.databricks[*].secret_id)
+  value = local.databricks_secret
 }
 
 output "workload_identity_provider" {
-  value = one(google_iam_workload_identity_pool_provider.github[*].name)
+  value = join("", google_iam_workload_identity_pool_provider.github[*].name)
 }
 
 output "deployer_account" {
-  value = one(google_service_account.deployer[*].email)
+  value = join("", google_service_account.deployer[*].email)
 }
 
 output "deployer_principal" {
-  value = one(databricks_service_principal.deployer[*].application_id)
+  value = databricks_service_principal.deployer.application_id
+}
+
+locals {
+  databricks_secret = join("", google_secret_manager_secret.databricks[*].secret_id)
 }

@@ -1,9 +1,12 @@
-# Not disabled on destroy, because other resources in the project may use them.
+# Not disabled on destroy, because other resources in the project may use them. Two of them must be enabled before Terraform
+# can plan or enable anything: cloudresourcemanager (data.google_project) and serviceusage (this resource). `make deploy-check`
+# tests for both; they are listed here so that nobody disables them unnoticed.
 resource "google_project_service" "needed" {
   for_each = toset([
     "artifactregistry.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
     "eventarc.googleapis.com",
     "iam.googleapis.com",
@@ -13,6 +16,7 @@ resource "google_project_service" "needed" {
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
+    "serviceusage.googleapis.com",
     "storage.googleapis.com",
     "sts.googleapis.com",
   ])

@@ -17,7 +17,7 @@ variable "region" {
 }
 
 variable "name" {
-  description = "Prefix of all resource names; change it for a second installation in the same project."
+  description = "Name of the installation: begins the names of all resources, and all that two installations in one project, account, workspace and catalog must differ in."
   type        = string
   default     = "order-tracking"
   validation {
@@ -33,6 +33,19 @@ variable "bucket" {
     condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.bucket))
     error_message = "bucket must be a bucket name without gs:// and without a path."
   }
+  validation {
+    condition     = length(var.bucket) <= 47
+    error_message = "bucket must have at most 47 characters, so that the name of the function's source bucket, which adds 16, fits into 63."
+  }
+  validation {
+    condition     = var.bucket != var.state_bucket
+    error_message = "bucket must not be the bucket of Terraform's state: whoever may list the uploads would see the states."
+  }
+}
+
+variable "state_bucket" {
+  description = "Bucket that holds the Terraform states of all installations; GitHub Actions gets access to this one's."
+  type        = string
 }
 
 variable "source_prefix" {
@@ -80,8 +93,8 @@ variable "archive_nearline_days" {
   type        = number
   default     = 30
   validation {
-    condition     = var.archive_nearline_days >= 1
-    error_message = "archive_nearline_days must be at least 1."
+    condition     = floor(var.archive_nearline_days) == var.archive_nearline_days && var.archive_nearline_days >= 1
+    error_message = "archive_nearline_days must be a whole number of at least 1."
   }
 }
 
@@ -90,8 +103,8 @@ variable "archive_delete_days" {
   type        = number
   default     = 1095
   validation {
-    condition     = var.archive_delete_days >= 60
-    error_message = "archive_delete_days must be at least 60: replay needs the files, and Nearline charges for at least 30 days."
+    condition     = floor(var.archive_delete_days) == var.archive_delete_days && var.archive_delete_days >= max(60, var.archive_nearline_days + 30)
+    error_message = "archive_delete_days must be a whole number of at least 60, because replay needs the files, and at least 30 more than archive_nearline_days, because Nearline charges for 30 days."
   }
 }
 
@@ -100,15 +113,19 @@ variable "rejected_delete_days" {
   type        = number
   default     = 90
   validation {
-    condition     = var.rejected_delete_days >= 7
-    error_message = "rejected_delete_days must be at least 7, so that there is time to read the reports."
+    condition     = floor(var.rejected_delete_days) == var.rejected_delete_days && var.rejected_delete_days >= 7
+    error_message = "rejected_delete_days must be a whole number of at least 7, so that there is time to read the reports."
   }
 }
 
 variable "sweep_schedule" {
-  description = "Cron schedule of the sweep, in UTC. It must run at least every 20 minutes, because it reports runs that failed in the last 25."
+  description = "Cron schedule of the sweep, every 1 to 20 minutes: it reports runs that failed in the last 25."
   type        = string
   default     = "*/10 * * * *"
+  validation {
+    condition     = can(regex("^(\\*|\\*/([1-9]|1[0-9]|20))( \\*){4}$", var.sweep_schedule))
+    error_message = "sweep_schedule must be */N * * * * with N from 1 to 20, because the sweep reports runs that failed in the last 25 minutes."
+  }
 }
 
 variable "databricks_host" {
@@ -156,12 +173,15 @@ variable "catalog" {
 }
 
 variable "deployers" {
-  description = "Who deploys the bundle, as users/NAME, groups/NAME or servicePrincipals/ID: they may deploy jobs that run as the job's service principal."
+  description = "Who deploys the bundle, as users/NAME, groups/NAME or servicePrincipals/APPLICATION_ID: they may deploy jobs that run as the job's service principal."
   type        = set(string)
-  default     = []
+  validation {
+    condition     = length(var.deployers) > 0
+    error_message = "deployers must name at least one: nobody else may set the jobs' run_as."
+  }
   validation {
     condition     = alltrue([for who in var.deployers : can(regex("^(users|groups|servicePrincipals)/.+$", who))])
-    error_message = "deployers must be users/NAME, groups/NAME or servicePrincipals/ID."
+    error_message = "deployers must be users/NAME, groups/NAME or servicePrincipals/APPLICATION_ID."
   }
 }
 
@@ -172,5 +192,15 @@ variable "github_repository" {
   validation {
     condition     = var.github_repository == "" || can(regex("^[^/]+/[^/]+$", var.github_repository))
     error_message = "github_repository must be OWNER/NAME, or empty."
+  }
+}
+
+variable "github_repository_id" {
+  description = "Number of that repository (gh api repos/OWNER/NAME --jq .id), so that another one with the same name is refused; empty: not checked."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[0-9]*$", var.github_repository_id))
+    error_message = "github_repository_id must be a number, or empty."
   }
 }

@@ -2,6 +2,7 @@
 terraform {
   required_version = ">= 1.9"
 
+  # The first `terraform init` writes the exact versions to .terraform.lock.hcl, which belongs in the tree.
   required_providers {
     google = {
       source  = "hashicorp/google"
@@ -13,10 +14,8 @@ terraform {
     }
   }
 
-  # The deploy step sets the bucket: terraform init -backend-config=bucket=STATE_BUCKET
-  backend "gcs" {
-    prefix = "order-tracking/foundation"
-  }
+  # Each installation has its own state: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=NAME/foundation
+  backend "gcs" {}
 }
 
 provider "google" {

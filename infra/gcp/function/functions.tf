@@ -25,7 +25,7 @@ locals {
     },
     local.base.federation_audience == "" ? {} : { DATABRICKS_FEDERATION_AUDIENCE = local.base.federation_audience },
   )
-  secrets = local.base.databricks_secret == null ? [] : [local.base.databricks_secret]
+  secrets = local.base.databricks_secret == "" ? [] : [local.base.databricks_secret]
 
   functions = {
     intake = {

@@ -3,6 +3,15 @@ variable "state_bucket" {
   type        = string
 }
 
+variable "state_prefix" {
+  description = "Prefix of that state: NAME/foundation, where NAME is the name of the installation in step 1."
+  type        = string
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,17}[a-z0-9]/foundation$", var.state_prefix))
+    error_message = "state_prefix must be NAME/foundation, where NAME is the name of the installation in step 1."
+  }
+}
+
 variable "job_id" {
   description = "Id of the Databricks job, from the bundle's deployment."
   type        = string
@@ -22,8 +31,8 @@ variable "launch_window_seconds" {
   type        = number
   default     = 30
   validation {
-    condition     = var.launch_window_seconds >= 1 && var.launch_window_seconds <= 55
-    error_message = "launch_window_seconds must be from 1 to 55: a run waits at most a minute for the end of the window."
+    condition     = floor(var.launch_window_seconds) == var.launch_window_seconds && var.launch_window_seconds >= 1 && var.launch_window_seconds <= 55
+    error_message = "launch_window_seconds must be a whole number from 1 to 55: a run waits at most a minute for the end of the window."
   }
 }
 
@@ -42,8 +51,8 @@ variable "sweep_grace_seconds" {
   type        = number
   default     = 600
   validation {
-    condition     = var.sweep_grace_seconds >= 60
-    error_message = "sweep_grace_seconds must be at least 60: the events of younger files may still be pending."
+    condition     = floor(var.sweep_grace_seconds) == var.sweep_grace_seconds && var.sweep_grace_seconds >= 60
+    error_message = "sweep_grace_seconds must be a whole number of at least 60: the events of younger files may still be pending."
   }
 }
 
@@ -52,8 +61,8 @@ variable "max_instances" {
   type        = number
   default     = 20
   validation {
-    condition     = var.max_instances >= 1 && var.max_instances <= 100
-    error_message = "max_instances must be from 1 to 100."
+    condition     = floor(var.max_instances) == var.max_instances && var.max_instances >= 1 && var.max_instances <= 100
+    error_message = "max_instances must be a whole number from 1 to 100."
   }
 }
 
@@ -72,7 +81,7 @@ variable "waiting_alert_seconds" {
   type        = number
   default     = 3600
   validation {
-    condition     = var.waiting_alert_seconds >= 900
-    error_message = "waiting_alert_seconds must be at least 900: otherwise a slow start of a run would trigger the alert."
+    condition     = var.waiting_alert_seconds >= 900 && var.waiting_alert_seconds > var.sweep_grace_seconds
+    error_message = "waiting_alert_seconds must be at least 900, so that a slow start of a run triggers no alert, and more than sweep_grace_seconds, because only older files are measured."
   }
 }

@@ -2,6 +2,7 @@
 terraform {
   required_version = ">= 1.9"
 
+  # The first `terraform init` writes the exact versions to .terraform.lock.hcl, which belongs in the tree.
   required_providers {
     google = {
       source  = "hashicorp/google"
@@ -9,9 +10,8 @@ terraform {
     }
   }
 
-  backend "gcs" {
-    prefix = "order-tracking/function"
-  }
+  # Each installation has its own state: terraform init -backend-config=bucket=STATE_BUCKET -backend-config=prefix=NAME/function
+  backend "gcs" {}
 }
 
 # The outputs of step 1, read from its state.
@@ -19,7 +19,7 @@ data "terraform_remote_state" "foundation" {
   backend = "gcs"
   config = {
     bucket = var.state_bucket
-    prefix = "order-tracking/foundation"
+    prefix = var.state_prefix
   }
 }
 

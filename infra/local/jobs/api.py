@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from infra.local.jobs.answers import invalid, malformed
 from infra.local.jobs.bundle import Job
+from infra.local.jobs.endpoints import Endpoints, Fields
 from infra.local.jobs.execution import Execution
-from infra.local.jobs.login import Login
+from infra.local.jobs.posted_jobs import Jobs
 from infra.local.jobs.run_json import job_json, run_json, task_json
 from infra.local.jobs.scheduler import Scheduler
 from infra.local.jobs.store import Attempt, Run, Store
@@ -35,24 +32,20 @@ LEGACY = (
     "pipeline_params",
 )
 
-Fields = dict[str, Any]
-"""What a request contains: the query of a GET, the JSON body of a POST."""
-
 
 class JobsApi:
-    def __init__(
-        self, jobs: Mapping[int, Job], store: Store, scheduler: Scheduler, execution: Execution, login: Login, address: str
-    ) -> None:
+    def __init__(self, jobs: Jobs, store: Store, scheduler: Scheduler, execution: Execution, address: str) -> None:
         self._jobs = jobs
         self._store = store
         self._scheduler = scheduler
         self._execution = execution
-        self._login = login
         self._address = address
-        self.requests: Counter[str] = Counter()
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self, endpoints: Endpoints) -> list[BaseRoute]:
         table: list[tuple[str, str, Callable[[Fields], Fields]]] = [
+            ("POST", "jobs/create", self.create_job),
+            ("POST", "jobs/reset", self.reset_job),
+            ("POST", "jobs/delete", self.delete_job),
             ("GET", "jobs/list", self.list_jobs),
             ("GET", "jobs/get", self.get_job),
             ("POST", "jobs/run-now", self.run_now),
@@ -63,28 +56,10 @@ class JobsApi:
             ("POST", "jobs/runs/delete", self.delete_run),
         ]
         return [
-            Route(f"/api/{version}/{path}", self._endpoint(answer), methods=[method])
+            endpoints.route(method, f"/api/{version}/{path}", answer)
             for version in ("2.1", "2.2")
             for method, path, answer in table
         ]
-
-    def _endpoint(self, answer: Callable[[Fields], Fields]) -> Callable[[Request], Any]:
-        async def endpoint(request: Request) -> Response:
-            # Read the body first: nothing is awaited between here and the response, so requests can't interleave.
-            body = await request.body()
-            self.requests[f"{request.method} {request.url.path}"] += 1
-            self._login.require(request)
-            fields: Any = dict(request.query_params)
-            if request.method == "POST":
-                try:
-                    fields = json.loads(body or b"{}")
-                except ValueError:
-                    fields = None
-                if not isinstance(fields, dict):
-                    raise malformed("not a JSON object")
-            return JSONResponse(answer(fields))
-
-        return endpoint
 
     # --- jobs
 
@@ -102,6 +77,19 @@ class JobsApi:
 
     def get_job(self, fields: Fields) -> Fields:
         return job_json(self._job(fields))
+
+    def create_job(self, fields: Fields) -> Fields:
+        return {"job_id": self._jobs.create(fields)}
+
+    def reset_job(self, fields: Fields) -> Fields:
+        self._jobs.reset(_number(fields, "job_id"), fields.get("new_settings"))
+        return {}
+
+    def delete_job(self, fields: Fields) -> Fields:
+        job_id = _number(fields, "job_id")
+        self._jobs.delete(job_id)
+        self._scheduler.job_deleted(job_id)
+        return {}
 
     # --- runs
 
@@ -229,9 +217,12 @@ def _number(fields: Fields, name: str, default: Any = ...) -> Any:
             raise invalid(f"Missing required field: {name}")
         return default
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
         raise invalid(f"Invalid value for {name}: {value!r} is not a number.") from None
+    if abs(number) >= 2**63:
+        raise invalid(f"Invalid value for {name}: {value!r} is out of range.")
+    return number
 
 
 def _page(fields: Fields, most: int) -> tuple[int, int]:

@@ -23,6 +23,8 @@ LIST_KEYS = {
     "environments": "environment_key",
     "job_clusters": "job_cluster_key",
 }
+# What a target may override, and what of the bundle is deployed.
+SECTIONS = ("bundle", "workspace", "sync", "permissions", "artifacts", "resources")
 REFERENCE = re.compile(r"\$\{([a-zA-Z][\w.-]*)\}")
 DYNAMIC = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 MAX_DEPTH = 10
@@ -44,7 +46,7 @@ class WheelTask:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the bundle. `settings` is the API resource with all references resolved."""
+    """A job. `settings` is the API resource; a bundle's has all references resolved."""
 
     job_id: int
     key: str
@@ -66,22 +68,34 @@ class Bundle:
     wheel_sources: tuple[Path, ...]
 
 
-def load_bundle(root: Path, target: str, variables: Mapping[str, str]) -> Bundle:
+def load_bundle(root: Path, target: str, variables: Mapping[str, Any]) -> Bundle:
     """Load the bundle in folder `root` for one target. Raises BundleError."""
+    resolved = resolve_bundle(root, target, variables)
+    jobs = resolved.get("resources", {}).get("jobs", {})
+    artifacts = resolved.get("artifacts", {}).values()
+    name = str(resolved.get("bundle", {}).get("name", root.name))
+    return Bundle(
+        jobs=tuple(_read_job(name, key, raw) for key, raw in jobs.items()),
+        wheel_sources=tuple(
+            (root / str(item.get("path", "."))).resolve() for item in artifacts if item.get("type") == "whl"
+        ),
+    )
+
+
+def resolve_bundle(root: Path, target: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The SECTIONS that are deployed to one target, with all references substituted that need no workspace.
+
+    Raises BundleError.
+    """
     document = _read_with_includes(root)
     targets = document.get("targets") or {}
     if target not in targets:
         raise BundleError(f"the bundle has no target {target!r}; its targets: {', '.join(targets)}")
     overrides: dict[str, Any] = targets[target] or {}
     known = _known_references(document, target, overrides, variables)
-    resources = _merge(document.get("resources") or {}, overrides.get("resources") or {})
-    artifacts = _merge(document.get("artifacts") or {}, overrides.get("artifacts") or {})
-    sources = (root / str(item.get("path", ".")) for item in artifacts.values() if item.get("type") == "whl")
-    name = str(known.get("bundle.name", root.name))
-    return Bundle(
-        jobs=tuple(_read_job(name, key, raw) for key, raw in _substitute(resources.get("jobs") or {}, known).items()),
-        wheel_sources=tuple(path.resolve() for path in sources),
-    )
+    base, over = ({name: layer[name] for name in SECTIONS if layer.get(name)} for layer in (document, overrides))
+    resolved: dict[str, Any] = _substitute(_merge(base, over), known)
+    return resolved
 
 
 def fill_dynamic(value: str, known: Mapping[str, str]) -> str:
@@ -114,7 +128,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _known_references(
-    document: dict[str, Any], target: str, overrides: dict[str, Any], given: Mapping[str, str]
+    document: dict[str, Any], target: str, overrides: dict[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The values of `${bundle.…}` and `${var.…}`; what is given outranks the target, and that the variable's default."""
     declared: dict[str, Any] = document.get("variables") or {}
@@ -169,18 +183,31 @@ def _substitute(value: Any, known: Mapping[str, Any], depth: int = 0) -> Any:
 
 # --- jobs
 
+# What the CLI adds to a job that does not say it.
+POSTED_BY_DEFAULT = {"max_concurrent_runs": 1, "queue": {"enabled": True}}
+
 
 def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
-    parameters = {str(item["name"]): _text(item.get("default")) for item in raw.get("parameters") or []}
-    for name, value in parameters.items():
-        for missing in REFERENCE.findall(value):
+    """A job as the CLI would post it, with an id that depends only on the names and fits into a JSON number anywhere."""
+    for item in raw.get("parameters") or []:
+        for missing in REFERENCE.findall(_text(item.get("default"))):
             hint = f"(set it with --var {missing.removeprefix('var.')}=VALUE)"
-            raise BundleError(f"job {key}, parameter {name}: ${{{missing}}} has no value {hint}")
+            raise BundleError(f"job {key}, parameter {item.get('name')}: ${{{missing}}} has no value {hint}")
+    for task in raw.get("tasks") or []:
+        for value in (task.get("python_wheel_task") or {}).get("parameters") or []:
+            for missing in REFERENCE.findall(_text(value)):
+                raise BundleError(f"job {key}, task {task.get('task_key')}: ${{{missing}}} has no value")
+    job_id = int.from_bytes(hashlib.sha256(f"{bundle}/{key}".encode()).digest()[:6], "big")
+    return read_job(job_id, key, {**POSTED_BY_DEFAULT, **raw})
+
+
+def read_job(job_id: int, key: str, raw: Mapping[str, Any]) -> Job:
+    """A job from its settings in the API. Raises BundleError, or what an unexpected type leads to."""
+    parameters = {str(item["name"]): _text(item.get("default")) for item in raw.get("parameters") or []}
     tasks = raw.get("tasks") or []
     unsupported = next((str(task.get("task_key")) for task in tasks if "python_wheel_task" not in task), "")
     return Job(
-        # An id that depends only on the names and fits into a JSON number in any language.
-        job_id=int.from_bytes(hashlib.sha256(f"{bundle}/{key}".encode()).digest()[:6], "big"),
+        job_id=job_id,
         key=key,
         name=str(raw.get("name", key)),
         parameters=parameters,
@@ -189,7 +216,7 @@ def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
         max_concurrent_runs=int(raw.get("max_concurrent_runs", 1)),
         queue=bool((raw.get("queue") or {}).get("enabled", False)),
         timeout_seconds=float(raw.get("timeout_seconds") or 0),
-        settings={**raw, "format": "MULTI_TASK"},
+        settings=raw,
     )
 
 
@@ -202,8 +229,6 @@ def _read_task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> Wh
     parameters = tuple(_text(value) for value in wheel.get("parameters") or [])
     known = {"job.run_id", *(f"job.parameters.{name}" for name in declared)}
     for value in parameters:
-        for missing in REFERENCE.findall(value):
-            raise BundleError(f"{where}: ${{{missing}}} has no value")
         for unknown in set(DYNAMIC.findall(value)) - known:
             hint = "only those and {{job.run_id}} are substituted here"
             raise BundleError(f"{where}: {{{{{unknown}}}}} is not a parameter of the job; {hint}")

@@ -8,12 +8,14 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+ROOT = Path(__file__).resolve().parents[3]
 RUNNER = Path(__file__).with_name("runner.py")
 NOT_INHERITED = ("DATABRICKS_", "PYTHON", "VIRTUAL_ENV")
 PROC = Path("/proc")
@@ -28,11 +30,31 @@ class Outcome:
     error_trace: str = ""
 
 
-class Execution:
-    """Starts attempts. Each run has a folder for log.txt and, while it runs, its working directory and temporary files."""
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel to install before an attempt; `name` is its file name."""
 
-    def __init__(self, python: Path, runs_folder: Path, variables: Mapping[str, str]) -> None:
+    name: str
+    content: bytes
+
+
+class Ended(Exception):
+    """The attempt has ended before or in its process."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.error)
+        self.outcome = outcome
+
+
+class Execution:
+    """Starts attempts. Each run has a folder for log.txt and, while it runs, its working directory and temporary files.
+
+    `python` has the wheel of the bundle's jobs (None: there is no bundle), `env_cache` the environments of other wheels.
+    """
+
+    def __init__(self, python: Path | None, env_cache: Path, runs_folder: Path, variables: Mapping[str, str]) -> None:
         self._python = python
+        self._env_cache = env_cache
         self._runs_folder = runs_folder
         self._variables = variables
 
@@ -53,6 +75,7 @@ class Execution:
         self,
         run_id: int,
         attempt_id: int,
+        wheel: Wheel | None,
         arguments: list[str],
         *,
         timeout: float | None,
@@ -61,44 +84,59 @@ class Execution:
     ) -> Outcome:
         """Run the attempt to its end. Returns when none of its processes is left.
 
-        `arguments` are the package, the entry point and its parameters, as for runner.py.
+        `arguments` are the package, the entry point and its parameters, as for runner.py. `timeout`, in seconds, includes
+        the installation of the wheel; without a wheel, the attempt runs the bundle's.
         """
         folder = self._runs_folder / str(run_id)
         scratch = folder / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
         result_file = folder / f"{attempt_id}.result.json"
-        with self.log_file(run_id).open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(str(self._python), "-P", "-u", "-X", "faulthandler", str(RUNNER), str(result_file), *arguments),
-                stdin=asyncio.subprocess.PIPE,  # the lifeline: see runner.py
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                env=self._environment(scratch),
-                start_new_session=True,
-            )
+        limit = _Limit(timeout, cancelled)
         try:
-            on_start(process.pid)
-            ended_by = await _wait_for_end(process, timeout, cancelled)
+            with self.log_file(run_id).open("ab") as log:
+                python = await self._install(wheel, scratch, log, limit) if wheel else self._python
+                if python is None:
+                    raise RuntimeError("a job without a wheel of its own, on a server without a bundle")
+                status = await _run(
+                    [str(python), "-P", "-u", "-X", "faulthandler", str(RUNNER), str(result_file), *arguments],
+                    limit,
+                    on_start,
+                    stdin=asyncio.subprocess.PIPE,  # the lifeline: see runner.py
+                    stdout=log,
+                    stderr=log,
+                    cwd=folder,
+                    env=self._environment(python, scratch),
+                )
+            return _outcome(result_file, status)
+        except Ended as ended:
+            return ended.outcome
         finally:
-            await end_session(process.pid)
-            await process.wait()
             shutil.rmtree(scratch, ignore_errors=True)
-        if ended_by == "CANCELED":
-            return Outcome("CANCELED", "Run cancelled.")
-        if ended_by == "TIMEDOUT":
-            return Outcome("TIMEDOUT", f"Run timed out after {timeout:.0f} seconds.")
-        return _outcome(result_file, process.returncode)
 
-    def _environment(self, scratch: Path) -> dict[str, str]:
+    async def _install(self, wheel: Wheel, scratch: Path, log: BinaryIO, limit: _Limit) -> Path:
+        """The Python of the environment that holds this wheel, made now if it isn't there. Raises Ended."""
+        file, answer = scratch / wheel.name, scratch / "python.txt"
+        file.write_bytes(wheel.content)
+        before = log.tell()
+        command = [sys.executable, "-m", "infra.local.jobs.environment"]
+        command += ["--wheel", str(file), "--env-cache", str(self._env_cache)]
+        with answer.open("wb") as out:
+            status = await _run(command, limit, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=log, cwd=ROOT)
+        if status:
+            written = Path(log.name).read_bytes()[before:].decode("utf-8", "replace")
+            reason = f"\n{written}".partition("\nerror: ")[2].strip() or "see the log"
+            raise Ended(Outcome("FAILED", f"Library installation failed for {wheel.name}: {reason}"))
+        return Path(answer.read_text().strip())
+
+    def _environment(self, python: Path, scratch: Path) -> dict[str, str]:
         """The server's environment, except variables that would expose the repository or another login to the run."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         return {
             **kept,
-            "PATH": f"{self._python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+            "PATH": f"{python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
             # Otherwise Spark starts its Python workers with the first `python3` on the PATH.
-            "PYSPARK_PYTHON": str(self._python),
-            "PYSPARK_DRIVER_PYTHON": str(self._python),
+            "PYSPARK_PYTHON": str(python),
+            "PYSPARK_DRIVER_PYTHON": str(python),
             **self._variables,
             "TMPDIR": str(scratch),
             "SPARK_LOCAL_DIRS": str(scratch),
@@ -114,15 +152,40 @@ class Execution:
                 await end_session(leader)
 
 
-async def _wait_for_end(process: asyncio.subprocess.Process, timeout: float | None, cancelled: asyncio.Event) -> str:
-    """Wait until the process ENDED, TIMEDOUT or was CANCELED, and return which."""
-    ended: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
-    stopped: asyncio.Future[Any] = asyncio.ensure_future(cancelled.wait())
-    done, _ = await asyncio.wait([ended, stopped], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if ended in done:
-        return "ENDED"
-    return "CANCELED" if stopped in done else "TIMEDOUT"
+class _Limit:
+    """What ends an attempt before its time: a cancellation, or `timeout` seconds from now."""
+
+    def __init__(self, timeout: float | None, cancelled: asyncio.Event) -> None:
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._cancelled = cancelled
+
+    async def wait_for(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the process has ended. Raises Ended at the limit."""
+        ended: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(self._cancelled.wait())
+        remaining = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        done, _ = await asyncio.wait([ended, stopped], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if ended in done:
+            return
+        if stopped in done:
+            raise Ended(Outcome("CANCELED", "Run cancelled."))
+        raise Ended(Outcome("TIMEDOUT", f"Run timed out after {self._timeout:.0f} seconds."))
+
+
+async def _run(
+    command: list[str], limit: _Limit, on_start: Callable[[int], object] = lambda _pid: None, **settings: Any
+) -> int | None:
+    """Run a command to its end and return its exit status. Raises Ended at the limit. Leaves no process behind."""
+    process = await asyncio.create_subprocess_exec(*command, start_new_session=True, **settings)
+    try:
+        on_start(process.pid)
+        await limit.wait_for(process)
+    finally:
+        await end_session(process.pid)
+        await process.wait()
+    return process.returncode
 
 
 def _outcome(result_file: Path, status: int | None) -> Outcome:

@@ -21,6 +21,9 @@ from starlette.routing import BaseRoute, Route
 from infra.local.jobs.answers import ApiError
 from infra.local.jobs.store import Store
 
+USER = "developer@localhost"
+"""Who everybody is here, whatever their token."""
+
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 

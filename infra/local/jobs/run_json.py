@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.jobs.bundle import Job
+from infra.local.jobs.login import USER
 from infra.local.jobs.store import Attempt, Run, now_ms
 
 # Texts and codes of the real API, as far as they are known.
@@ -48,7 +49,7 @@ def run_json(run: Run, attempts: list[Attempt], job: Job | None, page_url: str) 
 
 def task_json(attempt: Attempt, job: Job | None, page_url: str) -> dict[str, Any]:
     """An attempt, as an item of `tasks`."""
-    declared = job.settings["tasks"] if job else []
+    declared = (job.settings.get("tasks") or []) if job else []
     settings: dict[str, Any] = next((task for task in declared if task["task_key"] == attempt.task_key), {})
     failed = (attempt.state, attempt.result) == ("TERMINATED", "FAILED")
     return {
@@ -66,7 +67,15 @@ def task_json(attempt: Attempt, job: Job | None, page_url: str) -> dict[str, Any
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    return {"job_id": job.job_id, "settings": dict(job.settings)}
+    """The response of jobs/get, or an item of jobs/list."""
+    runs_as = job.settings.get("run_as") or {}
+    run_as = runs_as.get("service_principal_name") or runs_as.get("user_name") or USER
+    return {
+        "job_id": job.job_id,
+        "creator_user_name": USER,
+        "run_as_user_name": run_as,
+        "settings": {"format": "MULTI_TASK", **job.settings},
+    }
 
 
 def _state(state: str, result: str | None, message: str) -> dict[str, Any]:

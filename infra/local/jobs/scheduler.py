@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local.jobs.bundle import Job, WheelTask, fill_dynamic
-from infra.local.jobs.execution import Execution, Outcome
+from infra.local.jobs.execution import Execution, Outcome, Wheel
+from infra.local.jobs.posted_jobs import Jobs, NoWheel
 from infra.local.jobs.run_json import WORKLOAD_FAILED
 from infra.local.jobs.store import Run, Store, now_ms
 
+JOB_GONE = "The job no longer exists."
 SERVER_STOPPED = "The local jobs server stopped while the run was active."
 
 
@@ -29,7 +30,7 @@ class RunHandle:
 
 
 class Scheduler:
-    def __init__(self, store: Store, jobs: Mapping[int, Job], execution: Execution, queue_timeout: float) -> None:
+    def __init__(self, store: Store, jobs: Jobs, execution: Execution, queue_timeout: float) -> None:
         self._store = store
         self._jobs = jobs
         self._execution = execution
@@ -68,6 +69,11 @@ class Scheduler:
             self._store.update_run(run.run_id, state="TERMINATING")
             self._active[run.run_id].cancelled.set()
 
+    def job_deleted(self, job_id: int) -> None:
+        """Cancel the runs of a job that is deleted."""
+        for run in self._store.runs(job_id=job_id, active=True):
+            self.cancel(run)
+
     async def recover(self) -> None:
         """Recover the last server's runs: interrupted runs fail, queued runs stay queued."""
         for run in reversed(self._store.runs(active=True)):
@@ -76,7 +82,7 @@ class Scheduler:
                 if attempt.pid and attempt.ended is None:
                     await self._execution.end_orphan(run.run_id, attempt.pid)
             if run.job_id not in self._jobs:
-                self._fail_internally(run, "The job is no longer in the bundle.")
+                self._fail_internally(run, JOB_GONE)
             elif run.state == "QUEUED" or (run.state == "PENDING" and not attempts):
                 self._start_or_queue(self._store.update_run(run.run_id, state="QUEUED"))
             else:
@@ -100,7 +106,7 @@ class Scheduler:
             remaining = run.created / 1000 + self._queue_timeout - time.time()
             asyncio.get_running_loop().call_later(max(0.0, remaining), self._expire, run.run_id)
         elif run.state == "PENDING":
-            self._active[run.run_id] = RunHandle(asyncio.create_task(self._drive(run)))
+            self._active[run.run_id] = RunHandle(asyncio.create_task(self._drive(run, self._jobs[run.job_id])))
 
     def _expire(self, run_id: int) -> None:
         """Remove a run from the queue if it still waits, as the platform does after 48 hours."""
@@ -116,9 +122,8 @@ class Scheduler:
                 return
             self._start_or_queue(self._store.update_run(run.run_id, state="PENDING", started=now_ms()))
 
-    async def _drive(self, run: Run) -> None:
-        """Run all tasks of a run and record its end, whatever happens."""
-        job = self._jobs[run.job_id]
+    async def _drive(self, run: Run, job: Job) -> None:
+        """Run all tasks of a run, as its job was when it started, and record its end, whatever happens."""
         try:
             message, outcome = await self._run_tasks(run, job)
         except Exception as error:  # noqa: BLE001 - our own errors end the run as an internal error, as on the platform
@@ -131,7 +136,8 @@ class Scheduler:
                 self._end(run, "TERMINATED", outcome.result, message)
         finally:
             del self._active[run.run_id]
-            self._promote(job)
+            if job.job_id in self._jobs:
+                self._promote(self._jobs[job.job_id])
 
     async def _run_tasks(self, run: Run, job: Job) -> tuple[str, Outcome]:
         """The run's message, and the outcome of its last task."""
@@ -140,41 +146,48 @@ class Scheduler:
             what = f"task {job.unsupported_task} is not a python_wheel_task; only those run locally"
             return _failure(job.unsupported_task, what), Outcome("FAILED", what)
         for task in job.tasks:
-            outcome = await self._run_task(run, task, deadline)
+            outcome = await self._run_task(run, job, task, deadline)
             if outcome.result == "FAILED":
                 return _failure(task.task_key, WORKLOAD_FAILED if outcome.error_trace else outcome.error), outcome
             if outcome.result != "SUCCESS":
                 return outcome.error, outcome
         return "", Outcome("SUCCESS")
 
-    async def _run_task(self, run: Run, task: WheelTask, deadline: float | None) -> Outcome:
+    async def _run_task(self, run: Run, job: Job, task: WheelTask, deadline: float | None) -> Outcome:
         """Run a task, with as many retries as it allows; never retry after a cancellation or the job's time limit."""
         known = {f"job.parameters.{name}": value for name, value in run.parameters.items()}
         known["job.run_id"] = str(run.run_id)
         arguments = [task.package_name, task.entry_point, *(fill_dynamic(value, known) for value in task.parameters)]
         for number in range(task.max_retries + 1):
             attempt_id = self._store.add_attempt(run.run_id, task.task_key, number)
-            outcome = await self._run_attempt(run, attempt_id, arguments, deadline)
+            try:
+                wheel = self._jobs.wheel(job, task.task_key)
+            except NoWheel as error:
+                outcome = Outcome("FAILED", str(error))
+            else:
+                outcome = await self._run_attempt(run, attempt_id, wheel, arguments, deadline)
+            self._store.update_attempt(attempt_id, state="TERMINATED", ended=now_ms(), **vars(outcome))
             if outcome.result != "FAILED" or (deadline is not None and time.monotonic() >= deadline):
                 break
         return outcome
 
-    async def _run_attempt(self, run: Run, attempt_id: int, arguments: list[str], deadline: float | None) -> Outcome:
+    async def _run_attempt(
+        self, run: Run, attempt_id: int, wheel: Wheel | None, arguments: list[str], deadline: float | None
+    ) -> Outcome:
         def on_start(pid: int) -> None:
             self._store.update_attempt(attempt_id, state="RUNNING", called=now_ms(), pid=pid)
             if self._store.state(run.run_id) == "PENDING":
                 self._store.update_run(run.run_id, state="RUNNING")
 
-        outcome = await self._execution.attempt(
+        return await self._execution.attempt(
             run.run_id,
             attempt_id,
+            wheel,
             arguments,
             timeout=None if deadline is None else max(0.0, deadline - time.monotonic()),
             cancelled=self._active[run.run_id].cancelled,
             on_start=on_start,
         )
-        self._store.update_attempt(attempt_id, state="TERMINATED", ended=now_ms(), **vars(outcome))
-        return outcome
 
     def _end(self, run: Run, state: str, result: str, message: str) -> None:
         self._store.update_run(run.run_id, state=state, result=result, message=message, ended=now_ms())

@@ -1,4 +1,4 @@
-"""Runs, attempts, idempotency tokens and issued logins in one SQLite file, which survives kill -9.
+"""Runs, attempts, tokens, issued logins and what clients posted, in one SQLite file, which survives kill -9.
 
 Each method is one short transaction, called only from the event loop's thread. Together with the unique index on
 tokens, this guarantees one run per token, however many requests send the token at once.
@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     error TEXT NOT NULL DEFAULT '', error_trace TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS attempts_run ON attempts (run_id);
 CREATE TABLE IF NOT EXISTS issued_logins (token TEXT PRIMARY KEY, expires INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS documents (kind TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, key));
 """
 
 
@@ -185,11 +186,35 @@ class Store:
         found = self._db.execute("SELECT 1 FROM issued_logins WHERE token = ? AND expires > ?", (token, int(time.time())))
         return found.fetchone() is not None
 
+    # --- what clients posted: jobs, permissions, schemas, grants
+
+    def document(self, kind: str, key: str) -> Any:
+        """What JSON can hold, or None if there is none."""
+        row = self._db.execute("SELECT body FROM documents WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def documents(self, kind: str) -> dict[str, Any]:
+        """By key, the oldest first."""
+        rows = self._db.execute("SELECT key, body FROM documents WHERE kind = ? ORDER BY rowid", (kind,))
+        return {key: json.loads(body) for key, body in rows}
+
+    def put_document(self, kind: str, key: str, body: Any) -> None:
+        self._db.execute(
+            "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
+            (kind, key, json.dumps(body)),
+        )
+
+    def delete_document(self, kind: str, key: str) -> None:
+        self._db.execute("DELETE FROM documents WHERE kind = ? AND key = ?", (kind, key))
+
     # --- any table
 
+    def new_id(self) -> int:
+        """Jobs, runs and attempts share their ids."""
+        return FIRST_ID + int(self._db.execute("INSERT INTO ids DEFAULT VALUES").lastrowid or 0)
+
     def _insert(self, table: str, key: str, **columns: Any) -> int:
-        """Runs and attempts share their ids."""
-        new_id = FIRST_ID + int(self._db.execute("INSERT INTO ids DEFAULT VALUES").lastrowid or 0)
+        new_id = self.new_id()
         names, marks = ", ".join([key, *columns]), ",".join("?" * (1 + len(columns)))
         self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", (new_id, *columns.values()))  # noqa: S608
         return new_id

@@ -64,9 +64,10 @@ def remove_cloud_settings(environment: MutableMapping[str, str]) -> None:
         environment[name] = ",".join(filter(None, [environment.get(name, ""), HOST, "localhost"]))
 
 
-def storage_service(folder: StackFolder, settings: Settings, ports: Ports) -> Service:
+def storage_service(folder: StackFolder, settings: Settings, ports: Ports, *, pubsub: bool) -> Service:
     command = [*_module("infra.local.storage"), f"--port={ports.storage}", f"--data-dir={folder.storage}"]
     command += [f"--bucket={settings.bucket}", f"--notify={_url(ports.function)}"]
+    command += [f"--pubsub={HOST}:{ports.pubsub}"] if pubsub else []
     return Service("storage", tuple(command), ports.storage, says_ready=True)
 
 

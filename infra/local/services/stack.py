@@ -130,7 +130,7 @@ class Stack:
         self._cleanup.callback(self._stop_servers)
 
         first = [
-            storage_service(self.folder, self.settings, ports),
+            storage_service(self.folder, self.settings, ports, pubsub=bool(emulator)),
             jobs_service(self.folder, self.settings, ports, java, pubsub=bool(emulator)),
         ]
         if emulator:

@@ -27,14 +27,17 @@ GRACE_SECONDS = 0.5
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--bucket", "bucket_names", multiple=True, metavar="NAME", help="Bucket to create; may be repeated.")
 @click.option("--notify", metavar="URL", help="URL that receives finalized events (the function).")
-def main(port: int, data_dir: Path, host: str, bucket_names: tuple[str, ...], notify: str | None) -> None:
+@click.option("--pubsub", metavar="HOST:PORT", help="Pub/Sub emulator that receives the buckets' notifications.")
+def main(
+    port: int, data_dir: Path, host: str, bucket_names: tuple[str, ...], notify: str | None, pubsub: str | None
+) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # uvicorn raises the signal again after its shutdown; exit with status 0 instead of dying from the signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     try:
         listener = listen(host, port)
-        service = open_service(data_dir, notify)
+        service = open_service(data_dir, notify, pubsub)
         for name in bucket_names:
             service.database.write_blocking(lambda tx, name=name: buckets.ensure(tx, name))  # type: ignore[misc]
     except (PortUnavailable, DataDirInUse, ApiError, OSError) as error:
@@ -69,6 +72,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         await self._service.events.start()
+        await self._service.notifications.start()
         print(f"ready {self._url}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -76,6 +80,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
         aborting.cancel()
         await self._service.events.stop()
+        await self._service.notifications.stop()
 
     async def _abort_connections(self) -> None:
         """Close connections that are still busy after the grace period; otherwise uvicorn cancels them and logs errors."""

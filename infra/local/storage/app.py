@@ -54,6 +54,10 @@ async def _events(call: Call) -> Response:
     return JsonResponse(call.service.events.status())
 
 
+async def _notifications(call: Call) -> Response:
+    return JsonResponse(call.service.notifications.status())
+
+
 async def _unencoded_slash(call: Call) -> Response:
     rest = call.path_params["rest"]
     raise ApiError(404, "notFound", f"An object has no {rest!r}; write a slash in an object's name as %2F")
@@ -66,9 +70,14 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/storage/v1/b", buckets.list_all),
     ("POST", "/storage/v1/b", buckets.insert),
     ("GET", _BUCKET, buckets.get),
+    ("PATCH PUT", _BUCKET, buckets.patch),
     ("DELETE", _BUCKET, buckets.delete),
     ("GET", f"{_BUCKET}/storageLayout", buckets.storage_layout),
     ("GET", f"{_BUCKET}/managedFolders", buckets.managed_folders),
+    ("POST", f"{_BUCKET}/notificationConfigs", buckets.insert_notification),
+    ("GET", f"{_BUCKET}/notificationConfigs", buckets.list_notifications),
+    ("GET", f"{_BUCKET}/notificationConfigs/{{id}}", buckets.get_notification),
+    ("DELETE", f"{_BUCKET}/notificationConfigs/{{id}}", buckets.delete_notification),
     ("GET", f"{_BUCKET}/o", listing.list_objects),
     ("POST", f"{_BUCKET}/o", _upload),
     ("GET", _OBJECT, object_api.get),
@@ -86,6 +95,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/batch/storage/v1", batch),
     ("GET", "/_local/health", _health),
     ("GET PUT", "/_local/events", _events),
+    ("GET", "/_local/notifications", _notifications),
 ]
 _COMPILED = [(methods.split(), compile_path(path)[0], handler) for methods, path, handler in ROUTES]
 

@@ -1,4 +1,4 @@
-"""Buckets: the requests, and what they do in a transaction."""
+"""Buckets and their notification configurations: the requests, and what they do in a transaction."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from infra.local.storage import notifications
 from infra.local.storage.answers import ApiError, JsonResponse, invalid, no_such_bucket
 from infra.local.storage.calls import Call
 from infra.local.storage.database import Transaction, now_microseconds
+from infra.local.storage.objects import ALL_VERSIONS, require_bucket
 from infra.local.storage.preconditions import UNCONDITIONAL, Preconditions, integer
 from infra.local.storage.resources import rfc3339, version_tag
 
@@ -43,6 +45,11 @@ async def get(call: Call) -> Response:
     return JsonResponse(await call.read(lambda tx: _checked(tx, call.bucket, call.preconditions, reading=True)))
 
 
+async def patch(call: Call) -> Response:
+    body, whole = await call.json(), call.method == "PUT"
+    return JsonResponse(await call.write(lambda tx: _patch(tx, call.bucket, call.preconditions, body, whole)))
+
+
 async def delete(call: Call) -> Response:
     await call.write(lambda tx: _delete(tx, call.bucket, call.preconditions))
     return Response(status_code=204)
@@ -68,6 +75,26 @@ async def storage_layout(call: Call) -> Response:
     )
 
 
+async def insert_notification(call: Call) -> Response:
+    settings = notifications.parse(await call.json())
+    await call.service.notifications.check_topic(settings["topic"])
+    return JsonResponse(await call.write(lambda tx: _insert_notification(tx, call.bucket, settings)))
+
+
+async def list_notifications(call: Call) -> Response:
+    found = await call.read(lambda tx: _notifications(tx, call.bucket))
+    return JsonResponse({"kind": "storage#notifications", **({"items": found} if found else {})})
+
+
+async def get_notification(call: Call) -> Response:
+    return JsonResponse(await call.read(lambda tx: _notification(tx, call.bucket, call.path_params["id"])))
+
+
+async def delete_notification(call: Call) -> Response:
+    await call.write(lambda tx: _delete_notification(tx, call.bucket, call.path_params["id"]))
+    return Response(status_code=204)
+
+
 def _check_name(name: str) -> None:
     """https://cloud.google.com/storage/docs/buckets#naming"""
     dots_ok = all(0 < len(part) <= 63 for part in name.split("."))
@@ -82,10 +109,45 @@ def create(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
         message = "Your previous request to create the named bucket succeeded and you already own it."
         raise ApiError(409, "conflict", message)
     now = now_microseconds()
-    # Bucket settings are stored as given; nothing here acts on them.
-    settings = {key: value for key, value in body.items() if key not in _READ_ONLY_FIELDS and value is not None}
-    tx.execute("INSERT INTO buckets VALUES (?, 1, ?, ?, ?)", name, now, now, json.dumps(settings))
+    tx.execute("INSERT INTO buckets VALUES (?, 1, ?, ?, ?)", name, now, now, json.dumps(_changed({}, body)))
     return _checked(tx, name)
+
+
+def _patch(
+    tx: Transaction, name: str, preconditions: Preconditions, body: Mapping[str, Any], whole: bool
+) -> dict[str, Any]:
+    """`whole`: replace all settings (PUT)."""
+    _checked(tx, name, preconditions)
+    row = tx.one(f"{_SELECT} WHERE name = ?", name)
+    current = {} if whole or row is None else json.loads(row[-1])
+    tx.execute("UPDATE buckets SET attributes = ? WHERE name = ?", json.dumps(_changed(current, body)), name)
+    _count_change(tx, name)
+    return _checked(tx, name)
+
+
+def _changed(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, changed by a request. They are stored as given; of all of them, only versioning has an effect here."""
+    settings = _merged(current, {key: value for key, value in body.items() if key not in _READ_ONLY_FIELDS})
+    versioning = settings.get("versioning", {})
+    if not isinstance(versioning, dict) or not isinstance(versioning.get("enabled", False), bool):
+        raise invalid(f'Invalid versioning: {versioning!r}; expected {{"enabled": true}} or {{"enabled": false}}')
+    return settings
+
+
+def _merged(current: object, change: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON merge patch (RFC 7386): a null removes a key, objects are merged, everything else replaces."""
+    merged = dict(current) if isinstance(current, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value) if isinstance(value, dict) else value
+    return merged
+
+
+def _count_change(tx: Transaction, name: str) -> None:
+    statement = "UPDATE buckets SET metageneration = metageneration + 1, updated = ? WHERE name = ?"
+    tx.execute(statement, now_microseconds(), name)
 
 
 def ensure(tx: Transaction, name: str) -> None:
@@ -100,9 +162,36 @@ def _exists(tx: Transaction, name: str) -> bool:
 
 def _delete(tx: Transaction, name: str, preconditions: Preconditions) -> None:
     _checked(tx, name, preconditions)
-    if tx.one("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", name):
+    if any(tx.one(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", name) for table in ALL_VERSIONS):  # noqa: S608
         raise ApiError(409, "conflict", "The bucket you tried to delete is not empty.")
+    tx.execute("DELETE FROM notifications WHERE bucket = ?", name)
     tx.execute("DELETE FROM buckets WHERE name = ?", name)
+
+
+def _insert_notification(tx: Transaction, bucket: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    require_bucket(tx, bucket)
+    added = tx.execute("INSERT INTO notifications (bucket, settings) VALUES (?, ?)", bucket, json.dumps(settings))
+    _count_change(tx, bucket)
+    return _notification(tx, bucket, str(added.lastrowid))
+
+
+def _notifications(tx: Transaction, bucket: str) -> list[dict[str, Any]]:
+    require_bucket(tx, bucket)
+    rows = tx.rows("SELECT id, bucket, settings FROM notifications WHERE bucket = ? ORDER BY id", bucket)
+    return [notifications.resource(*row) for row in rows]
+
+
+def _notification(tx: Transaction, bucket: str, config_id: str) -> dict[str, Any]:
+    for found in _notifications(tx, bucket):
+        if found["id"] == config_id:
+            return found
+    raise ApiError(404, "notFound", f"No such notification configuration: {bucket}/notificationConfigs/{config_id}")
+
+
+def _delete_notification(tx: Transaction, bucket: str, config_id: str) -> None:
+    _notification(tx, bucket, config_id)
+    tx.execute("DELETE FROM notifications WHERE id = ?", config_id)
+    _count_change(tx, bucket)
 
 
 def _checked(

@@ -29,11 +29,25 @@ CREATE TABLE IF NOT EXISTS objects (
     created INTEGER NOT NULL, updated INTEGER NOT NULL, attributes TEXT NOT NULL,
     PRIMARY KEY (bucket, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS noncurrent (
+    bucket TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL UNIQUE, metageneration INTEGER NOT NULL,
+    size INTEGER NOT NULL, crc32c TEXT NOT NULL, md5 TEXT, component_count INTEGER,
+    created INTEGER NOT NULL, updated INTEGER NOT NULL, attributes TEXT NOT NULL, deleted INTEGER NOT NULL,
+    PRIMARY KEY (bucket, name, generation)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, bucket TEXT NOT NULL, name TEXT NOT NULL, request TEXT NOT NULL, created INTEGER NOT NULL,
     state TEXT NOT NULL, generation INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, created INTEGER NOT NULL,
+    bucket TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notifications (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, settings TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS notifications_of_a_bucket ON notifications (bucket);
+CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, created INTEGER NOT NULL,
     bucket TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL
 );

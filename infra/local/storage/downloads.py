@@ -1,9 +1,14 @@
-"""The bytes of an object: headers, byte ranges, and the stream."""
+"""The bytes of an object: headers, byte ranges, decompression, and the stream.
+
+Decompressive transcoding: https://cloud.google.com/storage/docs/transcoding. A reader that does not accept gzip gets a
+gzipped object decompressed, and always the whole of it."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
+import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -21,6 +26,8 @@ from infra.local.storage.preconditions import check_etags
 from infra.local.storage.resources import StoredObject
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_ACCEPTS_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?:,|$)", re.IGNORECASE)
+_GZIP_MAGIC = b"\x1f\x8b"
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 
 
@@ -28,6 +35,8 @@ async def media(call: Call) -> Response:
     """The open file pins the generation: overwriting or deleting the object in the meantime does not change what the client
     receives."""
     stored, file = await _open(call)
+    if _is_gunzipped(call, stored, file):
+        return StreamingResponse(_gunzipped(file), 200, _gunzipped_headers(stored))
     part = requested_range(call.headers.get("range", ""), stored.size)
     headers = media_headers(stored)
     start, stop = part or (0, stored.size)
@@ -54,6 +63,18 @@ async def _open(call: Call) -> tuple[StoredObject, BinaryIO]:
             if stored.generation == missing:
                 raise
             missing = stored.generation
+
+
+def _is_gunzipped(call: Call, stored: StoredObject, file: BinaryIO) -> bool:
+    """Whether this reader gets the object decompressed. One that only claims to be gzip is served as it is stored."""
+    given = stored.attributes
+    if given.get("contentEncoding") != "gzip" or "no-transform" in given.get("cacheControl", "").lower():
+        return False
+    if _ACCEPTS_GZIP.search(call.headers.get("accept-encoding", "")):
+        return False
+    start = file.read(len(_GZIP_MAGIC))
+    file.seek(0)
+    return start == _GZIP_MAGIC
 
 
 def requested_range(header: str, size: int) -> tuple[int, int] | None:
@@ -95,6 +116,26 @@ def media_headers(stored: StoredObject) -> dict[str, str]:
     }
     # Headers allow only Latin-1 without control characters, but a client may store any text as a content type.
     return {key: quote(value, safe=_PRINTABLE) for key, value in headers.items() if value}
+
+
+def _gunzipped_headers(stored: StoredObject) -> dict[str, str]:
+    """The size is not known before the end, so there is no Content-Length."""
+    headers = media_headers(stored)
+    del headers["Content-Encoding"], headers["Accept-Ranges"]
+    return {
+        **headers,
+        "Warning": "214 UploadServer gunzipped",
+        "X-GUploader-Response-Body-Transformations": "gunzipped",
+    }
+
+
+async def _gunzipped(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file, gzip.GzipFile(fileobj=file) as content:
+        try:
+            while chunk := await asyncio.to_thread(content.read, CHUNK):
+                yield chunk
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise OSError(f"an object with Content-Encoding gzip can't be decompressed: {error}") from error
 
 
 async def _chunks(file: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:

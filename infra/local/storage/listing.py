@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from starlette.responses import Response
 from infra.local.storage.answers import JsonResponse, invalid
 from infra.local.storage.calls import Call
 from infra.local.storage.database import Transaction
-from infra.local.storage.objects import require_bucket, select_one
+from infra.local.storage.objects import ALL_VERSIONS, LIVE, require_bucket, select_one
 from infra.local.storage.preconditions import integer
 from infra.local.storage.resources import StoredObject, object_resource
 
@@ -23,7 +22,8 @@ _ABOVE_ALL = "\U0010ffff" * 256  # sorts after every name, because a name has at
 
 
 class Listing:
-    """A listing request. `start` is inclusive, `end` exclusive (empty: no end), in UTF-8 byte order."""
+    """A listing request. `start` (a name and a generation) is inclusive, `end` (a name; empty: no end) is exclusive. Names
+    are in UTF-8 byte order."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
         wanted = integer(query, "maxResults") or MAX_PAGE
@@ -32,8 +32,10 @@ class Listing:
         self.page_size = min(wanted, MAX_PAGE)
         self.prefix = query.get("prefix", "")
         self.delimiter = query.get("delimiter", "")
-        self.start = max(self.prefix, query.get("startOffset", ""), _decode_token(query.get("pageToken", "")))
+        offset = max(self.prefix, query.get("startOffset", ""))
+        self.start = max((offset, 0), _decode_token(query.get("pageToken", "")))
         self.end = query.get("endOffset", "")
+        self.tables = ALL_VERSIONS if query.get("versions", "").lower() == "true" else LIVE
         self.trailing_delimiter = query.get("includeTrailingDelimiter", "").lower() == "true"
         self.glob = glob_pattern(query.get("matchGlob") or "**")
 
@@ -65,33 +67,37 @@ async def list_objects(call: Call) -> Response:
 
 
 def _page(tx: Transaction, bucket: str, listing: Listing) -> Page:
-    """Look up one name after the other. After a common prefix, go on behind all names that begin with it."""
+    """Look up one generation after the other. After a common prefix, go on behind all names that begin with it."""
     require_bucket(tx, bucket)
     page, start = Page(), listing.start
-    while stored := select_one(tx, "bucket = ? AND name >= ? ORDER BY name LIMIT 1", bucket, start):
+    where = "bucket = ? AND (name, generation) >= (?, ?) ORDER BY name, generation LIMIT 1"
+    while stored := select_one(tx, where, bucket, *start, tables=listing.tables):
         name = stored.name
         if not name.startswith(listing.prefix) or (listing.end and name >= listing.end):
             break
-        start = name + "\0"
+        start = (name, stored.generation + 1)
         if not listing.glob.fullmatch(name):
             continue
         if len(page.items) + len(page.prefixes) >= listing.page_size:
-            page.next_token = base64.urlsafe_b64encode(name.encode()).decode()
+            page.next_token = base64.urlsafe_b64encode(f"{stored.generation}/{name}".encode()).decode()
             break
         common = listing.common_prefix(name)
         if common is None or (listing.trailing_delimiter and name == common):
             page.items.append(stored)
         if common is not None:
             page.prefixes.append(common)
-            start = common + _ABOVE_ALL
+            start = (common + _ABOVE_ALL, 0)
     return page
 
 
-def _decode_token(token: str) -> str:
-    """A token is the first name of its page."""
+def _decode_token(token: str) -> tuple[str, int]:
+    """A token is the first generation and name of its page."""
+    if not token:
+        return "", 0
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError) as error:
+        generation, _, name = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition("/")
+        return name, int(generation)
+    except ValueError as error:  # of base64, UTF-8 or int
         raise invalid(f"Invalid page token: {token!r} (pageToken)") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -56,7 +57,9 @@ async def rewrite(call: Call) -> Response:
 
 
 async def move(call: Call) -> Response:
-    source, destination = _source(call), Target(call.bucket, call.path_params["to_name"], None, call.preconditions)
+    """Of live objects only: it has no sourceGeneration."""
+    source = replace(_source(call), generation=None)
+    destination = Target(call.bucket, call.path_params["to_name"], None, call.preconditions)
     return call.object_response(await call.write(lambda tx: call.service.objects.move(tx, source, destination)))
 
 

@@ -12,11 +12,13 @@ from infra.local.storage.answers import invalid, no_such_bucket, no_such_object,
 from infra.local.storage.contents import Contents, StagedFile
 from infra.local.storage.database import Transaction, now_microseconds
 from infra.local.storage.events import Events
+from infra.local.storage.notifications import Notifications
 from infra.local.storage.preconditions import UNCONDITIONAL, Preconditions
 from infra.local.storage.resources import WRITABLE, StoredObject, merged_attributes
 
 MAX_NAME_BYTES = 1024
-_COLUMNS = "bucket, name, generation, metageneration, size, crc32c, md5, component_count, created, updated, attributes"
+LIVE, ALL_VERSIONS = ("objects",), ("objects", "noncurrent")
+"""Tables: a name has at most one live generation, and any number of noncurrent ones."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Target:
     preconditions: Preconditions = UNCONDITIONAL
 
 
-def select_one(tx: Transaction, where: str, *values: Any) -> StoredObject | None:
-    """The first object for which `where` holds, which is always one of our literals."""
-    row = tx.one(f"SELECT {_COLUMNS} FROM objects WHERE {where}", *values)  # noqa: S608
-    return StoredObject(*(*row[:-1], json.loads(row[-1]))) if row else None
+def select_one(tx: Transaction, where: str, *values: Any, tables: tuple[str, ...] = LIVE) -> StoredObject | None:
+    """The first generation, by name and generation, for which `where` holds. `where` is always one of our literals, and
+    ends with this order if it can hold for several."""
+    found = (tx.one(f"SELECT * FROM {table} WHERE {where}", *values) for table in tables)  # noqa: S608
+    row = min(filter(None, found), key=lambda row: row[1:3], default=None)
+    return StoredObject(*(*row[:10], json.loads(row[10]), *row[11:])) if row else None
 
 
 def require_bucket(tx: Transaction, bucket: str) -> None:
@@ -40,19 +44,28 @@ def require_bucket(tx: Transaction, bucket: str) -> None:
         raise no_such_bucket()
 
 
+def is_versioned(tx: Transaction, bucket: str) -> bool:
+    row = tx.one("SELECT json_extract(attributes, '$.versioning.enabled') FROM buckets WHERE name = ?", bucket)
+    return bool(row and row[0])
+
+
 def find(tx: Transaction, bucket: str, name: str) -> StoredObject | None:
     return select_one(tx, "bucket = ? AND name = ?", bucket, name)
 
 
 def get(tx: Transaction, target: Target, reading: bool = False) -> StoredObject:
-    """Raise a 404 if there is no such object or its generation is not the live one (older ones are not kept), a 412 (or a
-    304 if reading) if a precondition fails."""
-    found = find(tx, target.bucket, target.name)
+    """Raise a 404 if there is no such object or generation, a 412 (or a 304 if reading) if a precondition fails.
+
+    Conditions on the generation are about the live one, even if the request names another: "the object's current
+    generation" (API reference of objects.get), and so in Google's own storage-testbench."""
+    live = found = find(tx, target.bucket, target.name)
+    if target.generation is not None and (live is None or live.generation != target.generation):
+        key = (target.bucket, target.name, target.generation)
+        found = select_one(tx, "bucket = ? AND name = ? AND generation = ?", *key, tables=("noncurrent",))
     if found is None:
         require_bucket(tx, target.bucket)
-    if found is None or target.generation not in {None, found.generation}:
         raise no_such_object(target.bucket, target.name)
-    target.preconditions.check(found, reading)
+    target.preconditions.check_version(live.generation if live else 0, found.metageneration, reading)
     return found
 
 
@@ -79,11 +92,12 @@ def check_name(name: str) -> None:
 
 
 class Objects:
-    """The mutations. Each new generation is recorded in `events` in the same transaction."""
+    """The mutations. Each is recorded in `notifications` in the same transaction, and each new generation in `events`."""
 
-    def __init__(self, contents: Contents, events: Events) -> None:
+    def __init__(self, contents: Contents, events: Events, notifications: Notifications) -> None:
         self._contents = contents
         self._events = events
+        self._notifications = notifications
 
     def create(self, tx: Transaction, target: Target, staged: StagedFile, attributes: Mapping[str, Any]) -> StoredObject:
         """Create a generation with the staged contents (upload, compose)."""
@@ -116,6 +130,7 @@ class Objects:
             name=target.name,
             metageneration=1,
             attributes=merged_attributes(attributes, body),
+            deleted=None,
         )
         return self._store(tx, target, made, self._contents.path(original.generation))
 
@@ -140,12 +155,26 @@ class Objects:
             attributes=merged_attributes(attributes, body),
         )
         self._write_row(tx, patched)
+        self._notifications.record(tx, "OBJECT_METADATA_UPDATE", patched, patched.updated)
         return patched
 
     def delete(self, tx: Transaction, target: Target) -> None:
+        """Permanent if the bucket isn't versioned or the request names the generation."""
         current = get(tx, target)
-        tx.execute("DELETE FROM objects WHERE bucket = ? AND name = ?", current.bucket, current.name)
-        tx.on_commit.append(lambda: self._contents.remove(current.generation))
+        self._remove(tx, current, keep=target.generation is None and is_versioned(tx, target.bucket))
+
+    def _remove(self, tx: Transaction, current: StoredObject, keep: bool, replaced_by: int | None = None) -> None:
+        """Delete a generation, or `keep` it as a noncurrent one."""
+        table = "objects" if current.deleted is None else "noncurrent"
+        tx.execute(f"DELETE FROM {table} WHERE generation = ?", current.generation)  # noqa: S608
+        now = max(now_microseconds(), current.updated)
+        removed = replace(current, deleted=now)
+        if keep:
+            self._write_row(tx, removed)
+        else:
+            tx.on_commit.append(lambda: self._contents.remove(current.generation))
+        event_type = "OBJECT_ARCHIVE" if keep else "OBJECT_DELETE"
+        self._notifications.record(tx, event_type, removed, now, overwrittenByGeneration=replaced_by)
 
     def _store(self, tx: Transaction, target: Target, made: StoredObject, file: Path) -> StoredObject:
         """Give `made` its generation and its file, write the row, and record the event."""
@@ -154,14 +183,19 @@ class Objects:
         stored = replace(made, generation=generation, created=generation, updated=generation)
         tx.on_rollback.append(lambda: self._contents.remove(generation))
         self._contents.publish(file, generation)
-        self._write_row(tx, stored)
         if found:
-            tx.on_commit.append(lambda: self._contents.remove(found.generation))
+            self._remove(tx, found, keep=is_versioned(tx, target.bucket), replaced_by=generation)
+        self._write_row(tx, stored)
         self._events.record(tx, stored)
+        replaced = found.generation if found else None
+        self._notifications.record(tx, "OBJECT_FINALIZE", stored, stored.created, overwroteGeneration=replaced)
         return stored
 
     @staticmethod
     def _write_row(tx: Transaction, stored: StoredObject) -> None:
-        *values, attributes = vars(stored).values()  # in the order of the columns
-        statement = f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
-        tx.execute(statement, *values, json.dumps(attributes))
+        table, row = "noncurrent", {**vars(stored), "attributes": json.dumps(stored.attributes)}
+        if stored.deleted is None:
+            table = "objects"
+            del row["deleted"]
+        marks = ",".join("?" * len(row))
+        tx.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *row.values())  # noqa: S608

@@ -30,14 +30,14 @@ class Preconditions:
             metageneration_not_match=integer(query, f"{start}MetagenerationNotMatch"),
         )
 
-    def check(self, current: StoredObject | None, reading: bool = False) -> None:
-        """Raise unless all hold for the current object (None: there is no object)."""
+    def check(self, current: StoredObject | None) -> None:
+        """Raise unless all hold for the live object (None: there is none), which a change would replace."""
         if current is None:
-            self.check_version(0, None, reading)
+            self.check_version(0, None)
         else:
-            self.check_version(current.generation, current.metageneration, reading)
+            self.check_version(current.generation, current.metageneration)
 
-    def check_version(self, generation: int, metageneration: int | None, reading: bool) -> None:
+    def check_version(self, generation: int, metageneration: int | None, reading: bool = False) -> None:
         if self.generation_match not in {None, generation} or self.metageneration_match not in {None, metageneration}:
             raise condition_not_met()
         same_metageneration = metageneration is not None and metageneration == self.metageneration_not_match

@@ -28,7 +28,8 @@ ALSO_SET = ("storageClass", "temporaryHold", "eventBasedHold")
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A live generation. Times are microseconds since the epoch; `attributes` are the fields that a client may set."""
+    """A generation, in the order of its table's columns. Times are microseconds since the epoch; `attributes` are the
+    fields that a client may set; `deleted` is when it became noncurrent (None: it is live)."""
 
     bucket: str
     name: str
@@ -41,15 +42,16 @@ class StoredObject:
     created: int
     updated: int
     attributes: Mapping[str, Any]
+    deleted: int | None = None
 
     @property
     def etag(self) -> str:
         return version_tag(self.generation, self.metageneration)
 
 
-def rfc3339(microseconds: int) -> str:
+def rfc3339(microseconds: int, timespec: str = "milliseconds") -> str:
     moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def version_tag(generation: int, metageneration: int) -> str:
@@ -79,6 +81,7 @@ def object_resource(stored: StoredObject, base_url: str = PUBLIC_URL) -> dict[st
         "updated": rfc3339(stored.updated),
         "timeStorageClassUpdated": rfc3339(stored.created),
         "timeFinalized": rfc3339(stored.created),
+        "timeDeleted": stored.deleted and rfc3339(stored.deleted),
         **stored.attributes,
     }
     return {key: value for key, value in resource.items() if value is not None}

@@ -11,7 +11,8 @@ from typing import IO
 from infra.local.storage.contents import Contents, SessionFiles
 from infra.local.storage.database import Database, Transaction, now_microseconds
 from infra.local.storage.events import Events
-from infra.local.storage.objects import Objects
+from infra.local.storage.notifications import Notifications
+from infra.local.storage.objects import ALL_VERSIONS, Objects
 
 SESSION_LIFETIME = 7 * 24 * 3600 * 1_000_000  # as in the real service: a resumable upload expires after a week
 
@@ -28,6 +29,7 @@ class Service:
     objects: Objects
     session_files: SessionFiles
     events: Events
+    notifications: Notifications
     lock: IO[str]
 
     def close(self) -> None:
@@ -35,21 +37,25 @@ class Service:
         self.lock.close()
 
 
-def open_service(data_dir: Path, notify: str | None) -> Service:
-    """Open (or create) the folder, and delete what a killed server did not commit."""
+def open_service(data_dir: Path, notify: str | None, pubsub: str | None = None) -> Service:
+    """Open (or create) the folder, and delete what a killed server did not commit.
+
+    `notify`: the URL of the function, `pubsub`: host:port of a Pub/Sub emulator."""
     data_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(data_dir)
     database = Database(data_dir / "storage.db")
     contents = Contents(data_dir)
     contents.remove_orphans(*database.write_blocking(_known))
     events = Events(database, notify)
+    notifications = Notifications(database, pubsub)
     return Service(
         data_dir=data_dir,
         database=database,
         contents=contents,
-        objects=Objects(contents, events),
+        objects=Objects(contents, events, notifications),
         session_files=SessionFiles(contents),
         events=events,
+        notifications=notifications,
         lock=lock,
     )
 
@@ -73,6 +79,6 @@ def _known(tx: Transaction) -> tuple[set[str], set[str]]:
     """The names of all files in `objects/` and in `uploads/` that belong to something."""
     tx.execute("DELETE FROM uploads WHERE created < ?", now_microseconds() - SESSION_LIFETIME)
     return (
-        {str(row[0]) for row in tx.rows("SELECT generation FROM objects")},
+        {str(row[0]) for table in ALL_VERSIONS for row in tx.rows(f"SELECT generation FROM {table}")},  # noqa: S608
         {row[0] for row in tx.rows("SELECT id FROM uploads WHERE state = 'open'")},
     )

@@ -1,4 +1,7 @@
-"""The bundle as it is deployed: the typed models of `databricks-bundles` accept it, and the function calls its job."""
+"""The bundle as it is deployed: the typed models of `databricks-bundles` accept it, and the function calls its job.
+
+Every target is resolved as the CLI does it; nothing here looks at the text of the files.
+"""
 
 from __future__ import annotations
 
@@ -14,53 +17,70 @@ import pytest
 import yaml
 from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
+from packaging.specifiers import SpecifierSet
 
-from infra.local.jobs.bundle import load_bundle
+from infra.local.jobs.bundle import load_bundle, resolve_bundle
 from spark_jobs.contract.parameters import RunParameters
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLE = ROOT / "infra" / "databricks"
-DEPLOYED = ["dev", "prod", "prod_cluster"]
-SERVERLESS = ["dev", "prod"]
+PRODUCTION = ["prod", "prod_cluster"]
+DEPLOYED = ["dev", *PRODUCTION]
+BUILT = ["dev", "local"]
+SERVERLESS = ["dev", "prod", "local"]
+BUILT_WHEEL = "../../spark_jobs/dist/*.whl"
+
+MANAGERS = [{"user_name": "jane@example.com", "level": "CAN_MANAGE"}, {"group_name": "data", "level": "CAN_MANAGE"}]
+# What infra.deploy sets. The other targets need a bucket only.
+INSTALLATION = {
+    "bucket": "files",
+    "schema": "order_tracking",
+    "wheel": "/Workspace/order-tracking/wheels/order_tracking-0.1.0+g489e14c-py3-none-any.whl",
+    "job_principal": "job-id",
+    "function_principal": "function-id",
+    "deployer_principal": "deployer-id",
+    "managers": MANAGERS,
+}
 
 
-def jobs(target: str) -> dict[str, dict[str, Any]]:
+def resolved(target: str, **variables: Any) -> dict[str, Any]:
+    given = INSTALLATION if target in PRODUCTION else {"bucket": "files"}
+    return resolve_bundle(BUNDLE, target, given | variables)
+
+
+def jobs(target: str, **variables: Any) -> dict[str, dict[str, Any]]:
     """The job settings by key, as the API expects them."""
-    loaded = load_bundle(BUNDLE, target, {"bucket": "files"}).jobs
-    return {job.key: {k: v for k, v in job.settings.items() if k != "format"} for job in loaded}
+    found: dict[str, dict[str, Any]] = resolved(target, **variables)["resources"]["jobs"]
+    return found
+
+
+def schema(target: str, **variables: Any) -> dict[str, Any]:
+    (found,) = resolved(target, **variables)["resources"]["schemas"].values()
+    return found
 
 
 def main_file() -> dict[str, Any]:
     return yaml.safe_load((BUNDLE / "databricks.yml").read_text())
 
 
-def everything() -> list[dict[str, Any]]:
-    return [main_file(), *(yaml.safe_load(path.read_text()) for path in sorted(BUNDLE.glob("resources/*.yml")))]
-
-
 @pytest.mark.parametrize("target", [*DEPLOYED, "local"])
 def test_every_job_loads_through_the_typed_model(target: str) -> None:
     found = {key: Job.from_dict(settings) for key, settings in jobs(target).items()}
     assert found.keys() == {"order_tracking_ingest", "order_tracking_maintenance"}
-    for key, job in found.items():
-        assert job.name == key
+    assert {job.name for job in found.values()} == {"order-tracking-ingest", "order-tracking-maintenance"}
 
 
-@pytest.mark.parametrize("target", ["prod", "prod_cluster"])
-def test_every_other_resource_loads_through_the_typed_model(target: str) -> None:
-    resources = main_file()["targets"][target]["resources"]
-    assert resources.keys() == {"schemas", "jobs"}
-    (schema,) = resources["schemas"].values()
-    loaded = Schema.from_dict(schema)
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_the_schema_loads_through_the_typed_model_and_survives_a_destroy(target: str) -> None:
+    loaded = Schema.from_dict(schema(target))
     assert loaded.lifecycle
     assert loaded.lifecycle.prevent_destroy is True
 
 
-def test_these_tests_cover_every_kind_of_resource() -> None:
-    for document in everything():
-        assert set(document.get("resources", {})) <= {"jobs"}
-        for target in document.get("targets", {}).values():
-            assert set(target.get("resources", {})) <= {"jobs", "schemas"}
+def test_these_tests_cover_every_target_and_every_kind_of_resource() -> None:
+    assert set(main_file()["targets"]) == {*DEPLOYED, *BUILT}
+    for target in main_file()["targets"]:
+        assert resolved(target)["resources"].keys() == ({"jobs", "schemas"} if target in PRODUCTION else {"jobs"})
 
 
 @pytest.mark.parametrize(
@@ -87,7 +107,7 @@ def test_the_job_declares_and_passes_on_every_parameter_that_the_function_sends(
     """A parameter that one side does not know would break a deployment silently."""
     sent = set(RunParameters("b", "s/", "a/", "r/", "t", 0.1, None).as_job_parameters())
     for target in [*DEPLOYED, "local"]:
-        job = next(j for j in load_bundle(BUNDLE, target, {"bucket": "files"}).jobs if j.key == "order_tracking_ingest")
+        job = next(j for j in load_bundle(BUNDLE, target, INSTALLATION).jobs if j.key == "order_tracking_ingest")
         assert sent <= job.parameters.keys()
         (task,) = job.tasks
         command, *options = task.parameters
@@ -122,26 +142,58 @@ def entry_points() -> dict[str, str]:
     return project()["scripts"]
 
 
-@pytest.mark.parametrize("target", DEPLOYED)
-def test_the_job_calls_the_wheel_that_the_bundle_builds(target: str) -> None:
+@pytest.mark.parametrize("target", [*DEPLOYED, "local"])
+def test_the_job_calls_the_wheels_entry_point(target: str) -> None:
     (task,) = jobs(target)["order_tracking_ingest"]["tasks"]
     assert task["python_wheel_task"]["package_name"] == project()["name"].replace("-", "_")
     assert task["python_wheel_task"]["entry_point"] in entry_points()
-    artifact = main_file()["artifacts"]["order_tracking"]
+
+
+def wheels(job: dict[str, Any]) -> list[str]:
+    """What is installed for the job's only task."""
+    (task,) = job["tasks"]
+    if "libraries" in task:
+        return [library["whl"] for library in task["libraries"]]
+    return [line for environment in job["environments"] for line in environment["spec"]["dependencies"]]
+
+
+@pytest.mark.parametrize("target", BUILT)
+def test_dev_and_local_build_the_wheel_that_their_tasks_install(target: str) -> None:
+    """A path that is relative to the bundle's folder; the CLI uploads the file and puts its path in the workspace there."""
+    (artifact,) = resolved(target)["artifacts"].values()
     assert (BUNDLE / artifact["path"]).resolve() == ROOT / "spark_jobs"
+    assert [wheels(job) for job in jobs(target).values()] == [[BUILT_WHEEL]] * 2
+    synced = [(BUNDLE / path).resolve() for path in resolved(target)["sync"]["paths"]]
+    assert (BUNDLE / BUILT_WHEEL).parents[1].resolve() in synced
 
 
-@pytest.mark.parametrize("target", DEPLOYED)
-def test_every_task_has_the_wheel_which_knows_the_feeds(target: str) -> None:
-    wheels = "../../spark_jobs/dist/*.whl"
-    for settings in jobs(target).values():
-        (task,) = settings["tasks"]
-        given = task.get("libraries") or settings["environments"][0]["spec"]["dependencies"]
-        assert given in ([wheels], [{"whl": wheels}])
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_a_production_deployment_builds_nothing_and_names_one_wheel(target: str) -> None:
+    """The same wheel gives the same job, so that the plan of an unchanged tree is empty, and another one is another job."""
+    assert not resolved(target).get("artifacts")
+    assert [wheels(job) for job in jobs(target).values()] == [[INSTALLATION["wheel"]]] * 2
+    older = "/Workspace/order-tracking/wheels/order_tracking-0.1.0+g1111111-py3-none-any.whl"
+    assert [wheels(job) for job in jobs(target, wheel=older).values()] == [[older]] * 2
 
 
-@pytest.mark.parametrize("target", DEPLOYED)
+@pytest.mark.parametrize("missing", ["wheel", "schema"])
+def test_a_production_deployment_needs_its_wheel_and_schema(missing: str) -> None:
+    """They have no default, so the CLI refuses to go on without."""
+    assert "default" not in main_file()["variables"][missing]
+    assert missing not in main_file()["targets"]["prod"].get("variables", {})
+    given = {name: value for name, value in INSTALLATION.items() if name != missing}
+    assert f"${{var.{missing}}}" in str(resolve_bundle(BUNDLE, "prod", given))
+
+
+def test_only_what_production_runs_is_synced_to_its_folder() -> None:
+    assert resolved("prod")["sync"]["paths"] == ["."]
+    (task,) = jobs("prod")["order_tracking_maintenance"]["tasks"]
+    assert (BUNDLE / "resources" / task["spark_python_task"]["python_file"]).resolve().is_relative_to(BUNDLE)
+
+
+@pytest.mark.parametrize("target", [*DEPLOYED, "local"])
 def test_every_task_has_compute(target: str) -> None:
+    """Without a cluster or an environment the CLI refuses the task."""
     for key, settings in jobs(target).items():
         environments = {item["environment_key"]: item["spec"] for item in settings.get("environments", [])}
         clusters = {item["job_cluster_key"]: item["new_cluster"] for item in settings.get("job_clusters", [])}
@@ -164,34 +216,96 @@ def test_one_run_at_a_time_with_a_queue_and_a_time_limit(target: str) -> None:
     assert 0 < ingest["timeout_seconds"] <= 4 * 3600
 
 
-@pytest.mark.parametrize("target", ["prod", "prod_cluster"])
-def test_the_function_may_run_only_the_ingest_job(target: str) -> None:
-    may = {key: settings.get("permissions", []) for key, settings in jobs(target).items()}
-    assert may == {
-        "order_tracking_ingest": [{"service_principal_name": "", "level": "CAN_MANAGE_RUN"}],
-        "order_tracking_maintenance": [],
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_one_principal_owns_the_jobs_and_the_function_may_run_one(target: str) -> None:
+    """Were there no owner, the CLI would make the deploying user the owner, and refuse the next one who is not an admin."""
+    owner = {"service_principal_name": "deployer-id", "level": "IS_OWNER"}
+    assert {key: job["permissions"] for key, job in jobs(target).items()} == {
+        "order_tracking_ingest": [owner, {"service_principal_name": "function-id", "level": "CAN_MANAGE_RUN"}],
+        "order_tracking_maintenance": [owner],
     }
-    text = (BUNDLE / "databricks.yml").read_text()
-    assert "service_principal_name: ${var.function_principal}\n              level: CAN_MANAGE_RUN" in text
-    assert text.count("${var.function_principal}") == 1
 
 
-@pytest.mark.parametrize("target", ["prod", "prod_cluster"])
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_managers_get_the_jobs_and_the_folder_of_the_deployment(target: str) -> None:
+    """The CLI applies a target's permissions to its jobs and its root path. It refuses other levels than these there."""
+    assert resolved(target)["permissions"] == MANAGERS
+    assert {entry["level"] for entry in MANAGERS} <= {"CAN_MANAGE", "CAN_VIEW", "CAN_RUN"}
+    assert resolve_bundle(BUNDLE, target, {**INSTALLATION, "managers": []})["permissions"] == []
+
+
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_the_folder_of_the_deployment_is_below_the_one_that_only_deployers_can_write(target: str) -> None:
+    """/Workspace/Shared is writable by everyone, who could then replace the code that runs with the job's rights."""
+    assert resolved(target)["workspace"] == {"root_path": f"/Workspace/order-tracking/{target}"}
+
+
+@pytest.mark.parametrize("target", BUILT)
+def test_a_copy_of_ones_own_has_no_shared_folder_owner_or_managers(target: str) -> None:
+    assert resolved(target).keys() == {"bundle", "sync", "artifacts", "resources"}
+    assert not [job for job in jobs(target).values() if "permissions" in job or "run_as" in job]
+
+
+@pytest.mark.parametrize("target", PRODUCTION)
 def test_jobs_run_as_the_jobs_service_principal(target: str) -> None:
-    raw = main_file()["targets"][target]["resources"]["jobs"]
-    assert len(raw) == 2
-    for job in raw.values():
-        assert job["run_as"] == {"service_principal_name": "${var.job_principal}"}
+    assert [job["run_as"] for job in jobs(target).values()] == [{"service_principal_name": "job-id"}] * 2
+
+
+def test_two_installations_share_nothing_that_they_write() -> None:
+    """The folder has the deployment's state and so its job ids; the job names are for people."""
+    staging = {"name": "orders-staging", "schema": "orders_staging", "wheel": "/Workspace/orders-staging/wheels/x.whl"}
+    assert resolved("prod", **staging)["workspace"]["root_path"] == "/Workspace/orders-staging/prod"
+    assert schema("prod", **staging)["name"] == "orders_staging"
+    staged = jobs("prod", **staging)
+    assert [job["name"] for job in staged.values()] == ["orders-staging-ingest", "orders-staging-maintenance"]
+    for job, other in zip(jobs("prod").values(), staged.values(), strict=True):
+        assert job["name"] != other["name"]
+        assert wheels(job) != wheels(other)
+        assert schema_parameter(job) != schema_parameter(other)
+
+
+def schema_parameter(job: dict[str, Any]) -> str:
+    (found,) = (parameter["default"] for parameter in job["parameters"] if parameter["name"] == "schema")
+    return found
+
+
+def test_dev_has_a_schema_of_its_own() -> None:
+    (schema_of_dev,) = {schema_parameter(job) for job in jobs("dev").values()}
+    assert schema_of_dev == "order_tracking_dev"
+    assert schema_of_dev != INSTALLATION["schema"]
+
+
+def grants(**variables: Any) -> dict[str, set[str]]:
+    """By principal; the CLI merges the entries of one principal."""
+    found: dict[str, set[str]] = {}
+    for grant in schema("prod", **variables)["grants"]:
+        found.setdefault(grant["principal"], set()).update(grant["privileges"])
+    return found
+
+
+def test_readers_may_read_the_schema_and_without_them_nobody_else_can() -> None:
+    without = grants()
+    assert without == {
+        "job-id": {"USE_SCHEMA", "CREATE_TABLE", "SELECT", "MODIFY"},
+        "deployer-id": {"USE_SCHEMA", "MANAGE"},
+    }
+    assert grants(readers="analysts") == without | {"analysts": {"USE_SCHEMA", "SELECT"}}
+
+
+def test_the_bundle_requires_a_cli_that_deploys_without_terraform() -> None:
+    allowed = SpecifierSet(resolved("prod")["bundle"]["databricks_cli_version"].replace(" ", ""))
+    assert [version for version in ("0.299.0", "1.11.9", "1.12.0", "1.13.2", "2.0.0") if version in allowed] == [
+        "1.12.0",
+        "1.13.2",
+        "2.0.0",
+    ]
 
 
 def test_maintenance_is_paused_by_default() -> None:
-    settings = jobs("prod")["order_tracking_maintenance"]
-    assert settings["schedule"]["pause_status"] == "PAUSED"
-    enabled = load_bundle(BUNDLE, "prod", {"bucket": "files", "maintenance": "UNPAUSED"}).jobs
-    assert {job.key: job.settings.get("schedule", {}).get("pause_status") for job in enabled} == {
-        "order_tracking_ingest": None,
-        "order_tracking_maintenance": "UNPAUSED",
-    }
+    assert jobs("prod")["order_tracking_maintenance"]["schedule"]["pause_status"] == "PAUSED"
+    enabled = {key: job.get("schedule") for key, job in jobs("prod", maintenance="UNPAUSED").items()}
+    assert enabled["order_tracking_ingest"] is None
+    assert enabled["order_tracking_maintenance"]["pause_status"] == "UNPAUSED"
 
 
 def test_every_variable_is_declared_and_used() -> None:

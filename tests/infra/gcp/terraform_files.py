@@ -82,23 +82,31 @@ def _cleaned(value: Any) -> Any:
 
 
 def instances(folder: Folder, kind: str) -> dict[str, Body]:
-    """The resources of a kind by name; of one with `for_each` over a local map, the instances by their keys."""
+    """The resources of a kind by name; of one with `for_each` over a local map, the instances by their keys.
+
+    Dynamic blocks over a value that is null or not (`value[*]`) are there or not.
+    """
     found: dict[str, Body] = {}
     for (of_kind, name), body in folder.resources.items():
-        each = folder.locals.get(str(body.get("for_each")).removeprefix("${local.").removesuffix("}"))
-        if of_kind == kind and each is None:
+        if of_kind != kind:
+            continue
+        over = re.search(r"local\.(\w+)", str(body.get("for_each", "")))
+        each = folder.locals.get(over[1]) if over else None
+        if isinstance(each, dict):
+            found |= {key: _with_blocks(_filled_in(body, key, value)) for key, value in each.items()}
+        else:
             found[name] = body
-        elif of_kind == kind:
-            found |= {key: _filled_in(body, key, value) for key, value in each.items()}
     return found
 
 
-def _filled_in(body: Any, key: str, value: Body) -> Any:
-    """The body for one instance: `each.key` and `each.value.NAME` are replaced."""
+def _filled_in(body: Any, key: str, value: Any) -> Any:
+    """The body for one instance: `each.key`, `each.value` and `each.value.NAME` are replaced."""
     if isinstance(body, dict):
         return {name: _filled_in(item, key, value) for name, item in body.items()}
     if isinstance(body, list):
         return [_filled_in(item, key, value) for item in body]
+    if body == "${each.value}":
+        return value
     if isinstance(body, str) and (whole := re.fullmatch(r"\$\{each\.value\.(\w+)(\[\*\])?\}", body)):
         return [value[whole[1]]] if whole[2] else value[whole[1]]
     if isinstance(body, str):
@@ -106,6 +114,36 @@ def _filled_in(body: Any, key: str, value: Body) -> Any:
         body = re.sub(r"\[each\.value\.(\w+)\]", lambda found: f"[{value[found[1]]}]", body)
         return re.sub(r"\$\{each\.value\.(\w+)\}", lambda found: text(value[found[1]]), body)
     return body
+
+
+def _with_blocks(body: Any) -> Any:
+    """The body with its dynamic blocks, as far as they are over a list of one value, as blocks."""
+    if isinstance(body, list):
+        return [_with_blocks(item) for item in body]
+    if not isinstance(body, dict):
+        return body
+    blocks: Body = {name: _with_blocks(item) for name, item in body.items() if name != "dynamic"}
+    left = []
+    for dynamic in body.get("dynamic", []):
+        ((name, block),) = dynamic.items()
+        if not isinstance(block["for_each"], list):
+            left.append(dynamic)
+        elif block["for_each"] != [None]:
+            blocks[name] = [_iterated(item, name, block["for_each"][0]) for item in block["content"]]
+    return blocks | ({"dynamic": left} if left else {})
+
+
+def _iterated(content: Any, name: str, value: Any) -> Any:
+    """The content of a dynamic block for one value: `NAME.value` and `NAME.value.ATTRIBUTE` are replaced."""
+    if isinstance(content, dict):
+        return {key: _iterated(item, name, value) for key, item in content.items()}
+    if isinstance(content, list):
+        return [_iterated(item, name, value) for item in content]
+    if content == f"${{{name}.value}}":
+        return value
+    if isinstance(content, str) and (whole := re.fullmatch(rf"\$\{{{name}\.value\.(\w+)\}}", content)):
+        return value[whole[1]] if isinstance(value, dict) else value[:-1] + f".{whole[1]}}}"
+    return content
 
 
 def literal(value: Any) -> str | None:

@@ -127,9 +127,20 @@ def test_every_alert_watches_an_existing_metric() -> None:
     assert watched == set(METRICS)
 
 
+def test_every_alert_has_one_condition_and_closes_its_incidents() -> None:
+    assert {name for kind, name in FUNCTION.resources if kind == "google_monitoring_alert_policy"} == {"alerts"}
+    for name, body in ALERTS.items():
+        (conditions,) = body["conditions"]
+        assert len({"condition_threshold", "condition_absent"} & set(conditions)) == 1, name
+        seconds = int(text(body["alert_strategy"][0]["auto_close"]).removesuffix("s"))
+        assert 1800 <= seconds <= 7 * 24 * 3600, name  # Google accepts no other values
+        # If there is no data, a threshold is not exceeded, but an absence persists.
+        assert ("condition_absent" in conditions) == (seconds > 24 * 3600), name
+
+
 def test_every_alert_says_what_to_do_and_notifies_the_channels() -> None:
     page = (ROOT / "docs" / "deploy.md").read_text()
     for name, body in ALERTS.items():
         assert body["notification_channels"] == "${local.channels}", name
         assert len(text(body["documentation"][0]["content"])) > 80, name
-        assert text(body["display_name"]).removeprefix("Order tracking: ") in page, name
+        assert text(body["display_name"]).removeprefix("${local.base.name}: ") in page, name

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.infra.gcp.provider_schemas import ROOT
-from tests.infra.gcp.terraform_files import Body, Folder, instances, load, text
+from tests.infra.gcp.terraform_files import Body, Folder, instances, load, references, text
 
 PAGE = ROOT / "docs" / "deploy.md"
 FOUNDATION = load(ROOT / "infra" / "gcp" / "foundation")
@@ -36,17 +36,24 @@ WHO = {
     "google_service_account.trigger.member": "trigger",
     "serviceAccount:${local.base.trigger_account}": "trigger",
     "google_service_account.builder.member": "builder",
+    "google_service_account.deployer[0].member": "GitHub Actions",
     "data.google_storage_project_service_account.this.member": "Cloud Storage",
     "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com": "Pub/Sub",
+    "databricks_service_principal.deployer.application_id": "deployer's principal",
+    "databricks_service_principal.deployer.id": "deployer's principal",
     "databricks_service_principal.job.application_id": "job",
     "databricks_service_principal.job.id": "job",
     "databricks_service_principal.function.id": "function",
     "${var.job_principal}": "job",
     "${var.function_principal}": "function",
+    "${var.deployer_principal}": "deployer's principal",
+    "${var.readers}": "readers",
     "var.deployers": "deployers",
 }
 ON = {
     "google_storage_bucket.files.name": "bucket",
+    "google_storage_bucket.uploads.name": "bucket of function sources",
+    "var.state_bucket": "bucket of Terraform states",
     "google_pubsub_topic.outcomes.id": "outcomes topic",
     "google_pubsub_topic.outcomes_dead.id": "dead-letter topic",
     "google_pubsub_subscription.outcomes.id": "outcomes subscription",
@@ -54,12 +61,16 @@ ON = {
     "google_secret_manager_secret.databricks[0].id": "secret",
     "each.value.name": "both functions' services",
     "google_service_account.deployer[0].name": "deployer's account",
+    "google_service_account.function.name": "function's account",
+    "google_service_account.trigger.name": "trigger's account",
+    "google_service_account.builder.name": "builder's account",
     "databricks_external_location.source.id": "external location",
     "databricks_credential.job.id": "service credential",
     "var.catalog": "catalog",
     "var.databricks_workspace_id": "workspace",
     "var.project_id": "project",
 }
+ALL_DEPLOYERS = [WHO[str(reference)] for reference in references(FOUNDATION.locals["all_deployers"])]
 TARGETS = ("bucket", "topic", "subscription", "repository", "secret_id", "service", "service_account_id")
 
 
@@ -86,8 +97,16 @@ def given_by_terraform() -> list[Right]:
                 found.append(Right(WHO[plain(body["principal_id"])], _joined(body["permissions"]), where, ""))
             elif kind == "databricks_access_control_rule_set":
                 (rule,) = body["grant_rules"]
-                who = WHO[plain(rule["principals"])]
-                found.append(Right(who, plain(rule["role"]), "job's service principal", ""))
+                assert rule["principals"] == "${local.all_deployers}"
+                found += [Right(who, plain(rule["role"]), "job's service principal", "") for who in ALL_DEPLOYERS]
+            elif kind == "databricks_permissions":
+                (several,) = body["dynamic"]
+                assert several["access_control"]["for_each"] == "${local.all_deployers}"
+                (content,) = several["access_control"]["content"]
+                found += [Right(who, plain(content["permission_level"]), "bundle's folder", "") for who in ALL_DEPLOYERS]
+                for one in body["access_control"]:
+                    who = WHO[plain(one["service_principal_name"])]
+                    found.append(Right(who, plain(one["permission_level"]), "bundle's folder", ""))
     return found
 
 
@@ -107,11 +126,7 @@ def _google(kind: str, body: Body) -> Right:
 
 def _condition(body: Body) -> Body:
     """Title and expression, with our locals filled in; empty: no condition."""
-    condition = body.get("condition", [{}])[0]
-    if "dynamic" in body:
-        (only,) = body["dynamic"][0]["condition"]["for_each"]
-        condition = {} if plain(only) in {"None", "null"} else FOUNDATION.locals[plain(only).removeprefix("local.")]
-    return {name: _with_locals(value) for name, value in condition.items()}
+    return {name: _with_locals(value) for name, value in body.get("condition", [{}])[0].items()}
 
 
 def _with_locals(value: Any) -> Any:
@@ -123,6 +138,8 @@ def _with_locals(value: Any) -> Any:
 
 
 def _role(role: str) -> str:
+    if role == "google_project_iam_custom_role.deployer[0].id":
+        return _joined(FOUNDATION.resources["google_project_iam_custom_role", "deployer"]["permissions"])
     if found := re.fullmatch(r'google_project_iam_custom_role\.objects\["?(\w+)"?\]\.id', role.replace('\\"', '"')):
         return _joined(FOUNDATION.locals["verbs"][found[1]]["permissions"])
     return role
@@ -133,8 +150,11 @@ def _joined(values: list[Any]) -> str:
 
 
 def given_by_the_bundle() -> list[Right]:
-    resources = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]["resources"]
-    found = [
+    target = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]
+    resources = target["resources"]
+    assert target["permissions"] == "${var.managers}", "infra.deploy makes them from DEPLOYERS, with CAN_MANAGE"
+    found = [Right("deployers", "CAN_MANAGE", f"job {key}", "") for key in resources["jobs"]]
+    found += [
         Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), "schema", "")
         for schema in resources["schemas"].values()
         for grant in schema["grants"]
@@ -171,8 +191,8 @@ def test_each_permission_is_used_by_a_call_or_a_platform_resource(right: Right, 
             assert call in calls_in(ROOT / path, function), f"{right}: {path} has no call of {call} in {function}"
         else:
             kind, label = name.split(".")
-            assert (kind, label) in {**FOUNDATION.resources, **FUNCTION.resources}, name
-    if right.who in {"function", "job"} and right.on not in {"secret", "workspace"}:
+            assert (kind, label) in {**FOUNDATION.resources, **FUNCTION.resources, **FUNCTION.data}, name
+    if right.who in {"function", "job"} and right.on not in {"secret", "workspace", "bundle's folder"}:
         assert all(":" in name for name in named), f"{right.who} is our own code: name its calls"
 
 
@@ -260,8 +280,24 @@ def test_project_wide_grants_are_only_those_that_the_platform_requires() -> None
         ("Cloud Storage", "roles/pubsub.publisher"),
         ("builder", "roles/storage.objectViewer"),
         ("builder", "roles/logging.logWriter"),
+        ("GitHub Actions", "roles/cloudfunctions.developer"),
+        ("GitHub Actions", "roles/logging.configWriter"),
+        ("GitHub Actions", "roles/monitoring.alertPolicyEditor"),
+        ("GitHub Actions", "roles/monitoring.notificationChannelEditor"),
+        ("GitHub Actions", "run.services.getIamPolicy, run.services.setIamPolicy"),
     }
-    assert not {right for right in given_by_terraform() if re.search(r"owner|editor|admin", right.may.lower())}
+    broad = re.compile(r"roles/(\w+\.)?(owner|editor|\w*[aA]dmin)")
+    assert not {right for right in given_by_terraform() if broad.fullmatch(right.may)}
+
+
+def test_github_actions_can_read_no_order_file_and_no_state_but_its_own() -> None:
+    on_buckets = {right for right in given_by_terraform() if right.who == "GitHub Actions" and "bucket" in right.on}
+    assert {(right.may, right.on, right.only) for right in on_buckets} == {
+        ("roles/storage.objectUser", "bucket of function sources", ""),
+        ("roles/storage.legacyBucketReader", "bucket of Terraform states", ""),  # lists names only
+        ("roles/storage.objectViewer", "bucket of Terraform states", "state of step 1"),
+        ("roles/storage.objectUser", "bucket of Terraform states", "state of step 3"),
+    }
 
 
 def test_the_permissions_name_the_replay_folder_that_the_job_uses() -> None:

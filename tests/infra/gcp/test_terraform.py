@@ -118,11 +118,15 @@ def test_files_are_formatted_by_terraform_fmt() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("step", ["foundation", "function"])
+def test_the_lock_file_belongs_in_the_tree(step: str) -> None:
+    """Only `terraform init` with access to the registry can write it; nothing may ignore it then."""
+    path = f"infra/gcp/{step}/.terraform.lock.hcl"
+    assert subprocess.run(["git", "check-ignore", "--quiet", path], cwd=ROOT, check=False).returncode == 1
+
+
 def test_every_variable_has_a_description_and_a_validation_if_it_has_a_format() -> None:
-    free = {"sweep_schedule", "databricks_account_host", "databricks_workspace_id", "catalog"} | {
-        "state_bucket",
-        "source_archive",
-    }
+    free = {"databricks_account_host", "databricks_workspace_id", "catalog", "state_bucket", "source_archive"}
     for step in ("foundation", "function"):
         for name, body in load(GCP / step).variables.items():
             assert body.get("description"), name

@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from spark_jobs.queries.delta_folder import DeltaFolder
+from spark_jobs.queries.delta_folder import DeltaFolder, NotAllowed
 from spark_jobs.queries.engine import NoTable
 from spark_jobs.settings import SettingsError
 
@@ -45,8 +46,32 @@ def test_a_table_that_does_not_exist_is_told_from_other_mistakes(engine: DeltaFo
         engine.rows("SELECT 1 AS one FROM nowhere")
     with pytest.raises(NoTable):
         DeltaFolder(str(folder / "missing")).rows("SELECT 1 AS one FROM orders_target")
-    with pytest.raises(Exception, match="no_such_column"):
-        engine.rows("SELECT no_such_column FROM orders_target")
+    for mistake in ("no_such_column", "no_such_function(1)"):
+        with pytest.raises(duckdb.Error, match=mistake.partition("(")[0]):
+            engine.rows(f"SELECT {mistake} AS x FROM orders_target")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP VIEW orders_target",
+        "SELECT 1 AS one; SELECT 2 AS two",
+        "PRAGMA version",
+        "SELECT * FROM read_text('{folder}/orders_target/_delta_log/00000000000000000000.json')",
+        # Its file system is not DuckDB's, so no setting keeps it in the folder.
+        "SELECT count(*) AS n FROM delta_scan('{folder}/orders_target')",
+        "SELECT (SELECT max(x) FROM (SELECT * FROM Enable_Logging()) AS t (x)) AS x",
+        "SELECT " + "(" * 900 + "1" + ")" * 900 + " + 1" * 900 + " AS x",
+    ],
+)
+def test_only_a_query_of_tables_is_run(engine: DeltaFolder, folder: Path, statement: str) -> None:
+    with pytest.raises((NotAllowed, duckdb.ParserException)):
+        engine.rows(statement.format(folder=str(folder).replace("'", "''")))
+    assert engine.rows("SELECT DISTINCT order_num FROM orders_target") == [{"order_num": "A1"}]
+
+
+def test_what_is_not_in_the_statement_is_no_parameter(engine: DeltaFolder) -> None:
+    assert engine.rows("SELECT :one AS one", {"one": 1, "two": 2}) == [{"one": 1}]
 
 
 def test_a_bucket_is_refused_in_one_sentence() -> None:

@@ -143,5 +143,5 @@ def test_malformed_requests_are_refused_as_json(jobs_server: RunningJobsServer, 
 
 
 def test_an_unknown_endpoint_is_a_404_with_the_real_apis_message(jobs_server: RunningJobsServer) -> None:
-    with pytest.raises(NotFound, match=r"No API found for 'POST /api/2\.2/jobs/create'"):
-        jobs_server.client().jobs.create(name="new")
+    with pytest.raises(NotFound, match=r"No API found for 'GET /api/2\.0/clusters/get'"):
+        jobs_server.client().api_client.do("GET", "/api/2.0/clusters/get")

@@ -58,10 +58,12 @@ def test_every_function_listens_only_on_this_machine() -> None:
 
 
 def test_events_go_to_the_function_and_runs_find_storage_and_tables() -> None:
-    storage = storage_service(FOLDER, Settings(), PORTS)
+    storage = storage_service(FOLDER, Settings(), PORTS, pubsub=False)
     jobs = jobs_service(FOLDER, Settings(), PORTS, Path("/jdk"), pubsub=True)
 
     assert "--notify=http://127.0.0.1:3" in storage.command
+    assert "--pubsub=127.0.0.1:5" in storage_service(FOLDER, Settings(), PORTS, pubsub=True).command
+    assert not [word for word in storage.command if word.startswith("--pubsub")]
     for word in ("--var=warehouse=/data/warehouse", "--run-env=STORAGE_EMULATOR_HOST=http://127.0.0.1:1"):
         assert word in jobs.command
     assert "--run-env=JAVA_HOME=/jdk" in jobs.command

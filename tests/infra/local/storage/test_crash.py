@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from pathlib import Path
@@ -87,3 +88,41 @@ def test_kill_9_under_load(tmp_path: Path) -> None:
             latest = check(server, writers, tmp_path)
             assert latest > newest
             newest = latest
+
+
+def test_kill_9_loses_no_generation_of_a_versioned_bucket(tmp_path: Path) -> None:
+    server = storage_process(tmp_path, "--bucket", "load")
+    with server:
+        httpx.patch(f"{server.url}/storage/v1/b/load", json={"versioning": {"enabled": True}}).raise_for_status()
+        answered: set[int] = set()
+        for pause in (0.3, 0.5):
+            writers = [threading.Thread(target=_replace, args=(server.url, number, answered)) for number in range(4)]
+            for thread in writers:
+                thread.start()
+            while not answered:
+                time.sleep(0.01)
+            time.sleep(pause)
+            server.kill()
+            for thread in writers:
+                thread.join()
+            server.start()
+            blobs = list(client_for(server.url).list_blobs("load", versions=True))
+            generations = {blob.generation for blob in blobs}
+            assert answered <= generations
+            assert {path.name for path in (tmp_path / "objects").iterdir()} == {str(found) for found in generations}
+            for name, own in itertools.groupby(blobs, key=lambda blob: blob.name):
+                assert all(blob.time_deleted for blob in list(own)[:-1]), f"{name} has two live generations"
+            for blob in blobs:
+                assert blob.download_as_bytes() == content(blob.name, 7)
+
+
+def _replace(url: str, number: int, answered: set[int]) -> None:
+    """Replace and delete objects until the server is gone. A deletion without a generation loses none."""
+    with httpx.Client(base_url=url, timeout=5) as http, contextlib.suppress(httpx.HTTPError):
+        for version in range(10_000):
+            name = f"v{number}-{version % 3}"
+            query = {"uploadType": "media", "name": name}
+            answer = http.post("/upload/storage/v1/b/load/o", params=query, content=content(name, 7))
+            answered.add(int(answer.json()["generation"]))
+            if version % 4 == 0:
+                http.delete(f"/storage/v1/b/load/o/{name}").raise_for_status()
