@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst contracts deploy deploy-check deploy-diff rollback destroy untested wheel clean
+.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst contracts deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,22 +68,23 @@ contracts: $(READY) ## write the pages and tables that are generated from the de
 	$(PY) -m infra.contracts
 
 deploy-check: $(READY) ## show what a deployment still needs; change nothing
-	$(PY) -m infra.deploy check
+	@$(PY) -m infra.deploy check
 
-deploy: $(if $(SKIP_TESTS),untested,test) deploy-check ## run all tests, then deploy everything (docs/deploy.md; SKIP_TESTS=1)
-	$(PY) -m infra.deploy all
+deploy: $(if $(filter 1,$(SKIP_TESTS)),skipped-tests,test) deploy-check ## run all tests, then deploy wheel, bundle and function (docs/deploy.md; SKIP_TESTS=1)
+	@$(PY) -m infra.deploy all
 
-untested:
-	@echo "SKIP_TESTS is set: deploying without running the tests" >&2
+skipped-tests:
+	@echo "SKIP_TESTS=1: deploying without having run the tests"
 
-deploy-diff: $(READY) ## show how what is deployed differs from this tree; exit status 2 if it does
-	$(PY) -m infra.deploy diff
+deploy-diff: $(READY) ## show what a deployment would change; exit status 2 if anything differs
+	@$(PY) -m infra.deploy diff
 
-rollback: $(READY) ## deploy the job and the function of an earlier commit, without tests (TO=COMMIT)
-	$(PY) -m infra.deploy rollback $(if $(TO),"$(TO)",$(error TO=COMMIT is missing))
+# Make passes TO on in the environment, where no shell interprets it.
+rollback: $(READY) ## deploy the jobs and functions of an earlier commit, without tests (TO=COMMIT)
+	@$(PY) -m infra.deploy rollback -- "$$TO"
 
-destroy: $(READY) ## remove an installation, but keep its files and tables
-	$(PY) -m infra.deploy destroy
+destroy: $(READY) ## remove an installation, except its files and tables
+	@$(PY) -m infra.deploy destroy
 
 wheel: $(READY) ## build the job's wheel into spark_jobs/dist
 	rm -rf spark_jobs/dist

@@ -1,6 +1,7 @@
-"""The job's wheel in the workspace: one file per version, uploaded once and never replaced.
+"""The job's wheel. Its version names its content, so that a path in the workspace is never overwritten.
 
-So a run that starts during a deployment finds the wheel of its job, and rolling back points the job at an older file.
+A run that starts during a deployment installs the wheel that its job named at that time; rolling back means naming an older
+one again; and `bundle plan` of an unchanged tree has nothing to change.
 """
 
 from __future__ import annotations
@@ -10,91 +11,69 @@ import re
 import shutil
 import sys
 import tempfile
-import time
+import tomllib
 from pathlib import Path
 
-from infra.deploy.shell import ROOT, CommandFailed, ask, ask_json, run
+from infra.deploy.shell import ROOT, CommandFailed, ask
 
 SOURCES = "spark_jobs"
-KEPT_WHEELS = 10
-KEPT_DAYS = 30
-_VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
-_MISSING = re.compile(r"RESOURCE_DOES_NOT_EXIST|doesn't exist|does not exist")
+_COMMIT_DIGITS = 12
+_HASH_DIGITS = 12
 
 
 def version(root: Path = ROOT) -> str:
-    """`0.1.0+g489e14c0`: the last commit that changed the sources, and their hash if they differ from it.
+    """BASE+gCOMMIT: the version of pyproject.toml and the last commit that changed the sources.
 
-    So a commit that changes nothing in the job has nothing to deploy. Raises CommandFailed.
+    With uncommitted changes BASE+gCOMMIT.dirtyHASH, with a hash of all sources. Raises CommandFailed outside a repository.
     """
-    declared = _VERSION.search((root / SOURCES / "pyproject.toml").read_text("utf-8"))
-    if declared is None:
-        raise CommandFailed(f'{SOURCES}/pyproject.toml has no line version = "…"')
-    commit = ask("git", "log", "-1", "--format=%H", "--", SOURCES, cwd=root)[:8]
+    commit = ask("git", "log", "-1", "--format=%H", "--", SOURCES, cwd=root)
     if not commit:
         raise CommandFailed(f"no commit contains {SOURCES}: deploy from a clone of the repository")
-    changed = ask("git", "status", "--porcelain", "--untracked-files=all", "--", SOURCES, cwd=root)
-    return f"{declared[1]}+g{commit}" + (f".dirty.{_hash(root)}" if changed else "")
+    found = f"{_base(root)}+g{commit[:_COMMIT_DIGITS]}"
+    if ask("git", "status", "--porcelain", "--untracked-files=all", "--", SOURCES, cwd=root):
+        found += f".dirty{_hash(root)}"
+    return found
 
 
-def wheel_name(of_version: str) -> str:
-    """The file's name, as the build gives it."""
-    return f"order_tracking-{of_version}-py3-none-any.whl"
+def file_name(root: Path = ROOT) -> str:
+    return f"order_tracking-{version(root)}-py3-none-any.whl"
 
 
-def build(of_version: str, folder: Path, root: Path = ROOT) -> Path:
-    """Build the wheel into a folder. Raises CommandFailed."""
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / SOURCES
-        for name in _sources(root):
-            target = copy / Path(name).relative_to(SOURCES)
+def build(folder: Path, root: Path = ROOT) -> Path:
+    """Build the wheel into the folder, in place of what is in it. Raises CommandFailed."""
+    expected = folder / file_name(root)
+    with tempfile.TemporaryDirectory() as scratch:
+        # A copy without ignored files and with the version: the tree itself stays as it is.
+        copy = Path(scratch) / SOURCES
+        for path in _files(root):
+            target = copy / path.relative_to(SOURCES)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / name, target)
+            shutil.copy(root / path, target)
         project = copy / "pyproject.toml"
-        project.write_text(_VERSION.sub(f'version = "{of_version}"', project.read_text("utf-8"), count=1), "utf-8")
-        ask(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy))
-    return folder / wheel_name(of_version)
+        text, replaced = re.subn(r'(?m)^version = ".*"$', f'version = "{version(root)}"', project.read_text())
+        if replaced != 1:
+            raise CommandFailed(f'{SOURCES}/pyproject.toml must have one line `version = "…"`')
+        project.write_text(text)
+        shutil.rmtree(folder, ignore_errors=True)
+        ask(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(copy))
+    if [path.name for path in folder.iterdir()] != [expected.name]:
+        raise CommandFailed(f"the build made {[path.name for path in folder.iterdir()]} instead of {expected.name}")
+    return expected
 
 
-def upload(target: str, of_version: str, environment: dict[str, str]) -> None:
-    """Build and upload the wheel to this absolute workspace path, unless it is there. Raises CommandFailed."""
-    if _exists(target, environment):
-        return
-    folder = target.rpartition("/")[0]
-    with tempfile.TemporaryDirectory() as temporary:
-        file = build(of_version, Path(temporary))
-        run("databricks", "workspace", "mkdirs", folder, env=environment)
-        run("databricks", "workspace", "import", target, f"--file={file}", "--format=RAW", env=environment)
+def _base(root: Path) -> str:
+    with (root / SOURCES / "pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
 
 
-def prune(current: str, environment: dict[str, str]) -> None:
-    """Delete old wheels: neither the current one, nor one of the newest 10, nor younger than 30 days."""
-    found = ask_json("databricks", "workspace", "list", current.rpartition("/")[0], "--output=json", env=environment)
-    by_age = sorted(found, key=lambda one: int(one.get("modified_at") or 0), reverse=True)
-    oldest = (time.time() - KEPT_DAYS * 86400) * 1000
-    for one in by_age[KEPT_WHEELS:]:
-        path = str(one["path"])
-        if path.removeprefix("/Workspace") != current.removeprefix("/Workspace") and int(one["modified_at"]) < oldest:
-            run("databricks", "workspace", "delete", path, env=environment)
-
-
-def _exists(target: str, environment: dict[str, str]) -> bool:
-    try:
-        ask("databricks", "workspace", "get-status", target, "--output=json", env=environment)
-    except CommandFailed as error:
-        if _MISSING.search(str(error)):
-            return False
-        raise
-    return True
-
-
-def _sources(root: Path) -> list[str]:
+def _files(root: Path) -> list[Path]:
     listed = ask("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", SOURCES, cwd=root)
-    return sorted({name for name in listed.split("\0") if name and (root / name).is_file()})
+    # A file that is deleted but not yet committed is still listed.
+    return sorted({Path(name) for name in listed.split("\0") if name and (root / name).is_file()})
 
 
 def _hash(root: Path) -> str:
-    content = hashlib.sha256()
-    for name in _sources(root):
-        content.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
-    return content.hexdigest()[:8]
+    total = hashlib.sha256()
+    for path in _files(root):
+        total.update(f"{path}\0".encode() + hashlib.sha256((root / path).read_bytes()).digest())
+    return total.hexdigest()[:_HASH_DIGITS]

@@ -1,5 +1,5 @@
-"""The tests of the steps share one fixture."""
+"""Fixtures of all tests of the deployment."""
 
-from tests.infra.deploy.recorded_programs import programs
+from tests.infra.deploy.recorded_programs import no_real_installation, programs
 
-__all__ = ["programs"]
+__all__ = ["no_real_installation", "programs"]

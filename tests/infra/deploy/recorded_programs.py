@@ -7,10 +7,11 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra.deploy import steps
+from infra.deploy import settings, shell, steps
 from infra.deploy.settings import Settings, read
 from tests.infra.gcp.terraform_files import load
 
@@ -50,27 +51,34 @@ OUTPUTS = {
     "databricks_client_id": "the-function",
     "federation_audience": "https://123.4.gcp.databricks.com/order-tracking",
     "databricks_secret": "",
-    "bundle_folder": "/Workspace/order-tracking",
-    "deployers": ["users/me@example.com", "groups/data"],
     "deployer_principal": "the-deployer",
+    "deployers": ["users/me@example.com"],
+    "bundle_folder": "/Workspace/order-tracking",
     "function_account": "f@orders-prod.iam.gserviceaccount.com",
     "trigger_account": "t@orders-prod.iam.gserviceaccount.com",
 }
 
 
-SUMMARY = {"resources": {"jobs": {"order_tracking_ingest": {"id": "4711"}, "order_tracking_maintenance": {"id": "12"}}}}
+SUMMARY = {
+    "resources": {
+        "jobs": {"order_tracking_ingest": {"id": "4711"}, "order_tracking_maintenance": {"id": "12"}},
+        "schemas": {"order_tracking": {"id": "main.order_tracking", "catalog_name": "main"}},
+    }
+}
+ME = {"userName": "me@example.com", "groups": [{"display": "admins"}, {"display": "data team"}]}
 
 
 PROGRAM = """#!{python}
 import json, os, sys
 name, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
 with open({calls!r}, "a") as log:
-    seen = {{"host": os.environ.get("DATABRICKS_HOST", ""), "data": os.environ.get("TF_DATA_DIR", "")}}
-    log.write(json.dumps([name, *arguments, seen]) + "\\n")
+    log.write(json.dumps([name, *arguments, dict(os.environ)]) + "\\n")
 for words, answer in json.load(open({answers!r})):
     if [name, *arguments][: len(words)] == words or all(word in [name, *arguments] for word in words):
         if answer is None:
-            sys.exit("Error: Path (...) doesn't exist." if "get-status" in words else f"{{name}}: no")
+            sys.exit(f"{{name}}: no")
+        if isinstance(answer, int):
+            sys.exit(answer)
         print(answer)
         break
 """
@@ -78,7 +86,7 @@ for words, answer in json.load(open({answers!r})):
 
 @dataclass
 class Programs:
-    """Stand-ins for terraform, databricks, gcloud and make, placed first on the PATH."""
+    """Stand-ins for terraform, databricks and gcloud, placed first on the PATH."""
 
     folder: Path
 
@@ -88,15 +96,15 @@ class Programs:
         self.answer({})
         bin_folder = self.folder / "bin"
         bin_folder.mkdir()
-        for name in ("terraform", "databricks", "gcloud", "make"):
+        for name in ("terraform", "databricks", "gcloud"):
             text = PROGRAM.format(python=sys.executable, calls=str(self.calls_file), answers=str(self.answers_file))
             (bin_folder / name).write_text(text)
             (bin_folder / name).chmod(0o755)
         self.path = f"{bin_folder}:/usr/bin:/bin"
 
-    def answer(self, more: dict[tuple[str, ...], str | None]) -> None:
-        """Set the output of calls with these words; None: the call fails. The first match wins."""
-        defaults: dict[tuple[str, ...], str | None] = {
+    def answer(self, more: dict[tuple[str, ...], str | int | None]) -> None:
+        """Set the output or the exit status of calls with these words; None: the call fails. The first match wins."""
+        defaults: dict[tuple[str, ...], str | int | None] = {
             ("terraform", "output"): json.dumps({"installation": {"value": OUTPUTS}}),
             ("databricks", "summary"): json.dumps(SUMMARY),
             ("terraform", "version"): '{"terraform_version": "1.11.4"}',
@@ -106,14 +114,12 @@ class Programs:
             ("gcloud", "projects", "describe", "--format=value(projectId)"): "orders-prod",
             ("gcloud", "billing"): "True",
             ("gcloud", "buckets"): "orders-state",
-            ("databricks", "get-status"): None,  # "None" fails, and says what the real CLI says about a missing file
-            ("databricks", "list"): "[]",
-            ("databricks", "current-user"): '{"userName": "me@example.com"}',
-            ("gcloud", "services"): "serviceusage.googleapis.com\ncloudresourcemanager.googleapis.com\nrun.googleapis.com",
-            ("databricks", "plan"): "Plan: 0 to add, 0 to change, 0 to delete, 3 unchanged",
-            ("terraform", "list"): "google_storage_bucket.files\ngoogle_project_iam_member.storage_publishes\nx.y",
+            ("gcloud", "services"): "cloudresourcemanager.googleapis.com\nserviceusage.googleapis.com",
+            ("databricks", "current-user"): json.dumps(ME),
             ("databricks", "account"): '{"workspace_name": "orders"}',
             ("databricks", "api"): '{"name": "main"}',
+            ("databricks", "workspace", "list"): "[]",
+            ("databricks", "plan"): '{"plan": {}}',
         }
         known = [*more.items(), *defaults.items()]
         self.answers_file.write_text(json.dumps([[list(words), answer] for words, answer in known]))
@@ -121,9 +127,25 @@ class Programs:
     def calls(self) -> list[list[str]]:
         return [json.loads(line)[:-1] for line in self.calls_file.read_text().splitlines()]
 
-    def hosts(self, program: str) -> set[str]:
-        lines = [json.loads(line) for line in self.calls_file.read_text().splitlines()]
-        return {line[-1]["host"] for line in lines if line[0] == program}
+    def lines(self) -> list[str]:
+        return [" ".join(call) for call in self.calls()]
+
+    def environments(self, *words: str) -> list[dict[str, str]]:
+        """Of the calls with these words."""
+        calls = [json.loads(line) for line in self.calls_file.read_text().splitlines()]
+        return [call[-1] for call in calls if set(words) <= set(call[:-1])]
+
+    def overrides(self, target: str = "prod") -> dict[str, Any]:
+        """The bundle's variables, from where the CLI looks for them."""
+        file = steps.BUNDLE / ".databricks" / "bundle" / target / "variable-overrides.json"
+        return dict(json.loads(file.read_text()))
+
+
+@pytest.fixture(autouse=True)
+def no_real_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own settings and outputs in infra/deploy must not reach the tests."""
+    monkeypatch.setenv("SETTINGS_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setattr(settings, "FOLDER", tmp_path)
 
 
 @pytest.fixture
@@ -131,10 +153,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     made = Programs(tmp_path)
     monkeypatch.setenv("PATH", made.path)
     monkeypatch.setenv("DATABRICKS_HOST", "https://elsewhere")
-    for name in ("TF_DATA_DIR", "DATABRICKS_BUNDLE_TMP"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(steps, "WORK", tmp_path / "work")
-    monkeypatch.setattr(steps, "EXPORTED_OUTPUTS", tmp_path / "foundation.json")
+    monkeypatch.setattr(shell, "RETRY_DELAYS_SECONDS", (0, 0))
     bundle = tmp_path / "bundle"
     shutil.copytree(ROOT / "infra" / "databricks", bundle, ignore=shutil.ignore_patterns(".databricks"))
     monkeypatch.setattr(steps, "BUNDLE", bundle)

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from functions.config import Config
-from infra.deploy import shell, steps, wheel
+from infra.deploy import steps, wheel
 from infra.deploy.shell import CommandFailed
-from tests.infra.deploy.recorded_programs import GOOD, OUTPUTS, ROOT, Programs, good
-from tests.infra.gcp.terraform_files import load
+from tests.infra.deploy.recorded_programs import GOOD, OUTPUTS, SUMMARY, Programs, good
+
+BUILT = re.compile(r"/Workspace/order-tracking/wheels/order_tracking-\d+\.\d+\.\d+\+g[0-9a-f]{12}\S*-py3-none-any\.whl")
+
+
+@pytest.fixture(autouse=True)
+def quick_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """test_wheel.py builds it."""
+
+    def build(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / wheel.file_name()).touch()
+        return folder / wheel.file_name()
+
+    monkeypatch.setattr(steps.wheel, "build", build)
 
 
 def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Programs, tmp_path: Path) -> None:
-    ours, work = good(tmp_path), tmp_path / "work" / "order-tracking"
+    ours = good(tmp_path)
     steps.foundation(ours, yes=True)
     steps.bundle(ours)
     steps.function(ours, yes=True)
-    done = [" ".join(call) for call in programs.calls()]
-    changing = [line for line in done if " apply " in f"{line} " or " deploy " in f"{line} "]
+    changing = [line for line in programs.lines() if re.search(r" apply | deploy ", f"{line} ")]
+    work = tmp_path / "work/order-tracking"
     assert [line.split()[:4] for line in changing] == [
         ["terraform", "-chdir=infra/gcp/foundation", "apply", f"-var-file={work}/foundation.tfvars.json"],
         ["databricks", "bundle", "deploy", "--target"],
@@ -31,198 +42,71 @@ def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Pro
     ]
     variables = json.loads((work / "function.tfvars.json").read_text())
     assert variables["job_id"] == "4711"
-    assert Path(variables["source_archive"]).is_file()
-    assert programs.hosts("databricks") == {GOOD["DATABRICKS_HOST"]}, "not the workspace of the shell"
+    hosts = {environment["DATABRICKS_HOST"] for environment in programs.environments("databricks")}
+    assert hosts == {GOOD["DATABRICKS_HOST"]}, "not the workspace of the shell"
+
+
+def test_the_zip_is_named_as_terraform_sees_it_and_not_by_its_place_on_this_machine(
+    programs: Programs, tmp_path: Path
+) -> None:
+    """Its path is in the state: an absolute one would differ in every clone, and each plan would replace the upload."""
+    steps.function(good(tmp_path), yes=True)
+    variables = json.loads((tmp_path / "work/order-tracking/function.tfvars.json").read_text())
+    archive = variables["source_archive"]
+    assert not Path(archive).is_absolute()
+    assert (steps.ROOT / "infra/gcp/function" / archive).is_file()
 
 
 def test_terraform_asks_unless_yes_is_set_and_keeps_its_state_in_the_state_bucket(
     programs: Programs, tmp_path: Path
 ) -> None:
     steps.foundation(good(tmp_path), yes=False)
-    init, apply = (call for call in programs.calls() if call[0] == "terraform")
-    assert {"-backend-config=bucket=orders-state", "-backend-config=prefix=order-tracking/foundation"} <= set(init)
+    init = next(call for call in programs.calls() if "init" in call)
+    apply = next(call for call in programs.calls() if "apply" in call)
+    assert "-backend-config=bucket=orders-state" in init
+    assert "-backend-config=prefix=order-tracking/foundation" in init
     assert "-auto-approve" not in apply
 
 
-def test_the_bundle_gets_its_variables_where_the_cli_looks_for_them(programs: Programs, tmp_path: Path) -> None:
-    steps.bundle(good(tmp_path))
-    file = tmp_path / "bundle" / ".databricks" / "bundle" / "prod" / "variable-overrides.json"
-    given = json.loads(file.read_text())
+def test_two_installations_share_no_working_data(programs: Programs, tmp_path: Path) -> None:
+    """Otherwise Terraform and the CLI refuse to work on another state, or mistake it for the first one."""
+    seen: dict[str, set[str]] = {"TF_DATA_DIR": set(), "DATABRICKS_BUNDLE_TMP": set()}
+    for name in ("order-tracking", "staging"):
+        outputs = {"installation": {"value": {**OUTPUTS, "name": name, "bundle_folder": f"/Workspace/{name}"}}}
+        programs.answer({("terraform", "output"): json.dumps(outputs)})
+        ours = good(tmp_path, INSTALLATION=name)
+        steps.foundation(ours, yes=True)
+        steps.bundle(ours)
+        steps.function(ours, yes=True)
+        assert programs.overrides()["name"] == name
+        assert programs.overrides()["wheel"].startswith(f"/Workspace/{name}/wheels/")
+    for environment in programs.environments("terraform"):
+        seen["TF_DATA_DIR"].add(environment["TF_DATA_DIR"])
+    for environment in programs.environments("databricks", "bundle"):
+        seen["DATABRICKS_BUNDLE_TMP"].add(environment["DATABRICKS_BUNDLE_TMP"])
+    work = tmp_path / "work"
+    steps_of = [(name, step) for name in ("order-tracking", "staging") for step in ("foundation", "function")]
+    assert seen["TF_DATA_DIR"] == {str(work / name / step / ".terraform") for name, step in steps_of}
+    assert seen["DATABRICKS_BUNDLE_TMP"] == {str(work / name / "bundle") for name in ("order-tracking", "staging")}
+
+
+@pytest.mark.parametrize("step", ["foundation", "bundle", "function"])
+def test_every_step_leaves_the_bundles_variables_where_the_cli_looks_for_them(
+    programs: Programs, tmp_path: Path, step: str
+) -> None:
+    """Git ignores the file: whoever runs only one step, in a fresh clone, has none."""
+    ours = good(tmp_path)
+    if step == "bundle":
+        steps.bundle(ours)
+    else:
+        getattr(steps, step)(ours, yes=True)
+    given = programs.overrides()
     assert given["bucket"] == "orders-files"
     assert given["function_principal"] == "the-function"
+    assert given["deployer_principal"] == "the-deployer"
+    assert given["managers"] == [{"user_name": "me@example.com", "level": "CAN_MANAGE"}]
     assert given["alert_emails"] == ["ops@example.com"]
-    assert given["managers"] == [
-        {"user_name": "me@example.com", "level": "CAN_MANAGE"},
-        {"group_name": "data", "level": "CAN_MANAGE"},
-    ]
-    assert re.fullmatch(
-        r"/Workspace/order-tracking/wheels/order_tracking-[\d.]+\+g[0-9a-f]{8}\S*-py3-none-any\.whl", given["wheel"]
-    )
-    assert "readers" not in given
-
-
-@pytest.mark.parametrize("step", ["function", "diff", "destroy"])
-def test_every_step_writes_the_bundles_variables_first(programs: Programs, tmp_path: Path, step: str) -> None:
-    """Otherwise the CLI would fail in a clone in which step 2 has never run."""
-    run = {
-        "function": lambda ours: steps.function(ours, yes=True),
-        "diff": lambda ours: steps.differences(ours, ("bundle",)),
-        "destroy": lambda ours: steps.destroy(ours, yes=True),
-    }
-    run[step](good(tmp_path))
-    assert (tmp_path / "bundle" / ".databricks" / "bundle" / "prod" / "variable-overrides.json").is_file()
-
-
-def test_a_wheel_is_uploaded_once_and_never_replaced(programs: Programs, tmp_path: Path) -> None:
-    steps.bundle(good(tmp_path))
-    assert [call[2] for call in programs.calls() if call[1] == "workspace"] == ["get-status", "mkdirs", "import", "list"]
-    imported = next(call for call in programs.calls() if call[1:3] == ["workspace", "import"])
-    assert not [word for word in imported if "overwrite" in word]
-    programs.calls_file.write_text("")
-    programs.answer({("databricks", "get-status"): '{"object_type": "FILE"}'})
-    steps.bundle(good(tmp_path))
-    assert [call[2] for call in programs.calls() if call[1] == "workspace"] == ["get-status", "list"]
-
-
-def test_old_wheels_are_deleted_but_neither_new_nor_current_ones(programs: Programs, tmp_path: Path) -> None:
-    day = 86_400_000
-    now = time.time() * 1000
-    current = f"/order-tracking/wheels/{wheel.wheel_name(wheel.version())}"
-    ages = {f"/order-tracking/wheels/{age}.whl": age for age in range(21, 41)} | {current: 99}
-    listed = [{"path": path, "modified_at": int(now - age * day)} for path, age in ages.items()]
-    programs.answer({("databricks", "list"): json.dumps(listed), ("databricks", "get-status"): "{}"})
-    steps.bundle(good(tmp_path))
-    deleted = [call[3] for call in programs.calls() if call[1:3] == ["workspace", "delete"]]
-    # 21 to 30 days are the newest ten.
-    assert sorted(deleted) == [f"/order-tracking/wheels/{age}.whl" for age in range(31, 41)]
-
-
-def test_an_error_that_needs_time_is_tried_again_and_others_are_not(
-    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(steps, "sleep", slept.append)
-    programs.answer({("terraform", "apply"): None})
-    with pytest.raises(CommandFailed):
-        steps.foundation(good(tmp_path), yes=True)
-    assert slept == []
-    monkeypatch.setattr(steps, "NOT_YET", re.compile("terraform: no"))
-    with pytest.raises(CommandFailed):
-        steps.foundation(good(tmp_path), yes=True)
-    assert slept == [60.0] * 4
-    assert "trying again in 60 s (1 of 4)" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "Error: Permission denied while using the Eventarc Service Agent. If you recently started to use Eventarc, …",
-        'Error: Cannot find metric that matches type = "logging.googleapis.com/user/order-tracking/sweeps".',
-        "Cloud Resource Manager API has not been used in project 123 before or it is disabled.",
-    ],
-)
-def test_the_errors_that_need_time_are_known(said: str) -> None:
-    assert steps.NOT_YET.search(said)
-
-
-def test_a_difference_is_found_in_any_step(programs: Programs, tmp_path: Path) -> None:
-    every = ("foundation", "bundle", "function")
-    assert steps.differences(good(tmp_path), every) == []
-    programs.answer({("databricks", "plan"): "Plan: 0 to add, 1 to change, 0 to delete, 2 unchanged"})
-    assert steps.differences(good(tmp_path), every) == ["bundle"]
-    programs.answer({("databricks", "plan"): "nothing to say"})
-    with pytest.raises(CommandFailed, match=r"is the CLI 1\.12 or newer"):
-        steps.differences(good(tmp_path), every)
-    assert not [call for call in programs.calls() if "apply" in call or "deploy" in call]
-
-
-def test_destroy_removes_in_the_opposite_order_and_keeps_files_and_tables(
-    programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    steps.destroy(good(tmp_path), yes=True)
-    changing = [
-        " ".join(word for word in call if not word.startswith("-var-file"))
-        for call in programs.calls()
-        if {"destroy", "unbind", "rm"} & set(call)
-    ]
-    assert changing == [
-        "terraform -chdir=infra/gcp/function destroy -auto-approve",
-        "databricks bundle deployment unbind order_tracking --target prod",
-        "databricks bundle destroy --target prod --auto-approve",
-        "terraform -chdir=infra/gcp/foundation state rm google_storage_bucket.files",
-        "terraform -chdir=infra/gcp/foundation state rm google_project_iam_member.storage_publishes",
-        "terraform -chdir=infra/gcp/foundation destroy -auto-approve",
-    ]
-    assert "kept: the bucket gs://orders-files with all files, the schema main.order_tracking" in capsys.readouterr().out
-
-
-def test_two_installations_share_no_name_folder_or_state(programs: Programs, tmp_path: Path) -> None:
-    """One setting is enough."""
-    seen = []
-    for name in ("order-tracking", "staging"):
-        programs.calls_file.write_text("")
-        ours = good(tmp_path, INSTALLATION=name, BUCKET="", STATE_BUCKET="", SCHEMA="")
-        variables = ours.foundation_variables([]) | ours.function_variables("1", tmp_path)
-        steps.foundation(ours, yes=True)
-        lines = [json.loads(line) for line in programs.calls_file.read_text().splitlines()]
-        data = {line[-1]["data"] for line in lines if line[0] == "terraform"}
-        prefixes = {word for line in lines for word in line[:-1] if "prefix=" in word}
-        own = {variables["name"], variables["bucket"], variables["state_prefix"], ours["SCHEMA"], *data, *prefixes}
-        assert variables["state_bucket"] == "orders-prod-terraform-state"
-        seen.append(own)
-    assert not seen[0] & seen[1]
-
-
-# --- rolling back ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with an old commit, and two whose deploy tool only records what it is told."""
-    root = tmp_path / "repository"
-    (root / "infra" / "deploy").mkdir(parents=True)
-
-    def git(*arguments: str) -> None:
-        who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
-        subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
-
-    git("init", "--quiet")
-    git("commit", "--allow-empty", "--quiet", "-m", "old")
-    git("tag", "old")
-    for package in (root / "infra", root / "infra" / "deploy"):
-        (package / "__init__.py").touch()
-    (root / "infra/deploy/wheel.py").touch()
-    (root / "infra/deploy/__main__.py").write_text(
-        f"import os, sys; open({str(tmp_path / 'told')!r}, 'a').write(' '.join([sys.argv[1], os.environ['SETTINGS_FILE'],"
-        " open('version').read()]) + chr(10))"
-    )
-    for version in ("one", "two"):
-        (root / "version").write_text(version)
-        git("add", "--all")
-        git("commit", "--quiet", "-m", version)
-        git("tag", version)
-    monkeypatch.setattr(steps, "ask", lambda *command, **options: shell.ask(*command, cwd=root))
-    return tmp_path / "told"
-
-
-def test_a_rollback_runs_the_earlier_commits_own_code_with_the_present_settings(
-    history: Path, programs: Programs, tmp_path: Path
-) -> None:
-    steps.rollback(good(tmp_path), "one", yes=True)
-    settings_file = steps.FILE.resolve()
-    assert history.read_text().splitlines() == [f"bundle {settings_file} one", f"function {settings_file} one"]
-    steps.rollback(good(tmp_path), "two", yes=True)
-    assert history.read_text().splitlines()[2:] == [f"bundle {settings_file} two", f"function {settings_file} two"]
-
-
-def test_a_rollback_to_a_commit_before_versioned_wheels_or_to_none_is_refused(
-    history: Path, programs: Programs, tmp_path: Path
-) -> None:
-    with pytest.raises(CommandFailed, match="old can't be rolled back to"):
-        steps.rollback(good(tmp_path), "old", yes=True)
-    with pytest.raises(CommandFailed):
-        steps.rollback(good(tmp_path), "--help", yes=True)
-    assert not history.exists()
+    assert BUILT.fullmatch(given["wheel"])
 
 
 def test_a_step_names_the_previous_step_if_that_was_not_run(programs: Programs, tmp_path: Path) -> None:
@@ -230,7 +114,8 @@ def test_a_step_names_the_previous_step_if_that_was_not_run(programs: Programs, 
     programs.answer({("terraform", "output"): "{}"})
     with pytest.raises(CommandFailed, match=r"-m infra\.deploy foundation"):
         steps.bundle(ours)
-    programs.answer({("databricks", "summary"): "{}"})
+    not_deployed = {kind: {key: {} for key in resources} for kind, resources in SUMMARY["resources"].items()}
+    programs.answer({("databricks", "summary"): json.dumps({"resources": not_deployed})})
     with pytest.raises(CommandFailed, match=r"-m infra\.deploy bundle"):
         steps.function(ours, yes=True)
     assert not [call for call in programs.calls() if "apply" in call or "deploy" in call]
@@ -243,62 +128,113 @@ def test_a_step_that_fails_ends_the_deployment(programs: Programs, tmp_path: Pat
     assert not [call for call in programs.calls() if "deploy" in call]
 
 
-# --- step 3 with gcloud ----------------------------------------------------------------------------------------------
+def test_outputs_from_a_file_replace_terraforms_state_but_never_those_of_another_installation(
+    programs: Programs, tmp_path: Path
+) -> None:
+    ours = good(tmp_path)
+    file = steps.exported_outputs(ours)
+    file.write_text(json.dumps({"installation": {"value": {**OUTPUTS, "bucket": "from-the-file"}}}))
+    steps.bundle(ours)
+    assert programs.overrides()["bucket"] == "from-the-file"
+    assert not [call for call in programs.calls() if call[0] == "terraform"]
+    file.write_text(json.dumps({"installation": {"value": {**OUTPUTS, "name": "staging"}}}))
+    with pytest.raises(CommandFailed, match="belongs to the installation 'staging', not to 'order-tracking': delete"):
+        steps.bundle(ours)
 
 
-@pytest.fixture
-def deployed(programs: Programs, tmp_path: Path) -> list[list[str]]:
-    """The calls of gcloud."""
-    steps.function_with_gcloud(good(tmp_path))
-    return [call for call in programs.calls() if call[0] == "gcloud"]
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"installation": {"value": null}}', '{"installation": 1}'])
+def test_a_file_of_outputs_that_is_none_is_named(programs: Programs, tmp_path: Path, text: str) -> None:
+    ours = good(tmp_path)
+    steps.exported_outputs(ours).write_text(text)
+    with pytest.raises(
+        CommandFailed, match=r"order-tracking\.foundation\.json is not what `terraform output -json` prints"
+    ):
+        steps.bundle(ours)
 
 
-def environment_of(call: list[str]) -> dict[str, str]:
-    (option,) = [word for word in call if word.startswith("--set-env-vars=^|^")]
-    return dict(item.split("=", 1) for item in option.removeprefix("--set-env-vars=^|^").split("|"))
+def test_outputs_of_an_older_step_1_ask_for_that_step(programs: Programs, tmp_path: Path) -> None:
+    older = {name: value for name, value in OUTPUTS.items() if name != "bundle_folder"}
+    programs.answer({("terraform", "output"): json.dumps({"installation": {"value": older}})})
+    with pytest.raises(CommandFailed, match=r"lacks bundle_folder; run it again: python -m infra\.deploy foundation"):
+        steps.bundle(good(tmp_path))
 
 
-def test_gcloud_deploys_both_functions_and_lets_the_trigger_call_them(deployed: list[list[str]]) -> None:
-    for call in deployed:
-        assert not [word for word in call if word.endswith("=") or word == "" or "None" in word], call
-    intake, sweep = (call for call in deployed if call[1:3] == ["functions", "deploy"])
-    assert (intake[3], sweep[3]) == ("order-tracking-intake", "order-tracking-sweep")
-    assert "--retry" in intake
-    assert "--retry" not in sweep
-    assert "--trigger-topic=order-tracking-sweep" in sweep
-    targets = {word.partition("=")[2] for word in intake + sweep if word.startswith("--entry-point=")}
-    main = (ROOT / "main.py").read_text()
-    assert all(f"def {target}(" in main for target in targets)
-    assert len(targets) == 2
-    invokers = [call for call in deployed if "add-iam-policy-binding" in call]
-    assert [call[4] for call in invokers] == ["order-tracking-intake", "order-tracking-sweep"]
+# --- who deploys -----------------------------------------------------------------------------------------------------
 
 
-def test_gcloud_and_terraform_give_the_function_the_same_settings(deployed: list[list[str]]) -> None:
-    by_terraform = str(load(ROOT / "infra/gcp/function").locals["settings"])
-    named = set(re.findall(r"\b([A-Z][A-Z_]{4,})\b\s*=", by_terraform))
-    assert set(environment_of(deployed[0])) == named | {"DATABRICKS_FEDERATION_AUDIENCE"}
+def deployers_given(tmp_path: Path) -> list[str]:
+    variables = json.loads((tmp_path / "work/order-tracking/foundation.tfvars.json").read_text())
+    return list(variables["deployers"])
 
 
-def test_the_function_reads_and_accepts_every_setting(deployed: list[list[str]]) -> None:
-    given = environment_of(deployed[0])
-    config = Config.read(given)
-    assert config.job_id == 4711
-    assert config.source_bucket == "orders-files"
-    assert config.federation_audience == OUTPUTS["federation_audience"]
-    sources = "".join(path.read_text() for path in (ROOT / "functions").glob("*.py"))
-    read_by_libraries = {"LOG_EXECUTION_ID", "DATABRICKS_CLIENT_ID"}
-    for name in set(given) - read_by_libraries:
-        assert f'"{name}"' in sources, f"nothing reads {name}"
+def test_the_first_deployment_is_allowed_to_whoever_is_logged_in(programs: Programs, tmp_path: Path) -> None:
+    programs.answer({("terraform", "output"): "{}"})
+    assert steps.deployers(good(tmp_path)) == ["users/me@example.com"]
+    principal = "01234567-89ab-cdef-0123-456789abcdef"
+    programs.answer({("terraform", "output"): "{}", ("databricks", "current-user"): json.dumps({"userName": principal})})
+    assert steps.deployers(good(tmp_path)) == [f"servicePrincipals/{principal}"]
 
 
-def test_without_federation_gcloud_gives_the_function_its_secret(
+def test_a_later_deployment_by_somebody_else_keeps_the_deployers(programs: Programs, tmp_path: Path) -> None:
+    programs.answer({("databricks", "current-user"): json.dumps({"userName": "new@example.com"})})
+    steps.foundation(good(tmp_path), yes=True)
+    assert deployers_given(tmp_path) == ["users/me@example.com"]
+
+
+def test_the_settings_decide_who_deploys(programs: Programs, tmp_path: Path) -> None:
+    steps.foundation(good(tmp_path, DEPLOYERS="groups/data team,users/a@example.com"), yes=True)
+    assert deployers_given(tmp_path) == ["groups/data team", "users/a@example.com"]
+
+
+# --- the wheel -------------------------------------------------------------------------------------------------------
+
+
+def test_the_wheel_is_uploaded_before_the_job_names_it(programs: Programs, tmp_path: Path) -> None:
+    steps.bundle(good(tmp_path))
+    lines = programs.lines()
+    (upload,) = [index for index, line in enumerate(lines) if "import-dir" in line]
+    (deploy,) = [index for index, line in enumerate(lines) if "bundle deploy" in line]
+    assert upload < deploy
+    assert lines[upload].endswith(" /Workspace/order-tracking/wheels")
+    assert "--overwrite" not in lines[upload]
+    assert list((tmp_path / "work/order-tracking/wheel").iterdir()), "the folder that was uploaded has the wheel"
+
+
+def listed(*wheels: tuple[str, float]) -> str:
+    """The answer of `workspace list`; ages in days."""
+    now = time.time()
+    folder = "/Workspace/order-tracking/wheels"
+    files = [{"path": f"{folder}/{name}", "created_at": int((now - days * 86400) * 1000)} for name, days in wheels]
+    return json.dumps([*files, {"path": f"{folder}/notes.txt", "created_at": 1}])
+
+
+def test_a_wheel_that_is_there_is_neither_built_nor_uploaded(
     programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(OUTPUTS, "federation_audience", "")
-    monkeypatch.setitem(OUTPUTS, "databricks_secret", "order-tracking-databricks")
-    programs.answer({})
-    steps.function_with_gcloud(good(tmp_path))
-    deploy = next(call for call in programs.calls() if call[1:3] == ["functions", "deploy"])
-    assert "--set-secrets=DATABRICKS_CLIENT_SECRET=order-tracking-databricks:latest" in deploy
-    assert "DATABRICKS_FEDERATION_AUDIENCE" not in environment_of(deploy)
+    programs.answer({("databricks", "workspace", "list"): listed((wheel.file_name(), 400))})
+    monkeypatch.setattr(steps.wheel, "build", lambda folder: pytest.fail("built again"))
+    steps.bundle(good(tmp_path))
+    assert not [line for line in programs.lines() if "import-dir" in line]
+
+
+def test_old_wheels_are_deleted_after_the_deployment_but_not_the_newest_the_recent_and_the_current(
+    programs: Programs, tmp_path: Path
+) -> None:
+    def name(commit: str) -> str:
+        return f"order_tracking-0.1.0+g{commit}-py3-none-any.whl"
+
+    recent = [(name(f"1{n}"), n) for n in range(12)]
+    old = [(name(f"2{n}"), 40 + n) for n in range(3)]
+    programs.answer({("databricks", "workspace", "list"): listed(*old, *recent, (wheel.file_name(), 400))})
+    steps.bundle(good(tmp_path))
+    lines = programs.lines()
+    deleted = [index for index, line in enumerate(lines) if "workspace delete" in line]
+    assert [lines[index].rpartition("/")[2] for index in deleted] == [file for file, _ in old]
+    assert min(deleted) > max(index for index, line in enumerate(lines) if "bundle deploy" in line)
+
+
+def test_the_newest_wheels_stay_however_old_they_are(programs: Programs, tmp_path: Path) -> None:
+    wheels = [(f"order_tracking-0.1.0+g{n}-py3-none-any.whl", 100.0 + n) for n in range(steps.KEPT_WHEELS)]
+    programs.answer({("databricks", "workspace", "list"): listed(*wheels)})
+    steps.bundle(good(tmp_path))
+    assert not [line for line in programs.lines() if "workspace delete" in line]

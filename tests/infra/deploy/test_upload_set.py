@@ -24,6 +24,7 @@ from infra.local.installer import install
 from infra.local.jobs.locking import locked
 from infra.local.services.process import ServerProcess
 from tests.free_port import free_port
+from tests.infra.deploy.clones import clone
 
 START_DEADLINE = 30.0
 EVENT = json.loads((ROOT / "tests" / "events" / "finalized.json").read_text())
@@ -66,12 +67,17 @@ def test_other_files_of_a_working_tree_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
-def test_gcloud_itself_uploads_the_same_files(tmp_path: Path) -> None:
-    """In this tree, with whatever else is in it: gcloud reads a folder that is let in differently than git does."""
+def test_gcloud_uploads_the_same_files(tmp_path: Path) -> None:
+    """It reads .gcloudignore itself, and a folder that is let in differently than git: with all that is in it."""
+    tree = clone(tmp_path / "tree")
+    for folder in ("functions", "functions/validation", "spark_jobs", "spark_jobs/contract", "spark_jobs/cloud"):
+        for name in ("notes.txt", "deep/more.py", ".hidden"):
+            (tree / folder / name).parent.mkdir(exist_ok=True)
+            (tree / folder / name).write_text("x")
     command = ["gcloud", "meta", "list-files-for-upload", "."]
-    environment = os.environ | {"CLOUDSDK_CONFIG": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    assert set(done.stdout.split()) == names()
+    environment = {**os.environ, "CLOUDSDK_CONFIG": str(tmp_path / "config"), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True, env=environment)
+    assert set(done.stdout.split()) == names(tree) == names()
 
 
 def test_the_zip_is_the_same_for_the_same_files(tmp_path: Path) -> None:

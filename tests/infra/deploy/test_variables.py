@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.infra.deploy.recorded_programs import good
+from tests.infra.deploy.test_settings import TUNED
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
@@ -26,11 +27,11 @@ def plan(folder: Path, step: str, variables: dict[str, Any]) -> str:
 
 
 def variables_of(step: str, folder: Path) -> dict[str, Any]:
-    settings = good(folder, DEPLOYERS="users/me@example.com", GITHUB_REPOSITORY="me/orders")
+    settings = good(folder, GITHUB_REPOSITORY="me/orders", GITHUB_REPOSITORY_ID="42", **TUNED)
     return (
-        settings.foundation_variables(settings.listed("DEPLOYERS"))
+        settings.foundation_variables(["users/me@example.com"])
         if step == "foundation"
-        else settings.function_variables("4711", folder / "x.zip")
+        else settings.function_variables("4711", "x.zip")
     )
 
 
@@ -55,6 +56,7 @@ def test_terraform_accepts_the_variables_from_the_settings(tmp_path: Path, step:
         ("foundation", "name", "order-tracking-for-the-whole-company", "so that the service accounts' names fit"),
         ("function", "job_id", "order_tracking_ingest", "must be the job's number"),
         ("function", "launch_window_seconds", 60, "from 1 to 55"),
+        ("function", "state_prefix", "order-tracking", "NAME/foundation"),
         ("function", "max_bad_row_ratio", 10, "from 0 to 1"),
     ],
 )

@@ -1,53 +1,77 @@
-"""The wheel's version names the commit, and the wheel that is built has it."""
+"""The wheel's version names its content: the same sources, the same name and bytes; other sources, another name."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
 
 from infra.deploy import wheel
-
-ROOT = Path(__file__).resolve().parents[3]
+from infra.deploy.shell import CommandFailed
+from tests.infra.deploy.clones import clone, commit, git
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    root = tmp_path / "clone"
-    shutil.copytree(ROOT / "spark_jobs", root / "spark_jobs", ignore=shutil.ignore_patterns("dist", "build", "__pycache__"))
-    (root / ".gitignore").write_text("dist/\n__pycache__/\n")
-    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
-    for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "-m", "x"]):
-        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
-    return root
+def tree(tmp_path: Path) -> Path:
+    return clone(tmp_path / "tree")
 
 
-def test_a_version_names_the_commit_and_changed_sources(clone: Path) -> None:
-    clean = wheel.version(clone)
-    assert re.fullmatch(r"\d+\.\d+\.\d+\+g[0-9a-f]{8}", clean)
-    (clone / "unrelated").touch()
-    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
-    for command in (["add", "--all"], [*who, "commit", "--quiet", "-m", "unrelated"]):
-        subprocess.run(["git", *command], cwd=clone, check=True, capture_output=True)
-    assert wheel.version(clone) == clean
-    versions = set()
-    for text in ("one", "two"):
-        (clone / "spark_jobs" / "new.py").write_text(f"# {text}\n")
-        versions.add(wheel.version(clone))
-    assert len(versions) == 2
-    assert all(re.fullmatch(re.escape(clean) + r"\.dirty\.[0-9a-f]{8}", one) for one in versions)
+def test_the_version_is_the_commit_that_last_changed_the_sources(tree: Path) -> None:
+    first = git(tree, "rev-parse", "HEAD")
+    version = wheel.version(tree)
+    base, _, local = version.partition("+")
+    assert f'version = "{base}"' in (tree / "spark_jobs/pyproject.toml").read_text()
+    assert local == f"g{first[:12]}"
+    (tree / "README.md").write_text("Nothing that the job runs.")
+    commit(tree, "docs")
+    assert wheel.version(tree) == version, "an unchanged job has nothing to deploy"
+    (tree / "spark_jobs/cli.py").write_text("# changed\n")
+    assert wheel.version(tree) != version
+    second = commit(tree, "job")
+    assert wheel.version(tree) == f"{base}+g{second[:12]}"
 
 
-def test_the_wheel_has_the_version_and_the_jobs_modules(clone: Path, tmp_path: Path) -> None:
-    version = wheel.version(clone)
-    built = wheel.build(version, tmp_path / "out", clone)
-    assert built.name == wheel.wheel_name(version)
+def test_uncommitted_changes_are_named_by_their_content(tree: Path) -> None:
+    clean = wheel.version(tree)
+    new = tree / "spark_jobs" / "new.py"
+    new.write_text("a = 1\n")
+    first = wheel.version(tree)
+    assert first.startswith(f"{clean}.dirty")
+    new.write_text("a = 2\n")
+    assert wheel.version(tree) != first
+    new.write_text("a = 1\n")
+    assert wheel.version(tree) == first
+    new.unlink()
+    assert wheel.version(tree) == clean
+    (tree / "spark_jobs" / "cli.py").unlink()
+    assert wheel.version(tree) != clean
+
+
+def test_ignored_files_do_not_count(tree: Path) -> None:
+    clean = wheel.version(tree)
+    (tree / "spark_jobs/__pycache__").mkdir()
+    (tree / "spark_jobs/__pycache__/cli.cpython-311.pyc").write_text("x")
+    assert wheel.version(tree) == clean
+
+
+def test_the_wheel_has_this_version_and_the_tree_stays_as_it_is(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "order_tracking-0.0.1-py3-none-any.whl").touch()
+    built = wheel.build(folder, tree)
+    assert list(folder.iterdir()) == [built]
+    assert built.name == wheel.file_name(tree)
     with zipfile.ZipFile(built) as archive:
-        metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
-        assert f"Version: {version}\n" in archive.read(metadata).decode()
+        (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+        assert HeaderParser().parsestr(archive.read(name).decode())["Version"] == wheel.version(tree)
         assert "spark_jobs/cli.py" in archive.namelist()
-    assert 'version = "' + version not in (clone / "spark_jobs/pyproject.toml").read_text(), "the tree is unchanged"
+    assert git(tree, "status", "--porcelain") == ""
+    assert wheel.build(tmp_path / "again", tree).read_bytes() == built.read_bytes()
+
+
+def test_outside_a_clone_it_says_what_is_missing(tree: Path, tmp_path: Path) -> None:
+    (tree / ".git").rename(tmp_path / "elsewhere")
+    with pytest.raises(CommandFailed, match="not a git repository"):
+        wheel.version(tree)
