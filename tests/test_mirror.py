@@ -20,6 +20,7 @@ ACROSS_MODULES = {
     "infra/databricks/test_bundle_resources.py": "the bundle is YAML",
     "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
     "infra/deploy/test_variables.py": "Terraform variables, validated by Terraform itself",
+    "infra/gcp/test_installations.py": "Terraform's own evaluation of both steps, for two installations",
     "infra/gcp/test_observability.py": "Terraform metrics and alerts against the function's log lines",
     "infra/gcp/test_outcome_schema.py": "the Pub/Sub schema against the contract's outcome messages",
     "infra/gcp/test_rights.py": "Terraform grants against docs/deploy.md, the bundle and the code",
