@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.infra.gcp.stand_ins import IDENTITY, Applied, Refused, apply
+from tests.infra.gcp.stand_ins import GCP, IDENTITY, Applied, Refused, apply
+from tests.infra.gcp.terraform_files import load
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 
@@ -98,9 +99,11 @@ def test_two_installations_share_nothing(tmp_path: Path, one: str, other: str, l
         applied.append(Applied({k: v for step in steps for k, v in step.resources.items()}, base.outputs))
     first, second = applied
     both = {text for text in identities(first) & identities(second) if text.partition(" ")[0] not in SHARED_BY_ALL}
-    # One grant to Google's own account, which both need: `make destroy` keeps it (docs/deploy.md).
+    # One grant to Google's own account, which both need: it is protected, so that removing one can't stop the other.
     assert [text.split()[0] for text in both] == ["google_project_iam_member"]
-    assert "google_storage_project_service_account.member" in both.pop()
+    assert "gs-project-accounts.iam.gserviceaccount.com" in both.pop()
+    grant = load(GCP / "foundation").resources["google_project_iam_member", "storage_publishes"]
+    assert grant["lifecycle"] == [{"prevent_destroy": True}]
     assert not shown(first) & shown(second)
     assert first.outputs["installation"]["bundle_folder"] == f"/Workspace/{one}"
     for key, value in first.outputs["installation"].items():

@@ -28,6 +28,7 @@ class Right:
     only: str
 
 
+AGENT = "serviceAccount:service-${data.google_project.this.number}@"
 WHO = {
     "google_service_account.function.member": "function",
     "local.job_member": "job",
@@ -37,8 +38,8 @@ WHO = {
     "serviceAccount:${local.base.trigger_account}": "trigger",
     "google_service_account.builder.member": "builder",
     "google_service_account.deployer[0].member": "GitHub Actions",
-    "data.google_storage_project_service_account.this.member": "Cloud Storage",
-    "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com": "Pub/Sub",
+    f"{AGENT}gs-project-accounts.iam.gserviceaccount.com": "Cloud Storage",
+    f"{AGENT}gcp-sa-pubsub.iam.gserviceaccount.com": "Pub/Sub",
     "databricks_service_principal.deployer.application_id": "deployer's principal",
     "databricks_service_principal.deployer.id": "deployer's principal",
     "databricks_service_principal.job.application_id": "job",
