@@ -21,7 +21,6 @@ ACROSS_MODULES = {
     "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
     "infra/deploy/test_variables.py": "Terraform variables, validated by Terraform itself",
     "infra/deploy/test_walkthrough.py": "docs/deploy.md, followed with stand-ins for the clouds",
-    "infra/gcp/test_installations.py": "Terraform evaluates both folders for two installations",
     "infra/gcp/test_installations.py": "Terraform's own evaluation of both steps, for two installations",
     "infra/gcp/test_observability.py": "Terraform metrics and alerts against the function's log lines",
     "infra/gcp/test_outcome_schema.py": "the Pub/Sub schema against the contract's outcome messages",
