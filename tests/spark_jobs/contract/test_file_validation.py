@@ -87,6 +87,15 @@ def test_the_fast_path_changes_no_result(tiny_blocks: None, feed: Feed) -> None:
     every_file()
 
 
+def test_a_character_that_a_stray_quote_splits_is_not_utf_8() -> None:
+    """Without its quotes, it would be whole."""
+    header = ",".join(ORDER_TRACKING.column_names).encode() + b"\n"
+    for address in (b'"\xe2\x80"\xa8', b'x\xe2"\x80\xa8', b'"\xe2""\x80\xa8"'):
+        content = header + b"A1,T1,,,shipped," + address + b",2026-01-31 10:00:00\n"
+        assert_like_oracle(content)
+        assert [violation.code for violation in validated(content).violations] == ["encoding"]
+
+
 @fuzzing
 @given(feeds_with_files())
 def test_every_row_of_a_generated_feed_gets_the_result_of_the_oracle(generated: tuple[Feed, bytes]) -> None:
