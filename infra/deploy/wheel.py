@@ -36,12 +36,13 @@ def version(root: Path = ROOT) -> str:
 
 
 def file_name(root: Path = ROOT) -> str:
-    return f"order_tracking-{version(root)}-py3-none-any.whl"
+    return _file_name(version(root))
 
 
 def build(folder: Path, root: Path = ROOT) -> Path:
     """Build the wheel into the folder, in place of what is in it. Raises CommandFailed."""
-    expected = folder / file_name(root)
+    new_version = version(root)
+    expected = folder / _file_name(new_version)
     with tempfile.TemporaryDirectory() as scratch:
         # A copy without ignored files and with the version: the tree itself stays as it is.
         copy = Path(scratch) / SOURCES
@@ -50,7 +51,7 @@ def build(folder: Path, root: Path = ROOT) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / path, target)
         project = copy / "pyproject.toml"
-        text, replaced = re.subn(r'(?m)^version = ".*"$', f'version = "{version(root)}"', project.read_text())
+        text, replaced = re.subn(r'(?m)^version = ".*"$', f'version = "{new_version}"', project.read_text())
         if replaced != 1:
             raise CommandFailed(f'{SOURCES}/pyproject.toml must have one line `version = "…"`')
         project.write_text(text)
@@ -59,6 +60,10 @@ def build(folder: Path, root: Path = ROOT) -> Path:
     if [path.name for path in folder.iterdir()] != [expected.name]:
         raise CommandFailed(f"the build made {[path.name for path in folder.iterdir()]} instead of {expected.name}")
     return expected
+
+
+def _file_name(of_version: str) -> str:
+    return f"order_tracking-{of_version}-py3-none-any.whl"
 
 
 def _base(root: Path) -> str:

@@ -98,7 +98,7 @@ def shown(number: int | None) -> str:
 
 
 @contextmanager
-def spark_session(doing: str = "Reading the log") -> Iterator[SparkSession]:
+def spark_session(doing: str) -> Iterator[SparkSession]:
     """A session for the block; stderr says what the command is ``doing`` meanwhile. Raises SessionError."""
     from rich.console import Console
 

@@ -86,15 +86,20 @@ class Attempt:
 _RUN_COLUMNS, _ATTEMPT_COLUMNS = (", ".join(field.name for field in fields(kind)) for kind in (Run, Attempt))
 
 
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Autocommit with WAL: each statement survives a killed process (but not a power failure)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.row_factory = sqlite3.Row
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.executescript(schema)
+    return database
+
+
 class Store:
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Autocommit with WAL: each statement survives a killed process (but not a power failure).
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
+        self._db = open_database(path, SCHEMA)
 
     def close(self) -> None:
         self._db.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import posixpath
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from starlette.routing import BaseRoute
 from infra.local.jobs.answers import ApiError, invalid
 from infra.local.jobs.endpoints import CONTENT, Endpoints, Fields, flag, text
 from infra.local.jobs.login import USER
-from infra.local.jobs.store import now_ms
+from infra.local.jobs.store import now_ms, open_database
 
 PREFIX = "/Workspace"
 FILES, IMPORTS = "/api/2.0/workspace-files/{path:path}", "/api/2.0/workspace-files/import-file/{path:path}"
@@ -37,12 +36,7 @@ class Workspace:
     """Each method is called only from the event loop's thread. Raises ApiError."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
+        self._db = open_database(path, SCHEMA)
         for folder in ALWAYS_THERE:
             self._make_folder(folder)
 
