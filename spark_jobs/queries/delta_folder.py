@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.queries.engine import NoTable, Row, Scalar
+from spark_jobs.queries.delta_log import ChangesUnknown, change_files, commits
+from spark_jobs.queries.engine import NoChanges, NoTable, Row, Scalar
 from spark_jobs.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -24,10 +25,16 @@ MARKER = re.compile(r"(?<![:\w]):(\w+)")
 """A parameter in a statement."""
 _WORD = re.compile(r"\w+")
 _NO_TABLE = re.compile(r"Table with name (.+?) does not exist")
+_CHANGES = re.compile(rf"\btable_changes\(\s*'(\w+)'\s*,\s*(?::(\w+)|CAST\(:(\w+) AS {AWARE}\))\s*\)")
 _ROWS_PER_FETCH = 1000
 _ROW_FUNCTIONS = {"range", "unnest"}
 """The only functions that a statement may read rows from. Others read or write files, or change settings for good; and
 delta_scan opens the log of a table at any path or address, because its file system is not DuckDB's."""
+_SPARK_FUNCTIONS = (
+    "CREATE MACRO unix_micros(moment) AS epoch_us(moment)",
+    "CREATE MACRO unix_date(day) AS date_diff('day', DATE '1970-01-01', day)",
+    "CREATE MACRO explode(list) AS unnest(list)",
+)
 Columns = list[tuple[str, str]]
 """Names and DuckDB's types."""
 
@@ -58,11 +65,13 @@ class DeltaFolder:
     def table(self, statement: str, parameters: Mapping[str, Any]) -> tuple[Columns, Iterator[tuple[Any, ...]]]:
         """The result's columns and its rows, which must be read before the next statement.
 
-        Parameters that the statement doesn't name are ignored. Raises NoTable with the table's name, and NotAllowed.
+        Parameters that the statement doesn't name are ignored. Raises NoTable with the table's name, NoChanges and
+        NotAllowed.
         """
         connection = self._connection  # says what to install if there is no DuckDB
         from duckdb import CatalogException
 
+        statement = _CHANGES.sub(lambda call: self._changes(call[1], parameters[call[2] or call[3]]), statement)
         query = self._query(statement)
         for table in sorted(set(_WORD.findall(statement))):
             if (self._folder / table / "_delta_log").is_dir():
@@ -87,10 +96,59 @@ class DeltaFolder:
 
         return columns, rows()
 
+    def version(self, table: str) -> int | None:
+        """See `Engine.version`."""
+        found = commits(self._folder / table) if _WORD.fullmatch(table) else []
+        return found[-1].version if found else None
+
+    def history(self, table: str) -> tuple[int, datetime]:
+        """The current version and its time. Raises NoTable."""
+        found = commits(self._folder / table)
+        if not found:
+            raise NoTable(table)
+        return found[-1].version, found[-1].at
+
     def interrupt(self) -> None:
         """If another thread runs a statement right now, it raises duckdb.InterruptException there."""
         if "_connection" in vars(self):  # not one that is just being made
             self._connection.interrupt()
+
+    def _changes(self, table: str, time: datetime | str) -> str:
+        """Make a view of the table's updated rows since then, and return its name. Raises NoTable, NoChanges, NotAllowed.
+
+        Only these files are read, whatever the statement says.
+        """
+        folder = self._folder / table
+        since = time if isinstance(time, datetime) else datetime.fromisoformat(time)
+        known = commits(folder)
+        if not known:
+            raise NoTable(table)
+        if known[-1].at < since:
+            raise NoChanges(f"{table} has not changed since {since:%Y-%m-%d %H:%M:%S}")
+        try:
+            files = list(change_files(folder, [commit for commit in known if commit.at >= since]))
+        except ChangesUnknown as error:
+            raise NotAllowed(str(error)) from None
+        name = f"changes of {table}"
+        # Gives the columns their order and types, even if a change file lacks one that was added later.
+        view = f"""
+            SELECT *, CAST(NULL AS VARCHAR) AS _change_type, CAST(NULL AS BIGINT) AS _commit_version,
+                   CAST(NULL AS {AWARE}) AS _commit_timestamp
+            FROM delta_scan({_text(str(folder))}) WHERE false"""
+        if files:
+            listed = ", ".join(_text(str(file.path)) for file in files)
+            values = ", ".join(
+                f"({_text(str(file.path))}, {file.commit.version}, {_text(file.commit.at.isoformat())}::{AWARE})"
+                for file in files
+            )
+            view += f"""
+            UNION ALL BY NAME
+            SELECT c.* EXCLUDE (filename), f.version AS _commit_version, f.moment AS _commit_timestamp
+            FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false, filename = true) c
+            JOIN (VALUES {values}) f (path, version, moment) ON f.path = c.filename
+            WHERE c._change_type IN ('update_preimage', 'update_postimage')"""
+        self._connection.execute(f"CREATE OR REPLACE VIEW {_name(name)} AS {view}")
+        return f"`{name}`"
 
     def _query(self, statement: str) -> Statement:
         """The statement parsed. Raises NotAllowed unless it is one query that can only read tables."""
@@ -131,7 +189,8 @@ class DeltaFolder:
             raise SettingsError(f"reading Delta tables without Spark needs DuckDB's extension for Delta: {INSTALL}")
         connection = duckdb.connect()
         connection.load_extension(str(extension))
-        connection.execute("SET TimeZone = 'UTC'; CREATE MACRO unix_micros(moment) AS epoch_us(moment)")
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("; ".join(_SPARK_FUNCTIONS))
         # A statement can read the folder and nothing else, even if it comes from a stranger; see also _ROW_FUNCTIONS.
         connection.execute(f"SET allowed_directories = [{_text(f'{self._folder}/')}]")
         connection.execute("SET temp_directory = ''; SET python_enable_replacements = false")
