@@ -11,15 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.queries.delta_log import ChangesUnknown, change_files, commits
-from spark_jobs.queries.engine import NoChanges, NoTable, Row, Scalar
+from spark_jobs.queries.delta_log import AWARE, ChangesUnknown, Commit, commits, sql_text, updates_since
+from spark_jobs.queries.engine import NoTable, Row, Scalar
 from spark_jobs.settings import SettingsError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
 
 INSTALL = "pip install duckdb==1.5.5 duckdb-extension-delta==1.5.5"
-AWARE = "TIMESTAMP WITH TIME ZONE"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARKER = re.compile(r"(?<![:\w]):(\w+)")
 """A parameter in a statement."""
@@ -76,7 +75,7 @@ class DeltaFolder:
         for table in sorted(set(_WORD.findall(statement))):
             if (self._folder / table / "_delta_log").is_dir():
                 # A view is bound again by each query, so it always shows the latest version.
-                path = _text(str(self._folder / table))
+                path = sql_text(str(self._folder / table))
                 connection.execute(f"CREATE OR REPLACE VIEW {_name(table)} AS FROM delta_scan({path})")
         try:
             found = connection.sql(query, params={n: parameters[n] for n in query.named_parameters if n in parameters})
@@ -98,15 +97,17 @@ class DeltaFolder:
 
     def version(self, table: str) -> int | None:
         """See `Engine.version`."""
-        found = commits(self._folder / table) if _WORD.fullmatch(table) else []
-        return found[-1].version if found else None
+        try:
+            return self.last_commit(table).version
+        except NoTable:
+            return None
 
-    def history(self, table: str) -> tuple[int, datetime]:
-        """The current version and its time. Raises NoTable."""
-        found = commits(self._folder / table)
+    def last_commit(self, table: str) -> Commit:
+        """Raises NoTable."""
+        found = commits(self._folder / table) if _WORD.fullmatch(table) else []
         if not found:
             raise NoTable(table)
-        return found[-1].version, found[-1].at
+        return found[-1]
 
     def interrupt(self) -> None:
         """If another thread runs a statement right now, it raises duckdb.InterruptException there."""
@@ -114,41 +115,17 @@ class DeltaFolder:
             self._connection.interrupt()
 
     def _changes(self, table: str, time: datetime | str) -> str:
-        """Make a view of the table's updated rows since then, and return its name. Raises NoTable, NoChanges, NotAllowed.
-
-        Only these files are read, whatever the statement says.
+        """Make a view of the table's updated rows since then (aware, or its text), and return its quoted name. A statement
+        thereby reads these files and no others. Raises NoTable, NoChanges and NotAllowed.
         """
-        folder = self._folder / table
         since = time if isinstance(time, datetime) else datetime.fromisoformat(time)
-        known = commits(folder)
-        if not known:
-            raise NoTable(table)
-        if known[-1].at < since:
-            raise NoChanges(f"{table} has not changed since {since:%Y-%m-%d %H:%M:%S}")
         try:
-            files = list(change_files(folder, [commit for commit in known if commit.at >= since]))
+            query = updates_since(self._folder / table, since)
         except ChangesUnknown as error:
             raise NotAllowed(str(error)) from None
-        name = f"changes of {table}"
-        # Gives the columns their order and types, even if a change file lacks one that was added later.
-        view = f"""
-            SELECT *, CAST(NULL AS VARCHAR) AS _change_type, CAST(NULL AS BIGINT) AS _commit_version,
-                   CAST(NULL AS {AWARE}) AS _commit_timestamp
-            FROM delta_scan({_text(str(folder))}) WHERE false"""
-        if files:
-            listed = ", ".join(_text(str(file.path)) for file in files)
-            values = ", ".join(
-                f"({_text(str(file.path))}, {file.commit.version}, {_text(file.commit.at.isoformat())}::{AWARE})"
-                for file in files
-            )
-            view += f"""
-            UNION ALL BY NAME
-            SELECT c.* EXCLUDE (filename), f.version AS _commit_version, f.moment AS _commit_timestamp
-            FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false, filename = true) c
-            JOIN (VALUES {values}) f (path, version, moment) ON f.path = c.filename
-            WHERE c._change_type IN ('update_preimage', 'update_postimage')"""
-        self._connection.execute(f"CREATE OR REPLACE VIEW {_name(name)} AS {view}")
-        return f"`{name}`"
+        view = f"changes of {table}"
+        self._connection.execute(f"CREATE OR REPLACE VIEW {_name(view)} AS {query}")
+        return f"`{view}`"
 
     def _query(self, statement: str) -> Statement:
         """The statement parsed. Raises NotAllowed unless it is one query that can only read tables."""
@@ -192,7 +169,7 @@ class DeltaFolder:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("; ".join(_SPARK_FUNCTIONS))
         # A statement can read the folder and nothing else, even if it comes from a stranger; see also _ROW_FUNCTIONS.
-        connection.execute(f"SET allowed_directories = [{_text(f'{self._folder}/')}]")
+        connection.execute(f"SET allowed_directories = [{sql_text(f'{self._folder}/')}]")
         connection.execute("SET temp_directory = ''; SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         return connection
@@ -209,7 +186,3 @@ def _time(micros: Any) -> datetime | None:
 
 def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
