@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst bench-questions contracts deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean
+.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst bench-questions contracts screenshots deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ chaos: $(READY) ## tell random stories of faults, kills and overwrites to real p
 
 contracts: $(READY) ## write the pages and tables that are generated from the declared feeds (docs/feeds.md)
 	$(PY) -m infra.contracts
+
+screenshots: $(READY) ## take the pictures of README and docs from the last demo's report (needs Chromium)
+	$(PY) -m infra.screenshots
 
 deploy-check: $(READY) ## show what a deployment still needs; change nothing
 	@$(PY) -m infra.deploy check

@@ -52,6 +52,8 @@ class StackFolder:
         self.warehouse = root / "warehouse"
         """Delta tables, one folder each."""
         self.logs = root / "logs"
+        self.report = root / "report.html"
+        """The page with all questions, which the demo writes."""
         self.children_lock = root / "servers.lock"
         """Each server of a stack holds it (shared) as long as it lives."""
         self._stack_lock = root / "stack.lock"
@@ -107,7 +109,7 @@ class StackFolder:
         """Delete all data. Keep the locks, because they show other stacks that the folder is in use. Call while `taken`."""
         folders = (self.storage, self.jobs, self.warehouse, self.logs)
         locks = (self._stack_lock, self.children_lock)
-        own = {*folders, *locks, self._addresses, self._addresses.with_suffix(".part")}
+        own = {*folders, *locks, self.report, self._addresses, self._addresses.with_suffix(".part")}
         if foreign := set(self.root.iterdir()) - own:
             name = min(foreign).name
             raise NotAStackFolder(f"{self.root} contains {name!r}, not a file of the stack: nothing was deleted")

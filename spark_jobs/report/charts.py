@@ -5,45 +5,25 @@ Colors are CSS variables, so that the page's style decides them, in light and da
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from spark_jobs.questions.catalog import Question
+from spark_jobs.report.series import SHAPES, Rows, Series, distinct, series_of
 
 Spec = dict[str, Any]
-Rows = Sequence[tuple[Any, ...]]
 
 MAX_BARS = 20
 """Bars that lie, one per text; the table has the others."""
-COLORS = 8
-"""Of the style, --series-1 and so on. More series repeat them."""
-OUTCOMES = {"merged": "good", "rejected": "bad", "superseded": "quiet"}
-"""Values that have a color of their own wherever they are drawn."""
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-_SHAPES = {
-    "circle": "●",
-    "square": "■",
-    "diamond": "◆",
-    "triangle-up": "▲",
-    "triangle-down": "▼",
-    "triangle-right": "▶",
-    "triangle-left": "◀",
-    "cross": "✚",
-}
-"""Points of lines, so that these are told apart by more than their color; and how the legend shows them."""
-_BAR_STEP, _FIELD_STEP, _HEIGHT = 28, 34, 210
+_BAR_STEP, _SENTENCE_STEP, _FIELD_STEP, _HEIGHT = 28, 46, 34, 210
+_LONG = 24
+"""Characters of a text that would be cut beside its bar."""
 _LEAST_STEPS = 7
-
-
-@dataclass(frozen=True)
-class Series:
-    """One entry of a legend. ``color``: the name of a variable of the style."""
-
-    label: str
-    color: str
-    sign: str
+_FEW = 5
 
 
 @dataclass(frozen=True)
@@ -66,7 +46,7 @@ def draw(question: Question, rows: Rows) -> Drawing | None:
     if kind == "bar" and question.columns[question.chart.x] != "date":
         chosen = _first_bars(question, rows)
         rows = [rows[at] for at in chosen]
-    series = _series(question, rows)
+    series = series_of(question, rows)
     if kind == "heatmap":
         spec = _heatmap(question, rows)
     elif kind == "line":
@@ -91,18 +71,25 @@ def _upright_bars(question: Question, rows: Rows, series: list[Series]) -> Spec:
 
 
 def _lying_bars(question: Question, rows: Rows, series: list[Series]) -> Spec:
-    """A bar per text in the order of the rows, stacked by color, otherwise with its number."""
+    """A bar per text in the order of the rows, stacked by color, otherwise with its number. Sentences are above it."""
     chart = question.chart
-    bars: Spec = {"x": _amount(question, rows), **_color(question, series), **_tooltip(question)}
-    layers: list[Spec] = [{"mark": {"type": "bar", "cornerRadiusEnd": 3}, "encoding": bars}]
+    texts = distinct(question, chart.x, rows)
+    long = max(len(str(text)) for text in texts) > _LONG
+    place = {"yOffset": _SENTENCE_STEP / 5} if long else {}
+    bar = {"type": "bar", "cornerRadiusEnd": 3} | ({"height": _SENTENCE_STEP / 3, **place} if long else {})
+    amount = {"x": _amount(question, rows)}
+    layers: list[Spec] = [{"mark": bar, "encoding": amount | _color(question, series) | _tooltip(question)}]
     if not series:
         number = {"field": _number(chart.y), "type": "quantitative", "format": ",.6~r"}
-        mark = {"type": "text", "align": "left", "dx": 5}
-        layers.append({"mark": mark, "encoding": {"x": bars["x"], "text": number}})
+        layers.append({"mark": {"type": "text", "align": "left", "dx": 5} | place, "encoding": amount | {"text": number}})
+    if long:
+        mark = {"type": "text", "align": "left", "dy": -_SENTENCE_STEP / 4, "limit": {"expr": "width"}}
+        layers.append({"mark": mark, "encoding": {"x": {"value": 0}, "text": {"field": chart.x, "type": "nominal"}}})
+    lane = {"field": chart.x, "type": "nominal", "sort": None, "title": None} | ({"axis": None} if long else {})
     return {
-        "height": _BAR_STEP * len(_distinct(question, chart.x, rows)),
+        "height": (_SENTENCE_STEP if long else _BAR_STEP) * len(texts),
         "transform": [_as_number(chart.y)],
-        "encoding": {"y": {"field": chart.x, "type": "nominal", "sort": None, "title": None}},
+        "encoding": {"y": lane},
         "layer": layers,
     }
 
@@ -110,7 +97,7 @@ def _lying_bars(question: Question, rows: Rows, series: list[Series]) -> Spec:
 def _first_bars(question: Question, rows: Rows) -> list[int]:
     """The indexes of all rows of the first `MAX_BARS` bars."""
     at = list(question.columns).index(question.chart.x)
-    texts = _distinct(question, question.chart.x, rows)[:MAX_BARS]
+    texts = distinct(question, question.chart.x, rows)[:MAX_BARS]
     return [index for index, row in enumerate(rows) if row[at] in texts]
 
 
@@ -123,7 +110,7 @@ def _lines(question: Question, rows: Rows, series: list[Series]) -> Spec:
         **_tooltip(question),
     }
     if series:
-        scale = {"domain": [one.label for one in series], "range": list(_SHAPES)}
+        scale = {"domain": [one.label for one in series], "range": list(SHAPES)}
         encoding["shape"] = {"field": question.chart.color, "type": "nominal", "scale": scale, "legend": None}
     mark = {"type": "line", "strokeWidth": 2, "point": {"filled": True, "size": 50}}
     return {"height": _HEIGHT, "transform": [_as_number(question.chart.y)], "mark": mark, "encoding": encoding}
@@ -136,7 +123,7 @@ def _heatmap(question: Question, rows: Rows) -> Spec:
     strength = {**number, "scale": {"range": [0.15, 0.7], "zero": False}, "legend": None}
     across = {"orient": "top", "labelAngle": -35, "titlePadding": 8}
     return {
-        "height": _FIELD_STEP * len(_distinct(question, chart.y, rows)),
+        "height": _FIELD_STEP * len(distinct(question, chart.y, rows)),
         "padding": {"left": 2, "top": 2, "bottom": 2, "right": 30},
         "transform": [_as_number(chart.color)],
         "encoding": {
@@ -162,7 +149,7 @@ def _number(column: str) -> str:
 def _calendar(question: Question, rows: Rows) -> Spec:
     """Every day, week or month (by the column's name) from the first to the last: what is missing leaves a gap."""
     column = question.chart.x
-    domain = _steps(column, sorted(_distinct(question, column, rows)))
+    domain = _steps(column, sorted(distinct(question, column, rows)))
     axis = {
         "labelExpr": f"utcFormat(toDate(datum.value), '{'%b %Y' if column == 'month' else '%-d %b'}')",
         "labelOverlap": True,
@@ -185,26 +172,15 @@ def _steps(column: str, days: list[date]) -> list[date]:
 
 
 def _amount(question: Question, rows: Rows) -> Spec:
-    axis = {"labelExpr": "format(datum.value, datum.value < 1000 ? ',.2~f' : '~s')", "tickCount": 5}
-    if all(value % 1 == 0 for value in _distinct(question, question.chart.y, rows)):
-        axis["tickMinStep"] = 1
-    return {"field": _number(question.chart.y), "type": "quantitative", "title": question.unit, "axis": axis}
-
-
-def _series(question: Question, rows: Rows) -> list[Series]:
-    """In the order of the rows."""
-    chart = question.chart
-    if not chart.color or chart.kind == "heatmap":
-        return []
-    signs = list(_SHAPES.values())
-    return [
-        Series(
-            str(value),
-            OUTCOMES.get(str(value), f"series-{place % COLORS + 1}"),
-            signs[place % len(signs)] if chart.kind == "line" else "■",
-        )
-        for place, value in enumerate(_distinct(question, chart.color, rows))
-    ]
+    chart, columns = question.chart, list(question.columns)
+    sums: Counter[Any] = Counter()
+    for row in rows:
+        sums[row[columns.index(chart.x)]] += row[columns.index(chart.y)] or 0
+    axis: Spec = {"labelExpr": "format(datum.value, datum.value < 1000 ? ',.2~f' : '~s')", "tickCount": 5}
+    most = max(sums.values())
+    if most <= _FEW and all(value % 1 == 0 for value in sums.values()):
+        axis = {"values": list(range(int(most) + 1)), "format": "d"}  # no half files
+    return {"field": _number(chart.y), "type": "quantitative", "title": question.unit, "axis": axis}
 
 
 def _color(question: Question, series: list[Series]) -> Spec:
@@ -212,11 +188,6 @@ def _color(question: Question, series: list[Series]) -> Spec:
         return {}
     scale = {"domain": [one.label for one in series], "range": [f"var(--{one.color})" for one in series]}
     return {"color": {"field": question.chart.color, "type": "nominal", "scale": scale, "legend": None}}
-
-
-def _distinct(question: Question, column: str, rows: Rows) -> list[Any]:
-    at = list(question.columns).index(column)
-    return list(dict.fromkeys(row[at] for row in rows if row[at] is not None))
 
 
 def _tooltip(question: Question) -> Spec:
@@ -247,7 +218,7 @@ _CONFIG: Spec = {
     },
     "axisX": {"grid": False},
     "axisXQuantitative": {"grid": True},
-    "axisYNominal": {"grid": False},
+    "axisYDiscrete": {"grid": False},
     "bar": {"color": "var(--series-1)"},
     "line": {"color": "var(--series-1)"},
     "point": {"color": "var(--series-1)"},

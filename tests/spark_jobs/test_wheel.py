@@ -1,4 +1,4 @@
-"""The built wheel: its modules, its dependencies, and a contract package that needs only the standard library."""
+"""The built wheel: its files, its dependencies, and a contract package that needs only the standard library."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_contains_exactly_the_modules_of_the_tree(wheel: Path) -> None:
+def test_the_wheel_contains_exactly_the_files_of_the_tree(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if not name.split("/")[0].endswith(".dist-info")}
-    sources = (path for path in SOURCES.rglob("*.py") if not {"dist", "build"} & set(path.relative_to(SOURCES).parts))
+    others = {"dist", "build", "__pycache__", "pyproject.toml"}
+    sources = (path for path in SOURCES.rglob("*") if path.is_file() and not others & set(path.relative_to(SOURCES).parts))
     assert packed == {f"spark_jobs/{path.relative_to(SOURCES)}" for path in sources}
+    assert {Path(name).suffix for name in packed} == {".py", ".sql", ".html", ".css", ".js"}
 
 
 def test_the_wheel_does_not_depend_on_pyspark_which_would_break_serverless(wheel: Path) -> None:

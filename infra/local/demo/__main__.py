@@ -16,6 +16,7 @@ from rich.table import Table
 from infra.local.demo.days import Upload, waves
 from infra.local.demo.expected import READINGS
 from infra.local.demo.progress import NotSettled, Progress, ProgressReporter
+from infra.local.demo.report import write_report
 from infra.local.demo.verdict import Verdict, check_outcomes
 from infra.local.folder import AlreadyRunning, NotAStackFolder, StackFolder
 from infra.local.services.definitions import Settings
@@ -68,14 +69,17 @@ def main(data_dir: Path, rows: int) -> None:
     stack.stop_on_signals()
     try:
         reporter.say("stack", f"starting a fresh stack in {data_dir} (the first start installs Spark: a few minutes)")
+        folder = StackFolder(data_dir.resolve())
         with stack:
             verdicts = _play(stack, waves(rows), reporter)
+            write_report(stack.addresses, folder.report)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(130)
     except (JavaError, PortTaken, AlreadyRunning, NotAStackFolder, ServerFailed, NotSettled) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     _show(console, verdicts, str(data_dir), reporter.seconds)
+    _print(console, f"the report, with charts of this data: {data_dir / folder.report.name}")
     sys.exit(1 if any(verdict.problems for verdict in verdicts) else 0)
 
 
