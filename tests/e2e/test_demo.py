@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,5 +30,15 @@ def test_the_demo_ends_with_every_row_matching_and_nothing_running(tmp_path: Pat
         assert rows > least
     for word in ("rejected", "merged", "TERMINATED SUCCESS", "in transit", "where to look further"):
         assert word in done.stdout
+    report = folder / "report.html"
+    assert done.stdout.rstrip().endswith(str(report))
+    answers = re.search(r'id="answers">(.*?)</script>', report.read_text("utf-8"))
+    assert answers
+    funnel = json.loads(answers[1])["status_funnel"]
+    shipments = funnel["columns"].index("shipments")
+    assert sum(row[shipments] for row in funnel["rows"]) == len(
+        read_table(folder / "warehouse", "orders_target", "tracking_num")
+    )
+    assert json.loads(answers[1])["rejected_files"]["rows"], "those of the function, from the bucket"
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(folder) not in listed
