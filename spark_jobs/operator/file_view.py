@@ -63,7 +63,7 @@ def gather(settings: IngestSettings, deps: Dependencies, engine: Engine, job: Jo
         keys = explain_key(engine, store, feed, found, key) if key else []
         ties = list(find_ties(engine, store, feed, found)) if question.ties else []
     except (TransientError, FileRefused) as error:
-        what = "the file's location and rows"
+        what = "the file's location and rows, and generations that aren't logged"
         sentence = without_bucket(what, settings.layout.bucket, error)
         histories = logged_history(engine, settings, question.name, failed_runs)
         if not histories:

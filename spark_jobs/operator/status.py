@@ -113,26 +113,29 @@ def _shown(view: View, deps: Dependencies, utc: bool) -> RenderableType:
 
 
 def watch(console: Console, show: Callable[[], RenderableType], deps: Dependencies, utc: bool) -> None:
-    """Show it again and again, until Ctrl-C, which is no error. If a later refresh fails, the last one stays and the error
-    is shown below it: an outage may end. The first one raises what it raises.
+    """Show it again and again, until Ctrl-C, which is no error. If a later refresh fails, the last view stays, with the
+    error above it: an outage may end. The first one raises what it raises.
     """
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
-    shown = show()
-    problem = ""
+    def now() -> str:
+        return Times(deps.now(), utc).second(deps.now())
+
+    shown, at = show(), now()
+    line = Text(f"{at}, every {REFRESH_SECONDS:g} s until Ctrl-C", "dim")
     try:
+        # What doesn't fit is cut at the bottom, so the line about the refresh is at the top.
         with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
             while True:
-                at = f"{Times(deps.now(), utc).second(deps.now())}, every {REFRESH_SECONDS:g} s until Ctrl-C"
-                footer = [Text(problem, "red")] if problem else [Text(at, "dim")]
-                live.update(Group(shown, Text(""), *footer), refresh=True)
+                live.update(Group(line, shown), refresh=True)
                 deps.sleep(REFRESH_SECONDS)
                 try:
-                    shown, problem = show(), ""
+                    shown, at = show(), now()
+                    line = Text(f"{at}, every {REFRESH_SECONDS:g} s until Ctrl-C", "dim")
                 except (Explained, TransientError) as error:
-                    problem = printable(f"not refreshed since {at.partition(',')[0]}: {error}")
+                    line = Text(printable(f"not refreshed since {at}: {error}"), "red")
     except KeyboardInterrupt:
         return
 

@@ -75,7 +75,7 @@ rejected                         when                  age
   reason
 ──────────────────────────────────────────────────────────
 a/order_tracking_2026_01_08.csv  2026-02-01 10:00 CET  3 h
-  no column
+  no column tracking_num
 
 waiting                                             since                    age
   state

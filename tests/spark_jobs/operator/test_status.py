@@ -193,7 +193,10 @@ def test_without_a_google_login_a_file_is_answered_from_the_tables(harness: JobH
     (history,) = view["file"]
     assert (history["state"], history["place"], history["entry"]["outranked"]) == ("merged", None, 3)
     assert [line["sentence"][:30] for line in view["key"]] == ["the target has row 1 of orders"]
-    assert (view["ties"], view["missing"]) == (None, [f"missing: the file's location and rows, {LOGIN}"])
+    assert (view["ties"], view["missing"]) == (
+        None,
+        [f"missing: the file's location and rows, and generations that aren't logged, {LOGIN}"],
+    )
     text = ask("--file", name, "--key", "nobody").stdout
     assert "24 = 20 inserted + 0 updated + 3 outranked + 1 rejected" in text
     assert "the target has no row for tracking_num 'nobody'" in text
