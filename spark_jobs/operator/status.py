@@ -123,9 +123,9 @@ def watch(console: Console, show: Callable[[], RenderableType], deps: Dependenci
     def now() -> str:
         return Times(deps.now(), utc).second(deps.now())
 
-    shown, at = show(), now()
-    line = Text(f"{at}, every {REFRESH_SECONDS:g} s until Ctrl-C", "dim")
     try:
+        shown, at = show(), now()
+        line = Text(f"{at}, every {REFRESH_SECONDS:g} s until Ctrl-C", "dim")
         # What doesn't fit is cut at the bottom, so the line about the refresh is at the top.
         with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
             while True:
