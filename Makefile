@@ -64,8 +64,9 @@ bench-burst: $(READY) ## how many runs 1,000 files within one window cost
 chaos: $(READY) ## tell random stories of faults, kills and overwrites to real processes (MINUTES=10 SEED=1 STEPS=40)
 	@$(PY) -m tests.chaos $(foreach name,MINUTES SEED STEPS IGNORE,$(if $($(name)),"$(name)=$($(name))"))
 
-contracts: $(READY) ## write the pages and tables that are generated from the declared feeds (docs/feeds.md)
+contracts: $(READY) ## write what is generated from the declared feeds and the questions (docs/feeds.md)
 	$(PY) -m infra.contracts
+	$(PY) -m infra.dashboards
 
 deploy-check: $(READY) ## show what a deployment still needs; change nothing
 	@$(PY) -m infra.deploy check
