@@ -32,6 +32,7 @@ ACROSS_MODULES = {
     "infra/local/storage/test_crash.py": "kill -9 of the whole storage server under load",
     "infra/local/storage/test_versioning.py": "buckets with object versioning in every request of the storage server",
     "infra/local/storage/test_names.py": "object and bucket names in every request of the storage server",
+    "spark_jobs/questions/test_every_engine.py": "every question on every engine over the same tables",
     "spark_jobs/steps/test_concurrent_runs.py": "all steps of two runs at once",
     "spark_jobs/steps/test_connect.py": "all steps under Spark Connect, as on Databricks serverless",
     "spark_jobs/steps/test_kill.py": "kill -9 between and within all steps",

@@ -79,9 +79,9 @@ def updates_since(table: Path, since: datetime) -> str:
 
 def _change_files(table: Path, commit: Commit) -> Iterator[Path]:
     for line in commit.path.read_text("utf-8").splitlines():
-        if not line.startswith('{"cdc"'):
+        file = json.loads(line).get("cdc") if '"cdc"' in line else None
+        if file is None:
             continue
-        file = json.loads(line)["cdc"]
         if file["partitionValues"]:
             raise ChangesUnknown(f"table_changes can't read {table.name} in a local folder: the table is partitioned")
         yield table / unquote(file["path"])

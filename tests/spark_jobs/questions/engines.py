@@ -22,7 +22,7 @@ class SparkEngine:
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self._spark, self._folder = spark, folder
-        tables = sorted((path.name for path in folder.iterdir()), key=len, reverse=True)
+        tables = sorted((log.parent.name for log in folder.glob("*/_delta_log")), key=len, reverse=True)
         self._name = re.compile(rf"\b({'|'.join(tables)})\b")
 
     def rows(self, statement: str, parameters: Mapping[str, Scalar] | None = None) -> list[Row]:

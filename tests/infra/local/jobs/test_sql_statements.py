@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,33 @@ def test_a_timestamp_without_a_zone_has_no_z(server: RunningJobsServer) -> None:
 def test_a_type_that_is_not_supported_is_said(server: RunningJobsServer) -> None:
     message, _ = failure(server, "SELECT [1, 2] AS some")
     assert message == "[UNSUPPORTED_DATATYPE] This server has no columns of type INTEGER[]: some. SQLSTATE: 0A000"
+
+
+def test_the_latest_version_of_a_table_can_be_asked_for(server: RunningJobsServer, folder: Path) -> None:
+    commits = sorted((folder / "tables" / "orders_ingest_log" / "_delta_log").glob("*.json"))
+    written = datetime.fromtimestamp(commits[-1].stat().st_mtime, UTC)
+    expected = [[str(int(commits[-1].stem)), written.isoformat(timespec="milliseconds").replace("+00:00", "Z")]]
+    for name in ("orders_ingest_log", "`orders_ingest_log`"):
+        answer = execute(server, f"DESCRIBE HISTORY {name} LIMIT 1")
+        assert answer.manifest and answer.manifest.schema and answer.result
+        columns = answer.manifest.schema.columns or []
+        kinds = [(column.name, column.type_name and column.type_name.value) for column in columns]
+        assert kinds == [("version", "LONG"), ("timestamp", "TIMESTAMP")]
+        assert answer.result.data_array == expected
+    message, state = failure(server, "DESCRIBE HISTORY nowhere LIMIT 1")
+    assert message.startswith("[TABLE_OR_VIEW_NOT_FOUND] ")
+    assert state == "42P01"
+    assert failure(server, "DESCRIBE HISTORY `../others/orders_target` LIMIT 1")[0].startswith("[PARSE_SYNTAX_ERROR] ")
+
+
+def test_changes_since_a_time_after_the_last_commit_are_an_error_as_in_delta(server: RunningJobsServer) -> None:
+    changes = "SELECT COUNT(*) AS n FROM table_changes('orders_target', :since)"
+    since = [StatementParameterListItem("since", "TIMESTAMP", "2026-01-01T00:00:00+00:00")]
+    answer = execute(server, changes, parameters=since)
+    assert answer.result and answer.result.data_array == [["2"]]  # one update, before and after
+    message, state = failure(server, changes, StatementParameterListItem("since", "TIMESTAMP", "2999-01-01T00:00:00Z"))
+    assert message.startswith("[DELTA_TIMESTAMP_GREATER_THAN_COMMIT] orders_target has not changed since 2999-01-01")
+    assert state == "42816"
 
 
 def test_chunks_are_fetched_in_any_order_and_by_link(server: RunningJobsServer) -> None:
