@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
+from spark_jobs.batches import Attempts
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import CUSTOMER_ORDERS, FEEDS, ORDER_TRACKING
 from spark_jobs.queries.delta_folder import DeltaFolder
 from spark_jobs.questions.answers import Answer, ask
 from spark_jobs.questions.catalog import question_named, questions_of
+from spark_jobs.steps.parking import AttemptRow, attempts_of, is_parked
 from tests.spark_jobs.questions.story import LATELY, LONG_AGO, MONDAY, NOW, Story, days_ago, today
 
 TODAY = NOW.date()
@@ -93,6 +98,44 @@ def test_files_that_were_taken_wait_until_they_are_logged(story: Story) -> None:
         (story.files["parked"], today(10, 50), "parked", 2, 2),
         (story.files["taken"], today(10, 55), "taken", 1, 2),
     ]
+
+
+def test_waiting_files_are_parked_as_the_job_parks_them(tmp_path: Path) -> None:
+    """Retries, outages and batches of one run, in any order: the question counts attempts as `attempts_of` does."""
+    dice = random.Random(17)
+    noted = (
+        "run1-1",
+        "run1-2",
+        "run2-1",
+        "run3-1",
+        "excused-run1",
+        "excused-run2",
+        "retry-x",
+        "unannounced-y",
+        "announced-z",
+    )
+    rows = [
+        AttemptRow(f"b/source/f#{file}", dice.choice(noted), 0, today(1) + timedelta(minutes=minute))
+        for file in range(500)
+        for minute in dice.sample(range(60), dice.randrange(1, 6))
+    ]
+    columns = {name: [getattr(row, name) for row in rows] for name in ("file_id", "batch_id", "attempted_at")}
+    write_deltalake(str(tmp_path / "orders_attempts"), pa.table(columns))
+    none = pa.schema([("file_id", pa.string())]).empty_table()
+    write_deltalake(str(tmp_path / "orders_ingest_log"), none)
+
+    # Without the LIMIT, to compare all of them.
+    statement = question_named(ORDER_TRACKING, "waiting").statement.replace("LIMIT 100", "")
+    found = {
+        row["file"]: (row["since"], row["state"], row["attempts"]) for row in DeltaFolder(str(tmp_path)).rows(statement)
+    }
+
+    def state(attempts: Attempts) -> str:
+        return "parked" if is_parked(attempts) else "retry requested" if attempts.retry_requested else "taken"
+
+    taken = {str(file): attempts for file, attempts in attempts_of(rows).items() if attempts.total}
+    assert found == {file: (one.first_at, state(one), one.total) for file, one in taken.items()}
+    assert {state for _, state, _ in found.values()} == {"parked", "retry requested", "taken"}
 
 
 def test_a_rejected_file_has_the_sentence_for_its_sender(story: Story) -> None:
