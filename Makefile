@@ -67,8 +67,9 @@ bench-questions: $(READY) ## every question on large tables: DuckDB and Spark, s
 chaos: $(READY) ## tell random stories of faults, kills and overwrites to real processes (MINUTES=10 SEED=1 STEPS=40)
 	@$(PY) -m tests.chaos $(foreach name,MINUTES SEED STEPS IGNORE,$(if $($(name)),"$(name)=$($(name))"))
 
-contracts: $(READY) ## write the pages and tables that are generated from the declared feeds (docs/feeds.md)
+contracts: $(READY) ## write what is generated from the declared feeds and the questions (docs/feeds.md)
 	$(PY) -m infra.contracts
+	$(PY) -m infra.dashboards
 
 screenshots: $(READY) ## take the pictures of README and docs from the last demo's report (needs Chromium)
 	$(PY) -m infra.screenshots

@@ -17,6 +17,7 @@ ACROSS_MODULES = {
     "functions/validation/test_fuzz.py": "generated files against the oracle, for minutes if wanted",
     "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",
+    "infra/dashboards/test_on_spark.py": "the statements of datasets and alerts on the job's tables",
     "infra/databricks/test_bundle_resources.py": "the bundle is YAML",
     "infra/deploy/test_page.py": "docs/deploy.md against the whole repository",
     "infra/deploy/test_variables.py": "Terraform variables, validated by Terraform itself",

@@ -33,6 +33,8 @@ TOOLS = {
 SERVICES = ("cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com")
 """What Terraform needs before it can make its first plan. It enables all others itself."""
 ACCOUNT_HOST = "https://accounts.gcp.databricks.com"
+STARTER_WAREHOUSE = "Serverless Starter Warehouse"
+"""What the bundle looks up if SQL_WAREHOUSE_ID is empty."""
 LOCK_FILES = ("infra/gcp/foundation/.terraform.lock.hcl", "infra/gcp/function/.terraform.lock.hcl")
 
 
@@ -141,6 +143,19 @@ def _databricks(settings: Settings) -> Iterator[Finding]:
         lambda: str(ask_json(*get_catalog, env=workspace(settings)).get("name")),
         f"create the catalog {catalog}, or set CATALOG to an existing one",
     )
+    yield _query("SQL warehouse", lambda: _sql_warehouse(settings), "set SQL_WAREHOUSE_ID; databricks warehouses list")
+
+
+def _sql_warehouse(settings: Settings) -> str:
+    """Its name. Raises CommandFailed if it isn't there, or not visible."""
+    listed = (
+        ask_json("databricks", "api", "get", "/api/2.0/sql/warehouses", env=workspace(settings)).get("warehouses") or []
+    )
+    wanted = settings["SQL_WAREHOUSE_ID"]
+    for one in listed:
+        if one["id"] == wanted or (not wanted and one["name"] == STARTER_WAREHOUSE):
+            return str(one["name"])
+    raise CommandFailed(f"there is no {wanted or STARTER_WAREHOUSE}")
 
 
 def _deployers(settings: Settings, me: str, groups: list[str]) -> Finding:

@@ -21,6 +21,7 @@ class Field(NamedTuple):
 
 
 _NUMBER = r"\d{1,9}"
+_SHARE = r"0|1|0?\.\d{1,6}"
 # Names of groups may contain spaces.
 _DEPLOYER = r"(users|servicePrincipals|groups)/[^\s,]([^,\n]*[^\s,])?"
 
@@ -45,14 +46,17 @@ FIELDS: Mapping[str, Field] = {
     "DEPLOYERS": Field(rf"{_DEPLOYER}(,{_DEPLOYER})*",
                        "users/NAME, groups/NAME or servicePrincipals/APPLICATION_ID, comma-separated", required=False),
     "READERS": Field(r"[^\n\r]{1,255}", "the name of a group", required=False),
+    "SQL_WAREHOUSE_ID": Field(r"[0-9a-f]{16}", "the id of a SQL warehouse, 16 characters of 0-9 and a-f", required=False),
+    "SQL_ALERTS": Field(r"PAUSED|UNPAUSED", "PAUSED or UNPAUSED", default="PAUSED"),
     "ALERT_EMAIL": Field(r"[^@\s]+@[^@\s]+", "one email address", required=False),
     "GITHUB_REPOSITORY": Field(r"[^/\s]+/[^/\s]+", "OWNER/NAME", required=False),
     "GITHUB_REPOSITORY_ID": Field(_NUMBER, "the repository's number", required=False),
     "LAUNCH_WINDOW_SECONDS": Field(_NUMBER, "a whole number of seconds", required=False),
-    "MAX_BAD_ROW_RATIO": Field(r"0|1|0?\.\d{1,6}", "a number from 0 to 1", required=False),
+    "MAX_BAD_ROW_RATIO": Field(_SHARE, "a number from 0 to 1", required=False),
     "SWEEP_GRACE_SECONDS": Field(_NUMBER, "a whole number of seconds", required=False),
     "MAX_INSTANCES": Field(_NUMBER, "a whole number", required=False),
     "WAITING_ALERT_SECONDS": Field(_NUMBER, "a whole number of seconds", required=False),
+    "REJECTED_SHARE_ALERT": Field(_SHARE, "a number from 0 to 1", required=False),
     "ARCHIVE_NEARLINE_DAYS": Field(_NUMBER, "a whole number of days", required=False),
     "ARCHIVE_DELETE_DAYS": Field(_NUMBER, "a whole number of days", required=False),
     "REJECTED_DELETE_DAYS": Field(_NUMBER, "a whole number of days", required=False),
@@ -60,6 +64,7 @@ FIELDS: Mapping[str, Field] = {
 }  # fmt: skip
 
 _FOUNDATION_TUNABLES = ("ARCHIVE_NEARLINE_DAYS", "ARCHIVE_DELETE_DAYS", "REJECTED_DELETE_DAYS", "SWEEP_SCHEDULE")
+_BUNDLE_TUNABLES = ("REJECTED_SHARE_ALERT",)
 _FUNCTION_TUNABLES = (
     *("LAUNCH_WINDOW_SECONDS", "MAX_BAD_ROW_RATIO", "SWEEP_GRACE_SECONDS", "MAX_INSTANCES", "WAITING_ALERT_SECONDS"),
 )
@@ -113,10 +118,24 @@ class Settings(dict[str, str]):
             "function_principal": foundation["databricks_client_id"],
             "deployer_principal": foundation["deployer_principal"],
             "managers": [_manager(who) for who in foundation["deployers"]],
+            "viewers": self._viewers(foundation["deployers"]),
             "alert_emails": [self["ALERT_EMAIL"]] if self["ALERT_EMAIL"] else [],
+            "sql_alerts": self["SQL_ALERTS"],
+            # Not while they are paused: Databricks takes users of the workspace only, unlike for mails about runs.
+            "alert_subscriptions": [{"user_email": self["ALERT_EMAIL"]}] if self._sends_alerts() else [],
             "maintenance": self["MAINTENANCE"],
+            **self._tunables(_BUNDLE_TUNABLES),
         }
-        return given | ({"readers": self["READERS"]} if self["READERS"] else {})
+        optional = {"readers": self["READERS"], "sql_warehouse_id": self["SQL_WAREHOUSE_ID"]}
+        return given | {name: value for name, value in optional.items() if value}
+
+    def _viewers(self, deployers: Iterable[str]) -> list[dict[str, str]]:
+        """The readers, unless they manage the dashboard anyway: the CLI would take only the lower one of two levels."""
+        group = self["READERS"]
+        return [{"group_name": group, "level": "CAN_READ"}] if group and f"groups/{group}" not in deployers else []
+
+    def _sends_alerts(self) -> bool:
+        return self["SQL_ALERTS"] == "UNPAUSED" and bool(self["ALERT_EMAIL"])
 
     def function_variables(self, job_id: str, archive: str) -> dict[str, Any]:
         """Variables of infra/gcp/function; all others keep their defaults. `archive`: the zip, relative to that folder."""

@@ -3,10 +3,11 @@
 locals {
   # These can only be granted on a project.
   deployer_on_project = {
-    functions = "roles/cloudfunctions.developer"
-    metrics   = "roles/logging.configWriter"
-    alerts    = "roles/monitoring.alertPolicyEditor"
-    channels  = "roles/monitoring.notificationChannelEditor"
+    functions  = "roles/cloudfunctions.developer"
+    metrics    = "roles/logging.configWriter"
+    alerts     = "roles/monitoring.alertPolicyEditor"
+    channels   = "roles/monitoring.notificationChannelEditor"
+    dashboards = "roles/monitoring.dashboardEditor"
   }
 
   # Whoever deploys a function must be allowed to use the accounts of the function, its trigger and its build.

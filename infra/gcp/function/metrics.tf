@@ -16,6 +16,10 @@ locals {
       description = "Runs that loaded all files, but with other counts than the function's"
       filter      = "jsonPayload.message=~\"^log does not balance: \""
     }
+    launches = {
+      description = "Accepted files that were handed to a run; files of one window share a run"
+      filter      = "jsonPayload.message=~\"^run [0-9]+ takes the files of this window$\""
+    }
     sweeps = {
       description = "Completed sweeps"
       filter      = "jsonPayload.message=\"swept\""

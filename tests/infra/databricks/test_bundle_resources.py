@@ -5,6 +5,7 @@ Every target is resolved as the CLI does it; nothing here looks at the text of t
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,11 +16,14 @@ from typing import Any
 
 import pytest
 import yaml
+from databricks.bundles.alerts import Alert, AlertV2RunAs
+from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
 from packaging.specifiers import SpecifierSet
 
 from infra.local.jobs.bundle import load_bundle, resolve_bundle
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.parameters import RunParameters
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,8 +83,56 @@ def test_the_schema_loads_through_the_typed_model_and_survives_a_destroy(target:
 
 def test_these_tests_cover_every_target_and_every_kind_of_resource() -> None:
     assert set(main_file()["targets"]) == {*DEPLOYED, *BUILT}
+    kinds = {target: {"jobs", "dashboards", "schemas", "alerts"} for target in PRODUCTION}
+    # The local jobs server has neither dashboards nor alerts, and its target must not look up a SQL warehouse.
+    kinds |= {"dev": {"jobs", "dashboards"}, "local": {"jobs"}}
     for target in main_file()["targets"]:
-        assert resolved(target)["resources"].keys() == ({"jobs", "schemas"} if target in PRODUCTION else {"jobs"})
+        assert resolved(target)["resources"].keys() == kinds[target]
+    assert "sql_warehouse_id" not in main_file()["targets"]["local"]["variables"]
+    assert main_file()["variables"]["sql_warehouse_id"]["default"] == ""
+
+
+WAREHOUSE = "0123456789abcdef"
+
+
+@pytest.mark.parametrize("target", DEPLOYED)
+def test_the_dashboard_loads_through_the_typed_model_and_reads_the_targets_schema(target: str) -> None:
+    viewers = [{"group_name": "analysts", "level": "CAN_READ"}]
+    (body,) = resolved(target, sql_warehouse_id=WAREHOUSE, viewers=viewers)["resources"]["dashboards"].values()
+    dashboard = Dashboard.from_dict(body)
+    schema_of_target = "order_tracking" if target in PRODUCTION else "order_tracking_dev"
+    assert (dashboard.dataset_catalog, dashboard.dataset_schema) == ("main", schema_of_target)
+    assert dashboard.warehouse_id == WAREHOUSE
+    assert dashboard.embed_credentials is False, "whoever looks at it must be allowed to read the tables"
+    assert body.get("permissions", []) == (viewers if target in PRODUCTION else [])
+    pages = json.loads((BUNDLE / body["file_path"]).read_text())["pages"]
+    assert [page["displayName"] for page in pages] == ["Orders", "Pipeline"]
+
+
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_every_alert_loads_through_the_typed_model_and_runs_as_the_job(target: str) -> None:
+    given = {"rejected_share_alert": 0.02, "alert_subscriptions": [{"user_email": "ops@example.com"}]}
+    alerts = resolved(target, sql_warehouse_id=WAREHOUSE, **given)["resources"]["alerts"]
+    assert len(alerts) == 3 * len(FEEDS)
+    for key, body in alerts.items():
+        alert = Alert.from_dict(body)
+        assert alert.run_as == AlertV2RunAs(service_principal_name="job-id"), "deployers need not read the tables"
+        assert alert.warehouse_id == WAREHOUSE
+        assert body["schedule"]["pause_status"] == "PAUSED", "it starts a warehouse every hour"
+        assert body["evaluation"]["notification"]["subscriptions"] == given["alert_subscriptions"]
+        threshold = body["evaluation"]["threshold"]["value"]["double_value"]
+        assert threshold == (0.02 if key.endswith("rejected_share") else 0)
+        assert "${" not in body["query_text"]
+
+
+def test_a_mistake_in_a_dashboard_or_an_alert_is_refused() -> None:
+    resources = resolved("prod")["resources"]
+    for model, body in (
+        (Dashboard, resources["dashboards"]["order_tracking"]),
+        (Alert, next(iter(resources["alerts"].values()))),
+    ):
+        with pytest.raises(ValueError, match="Unexpected field"):
+            model.from_dict({**body, "wharehouse_id": "x"})
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,10 @@ SUMMARY = {
         "schemas": {"order_tracking": {"id": "main.order_tracking", "catalog_name": "main"}},
     }
 }
+WAREHOUSES = [
+    {"id": "00000000000000aa", "name": "reports"},
+    {"id": "00000000000000bb", "name": "Serverless Starter Warehouse"},
+]
 ME = {"userName": "me@example.com", "groups": [{"display": "admins"}, {"display": "data team"}]}
 
 
@@ -117,6 +121,7 @@ class Programs:
             ("gcloud", "services"): "cloudresourcemanager.googleapis.com\nserviceusage.googleapis.com",
             ("databricks", "current-user"): json.dumps(ME),
             ("databricks", "account"): '{"workspace_name": "orders"}',
+            ("databricks", "/api/2.0/sql/warehouses"): json.dumps({"warehouses": WAREHOUSES}),
             ("databricks", "api"): '{"name": "main"}',
             ("databricks", "workspace", "list"): "[]",
             ("databricks", "plan"): '{"plan": {}}',

@@ -291,6 +291,8 @@ def databricks(cloud: dict[str, Any], arguments: list[str]) -> None:
             if path.rpartition("/")[2] not in cloud["catalogs"]:
                 fail("Error: Catalog does not exist.")
             print(json.dumps({"name": path.rpartition("/")[2]}))
+        case ["api", "get", "/api/2.0/sql/warehouses"]:
+            print(json.dumps({"warehouses": [{"id": "0123456789abcdef", "name": "Serverless Starter Warehouse"}]}))
         case ["workspace", "mkdirs", path]:
             _writable(cloud, path)
             cloud["folders"].setdefault(path, "")
@@ -421,7 +423,7 @@ def _resolved_bundle(target: str) -> dict[str, Any]:
 
 
 def _jobs_of(file: Path) -> dict[str, Any]:
-    return dict(yaml.safe_load(file.read_text())["resources"]["jobs"])
+    return dict(yaml.safe_load(file.read_text()).get("resources", {}).get("jobs", {}))
 
 
 def _deploy(cloud: dict[str, Any], declared: dict[str, Any], state: dict[str, Any]) -> None:

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from infra.deploy import check
+from infra.deploy import check, steps
 from tests.infra.deploy.recorded_programs import ME, Programs, written
 
 
@@ -51,7 +52,9 @@ def test_a_complete_setup_has_nothing_to_fix(
             "account login",
             "databricks auth login --host https://accounts.gcp.databricks.com --account-id 01234567",
         ),
-        (("databricks", "api"), None, "catalog", "main"),
+        (("databricks", "/api/2.1/unity-catalog/catalogs/main"), None, "catalog", "main"),
+        (("databricks", "/api/2.0/sql/warehouses"), None, "SQL warehouse", "set SQL_WAREHOUSE_ID"),
+        (("databricks", "/api/2.0/sql/warehouses"), "{}", "SQL warehouse", "databricks warehouses list"),
     ],
 )
 def test_each_problem_is_reported_with_its_fix(
@@ -120,6 +123,31 @@ def test_it_says_whether_the_login_is_the_admin_that_the_first_deployment_takes(
     assert "me@example.com, workspace admin" in "\n".join(report_of(written(tmp_path), capsys)[1])
     programs.answer({("databricks", "current-user"): json.dumps({**ME, "groups": None})})
     assert "me@example.com, not a workspace admin" in "\n".join(report_of(written(tmp_path), capsys)[1])
+
+
+# --- the SQL warehouse -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "detail"),
+    [
+        ("", "ok    SQL warehouse    Serverless Starter Warehouse"),
+        ("00000000000000aa", "ok    SQL warehouse    reports"),
+        ("00000000000000cc", "FIX   SQL warehouse    there is no 00000000000000cc"),
+    ],
+)
+def test_it_looks_for_the_warehouse_that_the_bundle_will_use(
+    programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, detail: str
+) -> None:
+    _, lines = report_of(written(tmp_path, SQL_WAREHOUSE_ID=given), capsys)
+    assert " ".join(detail.split()) in [" ".join(line.split()) for line in lines]
+
+
+def test_the_starter_warehouse_has_the_name_that_the_bundle_looks_up() -> None:
+    bundle = yaml.safe_load((steps.BUNDLE / "databricks.yml").read_text())
+    for target in ("dev", "prod", "prod_cluster"):
+        lookup = bundle["targets"][target]["variables"]["sql_warehouse_id"]["lookup"]
+        assert lookup == {"warehouse": check.STARTER_WAREHOUSE}
 
 
 # --- provider versions -----------------------------------------------------------------------------------------------

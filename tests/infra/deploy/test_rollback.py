@@ -69,21 +69,18 @@ def test_the_earlier_commit_deploys_itself_with_the_current_settings(
 
 
 def test_settings_that_the_commit_does_not_know_are_left_out(tree: Path, programs: Programs, tmp_path: Path) -> None:
-    for name in ("infra/deploy/settings.env.example", "infra/deploy/settings.py"):
-        lines = (tree / name).read_text().splitlines(keepends=True)
-        (tree / name).write_text(
-            "".join(line for line in lines if not line.lstrip().startswith(("READERS=", '"READERS":')))
-        )
-    settings = (tree / "infra/deploy/settings.py").read_text()
-    (tree / "infra/deploy/settings.py").write_text(
-        settings.replace('({"readers": self["READERS"]} if self["READERS"] else {})', "{}")
-    )
-    earlier = commit(tree, "without READERS")
+    name = "REJECTED_SHARE_ALERT"
+    for file in (tree / "infra/deploy/settings.env.example", tree / "infra/deploy/settings.py"):
+        lines = file.read_text().splitlines(keepends=True)
+        known = [line for line in lines if not line.lstrip().startswith((f"{name}=", f'"{name}":'))]
+        assert len(known) == len(lines) - 1
+        file.write_text("".join(known).replace(f'("{name}",)', "()"))
+    earlier = commit(tree, f"without {name}")
     git(tree, "checkout", "--quiet", earlier + "~1", "--", "infra")
-    commit(tree, "with READERS")
-    done = roll_back(tree, earlier, written(tmp_path, READERS="analysts"), programs.path, "--yes")
+    commit(tree, f"with {name}")
+    done = roll_back(tree, earlier, written(tmp_path, **{name: "0.02"}), programs.path, "--yes")
     assert done.returncode == 0, done.stderr
-    assert "does not know READERS, so it deploys without" in done.stderr
+    assert f"does not know {name}, so it deploys without" in done.stderr
 
 
 def test_outputs_that_were_exported_are_used_as_well(tree: Path, programs: Programs, tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ("MAX_BAD_ROW_RATIO", "10 %"),
         ("MAX_INSTANCES", "many"),
         ("SWEEP_SCHEDULE", "hourly"),
+        ("SQL_WAREHOUSE_ID", "Serverless Starter Warehouse"),
+        ("SQL_ALERTS", "yes"),
+        ("REJECTED_SHARE_ALERT", "5"),
         ("DEPLOYERS", "me@example.com"),
         ("DEPLOYERS", "users/a, users/b"),
     ],
@@ -89,7 +92,7 @@ def test_all_names_follow_from_the_installation(tmp_path: Path) -> None:
 
 def test_the_settings_give_each_step_the_variables_that_it_declares(tmp_path: Path) -> None:
     """A name that only one side knows would fail after the first resources are created."""
-    ours = good(tmp_path, READERS="analysts", **TUNED)
+    ours = good(tmp_path, READERS="analysts", SQL_WAREHOUSE_ID="0123456789abcdef", REJECTED_SHARE_ALERT="0.02", **TUNED)
     for given, step in [
         (ours.foundation_variables(["users/me"]), "foundation"),
         (ours.function_variables("1", "x.zip"), "function"),
@@ -125,6 +128,24 @@ def test_deployers_manage_the_bundle_by_the_kind_of_their_name(tmp_path: Path) -
         {"service_principal_name": "0-1", "level": "CAN_MANAGE"},
     ]
     assert "readers" not in given, "the bundle's own default grants nothing to anybody else"
+
+
+def test_readers_see_the_dashboard_unless_they_manage_it(tmp_path: Path) -> None:
+    ours = good(tmp_path, READERS="data team")
+    can_read = [{"group_name": "data team", "level": "CAN_READ"}]
+    assert ours.bundle_variables(OUTPUTS, "x.whl")["viewers"] == can_read
+    assert ours.bundle_variables({**OUTPUTS, "deployers": ["groups/data team"]}, "x.whl")["viewers"] == []
+    assert good(tmp_path).bundle_variables(OUTPUTS, "x.whl")["viewers"] == []
+
+
+def test_sql_alerts_notify_nobody_while_they_are_paused(tmp_path: Path) -> None:
+    def given(**changes: str) -> tuple[str, list[dict[str, str]]]:
+        variables = good(tmp_path, **changes).bundle_variables(OUTPUTS, "x.whl")
+        return variables["sql_alerts"], variables["alert_subscriptions"]
+
+    assert given() == ("PAUSED", [])
+    assert given(SQL_ALERTS="UNPAUSED") == ("UNPAUSED", [{"user_email": "ops@example.com"}])
+    assert given(SQL_ALERTS="UNPAUSED", ALERT_EMAIL="") == ("UNPAUSED", [])
 
 
 def test_another_file_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ IDENTITY = {
     "google_iam_workload_identity_pool_provider": ("workload_identity_pool_id", "workload_identity_pool_provider_id"),
     "google_logging_metric": ("project", "name"),
     "google_monitoring_alert_policy": ("project", "display_name"),
+    "google_monitoring_dashboard": ("project", "dashboard_json"),
     "google_monitoring_notification_channel": ("project", "display_name"),
     "google_project": ("project_id",),
     "google_project_iam_custom_role": ("project", "role_id"),

@@ -6,8 +6,10 @@ import io
 import json
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from werkzeug.exceptions import ServiceUnavailable
@@ -19,7 +21,9 @@ from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
 from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeDependencies
 from tests.infra.gcp.provider_schemas import ROOT
+from tests.infra.gcp.stand_ins import Applied
 from tests.infra.gcp.terraform_files import instances, load, text
+from tests.infra.gcp.test_installations import foundation, function
 
 FUNCTION = load(ROOT / "infra/gcp/function")
 METRICS = instances(FUNCTION, "google_logging_metric")
@@ -72,11 +76,10 @@ def test_a_rejected_file_is_counted_by_its_violation_code(lines: io.StringIO) ->
     assert [label["key"] for label in METRICS["rejected_files"]["metric_descriptor"][0]["labels"]] == ['"code"']
 
 
-def test_an_accepted_file_is_in_no_metric(lines: io.StringIO) -> None:
+def test_an_accepted_file_is_counted_as_a_launch_and_nothing_else(lines: io.StringIO) -> None:
     fake = FakeDependencies()
     handle_upload(fake.store.upload(NAME, GOOD).file, fake.deps)
-    assert printed(lines)
-    assert not [entry for entry in printed(lines) for metric in METRICS if matching(metric, entry)]
+    assert [metric for entry in printed(lines) for metric in METRICS if matching(metric, entry)] == ["launches"]
 
 
 def test_a_sweep_is_counted_and_logs_the_age_of_the_oldest_file(lines: io.StringIO) -> None:
@@ -124,7 +127,7 @@ def test_a_transient_error_is_counted_as_a_function_error(lines: io.StringIO) ->
 def test_every_alert_watches_an_existing_metric() -> None:
     reference = re.compile(r"google_logging_metric\.(?:counted_lines\[\W*)?(\w+)\W*\]?\.name")
     watched = {name for body in ALERTS.values() for name in reference.findall(str(body))}
-    assert watched == set(METRICS)
+    assert watched == set(METRICS) - {"launches"}, "that nothing was uploaded is no reason to wake anybody"
 
 
 def test_every_alert_has_one_condition_and_closes_its_incidents() -> None:
@@ -144,3 +147,78 @@ def test_every_alert_says_what_to_do_and_notifies_the_channels() -> None:
         assert body["notification_channels"] == "${local.channels}", name
         assert len(text(body["documentation"][0]["content"])) > 80, name
         assert text(body["display_name"]).removeprefix("${local.base.name}: ") in page, name
+
+
+# --- the dashboard ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    """Step 3, evaluated by Terraform itself: the dashboard is made with jsonencode."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    backend = tmp_path_factory.mktemp("evaluated")
+    foundation(backend, "orders-staging")
+    return function(backend, "orders-staging")
+
+
+def tiles(evaluated: Applied) -> list[dict[str, Any]]:
+    (body,) = evaluated.of("google_monitoring_dashboard").values()
+    dashboard = json.loads(body["dashboard_json"])
+    assert dashboard["displayName"] == "orders-staging"
+    assert dashboard["mosaicLayout"]["columns"] == 12
+    found: list[dict[str, Any]] = dashboard["mosaicLayout"]["tiles"]
+    return found
+
+
+def series(tile: dict[str, Any]) -> dict[str, Any]:
+    (data,) = tile["widget"]["xyChart"]["dataSets"]
+    found: dict[str, Any] = data["timeSeriesQuery"]["timeSeriesFilter"]
+    return found
+
+
+def test_the_dashboard_shows_events_launches_rejections_waiting_files_and_failures(evaluated: Applied) -> None:
+    assert [tile["widget"]["title"].partition(":")[0].partition(",")[0] for tile in tiles(evaluated)] == [
+        *(
+            "Events",
+            "Launches",
+            "Rejected files",
+            "Age of the oldest waiting file",
+            "Failed runs",
+            "Errors of the function",
+        ),
+    ]
+
+
+def test_every_chart_shows_an_existing_metric_of_this_installation_and_a_label_that_it_has(evaluated: Applied) -> None:
+    metrics = {body["name"]: body for body in evaluated.of("google_logging_metric").values()}
+    shown = set()
+    for tile in tiles(evaluated):
+        parts = series(tile)
+        kind = re.match(
+            r'metric\.type = "(logging\.googleapis\.com/user/([^"]+)|run\.googleapis\.com/[^"]+)" AND ', parts["filter"]
+        )
+        assert kind, parts["filter"]
+        assert 'resource.type = "cloud_run_revision"' in parts["filter"]
+        if kind[2] is None:
+            assert "orders-staging-(intake|sweep)" in parts["filter"]
+            continue
+        shown.add(kind[2])
+        descriptor = metrics[kind[2]]["metric_descriptor"][0]
+        labels = {f"metric.labels.{label['key']}" for label in descriptor.get("labels", [])}
+        assert set(parts["aggregation"]["groupByFields"]) == labels
+        # A distribution has percentiles, a count has a sum.
+        percentile = parts["aggregation"]["perSeriesAligner"].startswith("ALIGN_PERCENTILE")
+        assert percentile == (descriptor["value_type"] == "DISTRIBUTION")
+    assert {f"orders-staging/{name}" for name in ("rejected-files", "oldest-in-source", "failed-runs", "launches")} <= shown
+
+
+def test_no_chart_covers_another(evaluated: Applied) -> None:
+    cells = [
+        (x, y)
+        for tile in tiles(evaluated)
+        for x in range(tile["xPos"], tile["xPos"] + tile["width"])
+        for y in range(tile["yPos"], tile["yPos"] + tile["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 12

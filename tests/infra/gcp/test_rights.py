@@ -151,10 +151,20 @@ def _joined(values: list[Any]) -> str:
 
 
 def given_by_the_bundle() -> list[Right]:
-    target = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]
+    target, more = (
+        yaml.safe_load((ROOT / "infra/databricks" / file).read_text())["targets"]["prod"]
+        for file in ("databricks.yml", "resources/alerts.yml")
+    )
     resources = target["resources"]
     assert target["permissions"] == "${var.managers}", "infra.deploy makes them from DEPLOYERS, with CAN_MANAGE"
+    assert more.keys() == {"resources"}
+    assert not [alert for alert in more["resources"]["alerts"].values() if "permissions" in alert]
     found = [Right("deployers", "CAN_MANAGE", f"job {key}", "") for key in resources["jobs"]]
+    found += [Right("deployers", "CAN_MANAGE", f"dashboard {key}", "") for key in resources["dashboards"]]
+    found += [Right("deployers", "CAN_MANAGE", "SQL alerts", "")]
+    for key, dashboard in resources["dashboards"].items():
+        assert dashboard["permissions"] == "${var.viewers}", "infra.deploy makes them from READERS, with CAN_READ"
+        found.append(Right("readers", "CAN_READ", f"dashboard {key}", ""))
     found += [
         Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), "schema", "")
         for schema in resources["schemas"].values()
@@ -284,6 +294,7 @@ def test_project_wide_grants_are_only_those_that_the_platform_requires() -> None
         ("GitHub Actions", "roles/cloudfunctions.developer"),
         ("GitHub Actions", "roles/logging.configWriter"),
         ("GitHub Actions", "roles/monitoring.alertPolicyEditor"),
+        ("GitHub Actions", "roles/monitoring.dashboardEditor"),
         ("GitHub Actions", "roles/monitoring.notificationChannelEditor"),
         ("GitHub Actions", "run.services.getIamPolicy, run.services.setIamPolicy"),
     }
