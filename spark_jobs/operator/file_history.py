@@ -15,7 +15,7 @@ from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import file_date
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.file_validation import CheckedRow, FileValidation, blocks_of
-from spark_jobs.contract.marks import arrival_of
+from spark_jobs.contract.marks import accepted_at, arrival_of
 from spark_jobs.contract.rows import latest_allowed, precedence
 from spark_jobs.contract.values import WHITE_SPACE, Fault
 from spark_jobs.operator.backlog import reason_of, state_of
@@ -33,13 +33,16 @@ _CHUNK_ROWS = 20_000
 
 @dataclass(frozen=True)
 class FileHistory:
-    """The history of one generation. Times are aware. ``place`` is the object's current name, ``taken`` when batches took
-    it; ``entry`` is None until it is logged, ``parked`` unless runs failed on it.
+    """The history of one generation. Times are aware. ``place`` is the object's current name, ``validated`` when the
+    function accepted it (None if it didn't, or didn't note it), ``taken`` when batches took it, ``moved`` when it left the
+    source folder; ``entry`` is None until it is logged, ``parked`` unless runs failed on it.
     """
 
     file: str
     place: str
     seen: datetime
+    validated: datetime | None
+    moved: datetime | None
     state: str
     taken: tuple[datetime, ...]
     entry: LogEntry | None
@@ -152,8 +155,20 @@ def file_history(
         parked = None
         if place.startswith(layout.source_prefix) and one.entry is None and one.file in attempts:
             parked = parked_file(one.file, attempts[one.file], failed_runs)
-        state = describe_state(store, layout, one)
-        histories.append(FileHistory(file, place, one.arrival, state, tuple(sorted(taken)), one.entry, parked))
+        histories.append(
+            FileHistory(
+                file,
+                place,
+                one.arrival,
+                accepted_at(one.file.generation, one.stored.metadata),
+                # A move creates a new object.
+                None if place.startswith(layout.source_prefix) else one.stored.created,
+                describe_state(store, layout, one),
+                tuple(sorted(taken)),
+                one.entry,
+                parked,
+            )
+        )
     return histories
 
 

@@ -119,6 +119,7 @@ def _show_file(
 
 def _history_rows(history: FileHistory) -> list[list[str]]:
     rows = [["seen", format_time(history.seen)], ["location", history.place], ["state", history.state]]
+    rows += [["validated", format_time(history.validated)]] if history.validated else []
     rows += [["taken", format_time(taken)] for taken in history.taken]
     if parked := history.parked:
         rows.append(["parked", f"{parked.attempts} failed attempts; decide with order-tracking reject or retry"])
@@ -131,6 +132,7 @@ def _history_rows(history: FileHistory) -> list[list[str]]:
             equation = f"{entry.rows} = {entry.inserted} inserted + {entry.updated} updated"
             rows.append(["rows", f"{equation} + {entry.outranked} outranked + {entry.rejected_rows} rejected"])
             rows.append(["balanced", {True: "yes", False: "NO", None: "unknown"}[entry.balanced]])
+    rows += [["moved", format_time(history.moved)]] if history.moved else []
     return rows
 
 
