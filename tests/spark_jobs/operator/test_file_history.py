@@ -101,10 +101,11 @@ OTHER = f"{BUCKET}/source/other.csv#9"
         ([row(1)], None, f"row 1 of {FILE} (2026-01-31 10:00:00) has not reached the target yet"),
         ([row(5)], target(str(FILE)), f"the target has row 5 of {FILE} (2026-01-31 10:00:00)"),
         ([row(1)], target(OTHER, address="z"), f"row 1 of {FILE} (2026-01-31 10:00:00) was outranked by row 5 of {OTHER}"),
+        ([row(1, address="z")], target(OTHER), f"row 1 of {FILE} (2026-01-31 10:00:00) is newer than row 5 of {OTHER}"),
         ([row(1)], target(OTHER), f"the target has the same content as row 1 of {FILE} (2026-01-31 10:00:00), from row 5"),
         ([row(1), row(2, address="a"), row(3, "T2", "b")], None, f"row 2 of {FILE}"),
     ],
-    ids=["no row", "not merged", "won", "outranked", "identical", "newest of its rows"],
+    ids=["no row", "not merged", "won", "outranked", "newer", "identical", "newest of its rows"],
 )
 def test_a_key_is_explained(rows: list[CheckedRow], in_target: TargetRow | None, sentence: str) -> None:
     assert explain(rows, in_target, ORDER_TRACKING, FILE, ("T1",)).sentence.startswith(sentence)
