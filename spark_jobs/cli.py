@@ -13,6 +13,7 @@ from spark_jobs.contract.violations import shorten
 from spark_jobs.operator.decisions import reject, retry
 from spark_jobs.operator.options import SettingsOf, feed_option, location_options, outcome_topic_option
 from spark_jobs.operator.replay import replay
+from spark_jobs.operator.report import report
 from spark_jobs.operator.status import status
 from spark_jobs.settings import BucketLayout, Explained, check_contract_version, parse_not_before, parse_ratio
 from spark_jobs.steps.ingest import ingest as run_ingest
@@ -75,7 +76,7 @@ def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> N
         )
 
 
-for command in (status, replay, reject, retry):
+for command in (status, report, replay, reject, retry):
     main.add_command(command)
 
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.queries.delta_log import AWARE, ChangesUnknown, Commit, commits, sql_text, updates_since
 from spark_jobs.queries.engine import NoTable, Row, Scalar
 from spark_jobs.settings import SettingsError
 
@@ -18,16 +19,21 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
 
 INSTALL = "pip install duckdb==1.5.5 duckdb-extension-delta==1.5.5"
-AWARE = "TIMESTAMP WITH TIME ZONE"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARKER = re.compile(r"(?<![:\w]):(\w+)")
 """A parameter in a statement."""
 _WORD = re.compile(r"\w+")
 _NO_TABLE = re.compile(r"Table with name (.+?) does not exist")
+_CHANGES = re.compile(rf"\btable_changes\(\s*'(\w+)'\s*,\s*(?::(\w+)|CAST\(:(\w+) AS {AWARE}\))\s*\)")
 _ROWS_PER_FETCH = 1000
 _ROW_FUNCTIONS = {"range", "unnest"}
 """The only functions that a statement may read rows from. Others read or write files, or change settings for good; and
 delta_scan opens the log of a table at any path or address, because its file system is not DuckDB's."""
+_SPARK_FUNCTIONS = (
+    "CREATE MACRO unix_micros(moment) AS epoch_us(moment)",
+    "CREATE MACRO unix_date(day) AS date_diff('day', DATE '1970-01-01', day)",
+    "CREATE MACRO explode(list) AS unnest(list)",
+)
 Columns = list[tuple[str, str]]
 """Names and DuckDB's types."""
 
@@ -58,16 +64,18 @@ class DeltaFolder:
     def table(self, statement: str, parameters: Mapping[str, Any]) -> tuple[Columns, Iterator[tuple[Any, ...]]]:
         """The result's columns and its rows, which must be read before the next statement.
 
-        Parameters that the statement doesn't name are ignored. Raises NoTable with the table's name, and NotAllowed.
+        Parameters that the statement doesn't name are ignored. Raises NoTable with the table's name, NoChanges and
+        NotAllowed.
         """
         connection = self._connection  # says what to install if there is no DuckDB
         from duckdb import CatalogException
 
+        statement = _CHANGES.sub(lambda call: self._changes(call[1], parameters[call[2] or call[3]]), statement)
         query = self._query(statement)
         for table in sorted(set(_WORD.findall(statement))):
             if (self._folder / table / "_delta_log").is_dir():
                 # A view is bound again by each query, so it always shows the latest version.
-                path = _text(str(self._folder / table))
+                path = sql_text(str(self._folder / table))
                 connection.execute(f"CREATE OR REPLACE VIEW {_name(table)} AS FROM delta_scan({path})")
         try:
             found = connection.sql(query, params={n: parameters[n] for n in query.named_parameters if n in parameters})
@@ -87,10 +95,37 @@ class DeltaFolder:
 
         return columns, rows()
 
+    def version(self, table: str) -> int | None:
+        """See `Engine.version`."""
+        try:
+            return self.last_commit(table).version
+        except NoTable:
+            return None
+
+    def last_commit(self, table: str) -> Commit:
+        """Raises NoTable."""
+        found = commits(self._folder / table) if _WORD.fullmatch(table) else []
+        if not found:
+            raise NoTable(table)
+        return found[-1]
+
     def interrupt(self) -> None:
         """If another thread runs a statement right now, it raises duckdb.InterruptException there."""
         if "_connection" in vars(self):  # not one that is just being made
             self._connection.interrupt()
+
+    def _changes(self, table: str, time: datetime | str) -> str:
+        """Make a view of the table's updated rows since then (aware, or its text), and return its quoted name. A statement
+        thereby reads these files and no others. Raises NoTable, NoChanges and NotAllowed.
+        """
+        since = time if isinstance(time, datetime) else datetime.fromisoformat(time)
+        try:
+            query = updates_since(self._folder / table, since)
+        except ChangesUnknown as error:
+            raise NotAllowed(str(error)) from None
+        view = f"changes of {table}"
+        self._connection.execute(f"CREATE OR REPLACE VIEW {_name(view)} AS {query}")
+        return f"`{view}`"
 
     def _query(self, statement: str) -> Statement:
         """The statement parsed. Raises NotAllowed unless it is one query that can only read tables."""
@@ -131,9 +166,10 @@ class DeltaFolder:
             raise SettingsError(f"reading Delta tables without Spark needs DuckDB's extension for Delta: {INSTALL}")
         connection = duckdb.connect()
         connection.load_extension(str(extension))
-        connection.execute("SET TimeZone = 'UTC'; CREATE MACRO unix_micros(moment) AS epoch_us(moment)")
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("; ".join(_SPARK_FUNCTIONS))
         # A statement can read the folder and nothing else, even if it comes from a stranger; see also _ROW_FUNCTIONS.
-        connection.execute(f"SET allowed_directories = [{_text(f'{self._folder}/')}]")
+        connection.execute(f"SET allowed_directories = [{sql_text(f'{self._folder}/')}]")
         connection.execute("SET temp_directory = ''; SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         return connection
@@ -150,7 +186,3 @@ def _time(micros: Any) -> datetime | None:
 
 def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.queries.engine import NoTable, Row, Scalar
+from spark_jobs.queries.engine import NoChanges, NoTable, Row, Scalar
 from spark_jobs.settings import Explained
 
 if TYPE_CHECKING:
@@ -56,6 +56,14 @@ class SqlWarehouse:
             {name: _value(kind, text) for (name, kind), text in zip(types.items(), line, strict=True)} for line in lines
         ]
 
+    def version(self, table: str) -> int | None:
+        """See `Engine.version`."""
+        try:
+            name = table.replace("`", "``")
+            return int(self.rows(f"DESCRIBE HISTORY `{name}` LIMIT 1")[0]["version"])
+        except NoTable:
+            return None
+
     def _table(
         self, statement: str, parameters: list[StatementParameterListItem]
     ) -> tuple[dict[str, str], list[list[Any]]]:
@@ -83,7 +91,7 @@ class SqlWarehouse:
         return types, lines
 
     def _finished(self, client: WorkspaceClient, answer: StatementResponse) -> StatementResponse:
-        """The answer once the statement has ended. Raises QueryFailed and NoTable."""
+        """The answer once the statement has ended. Raises QueryFailed, NoTable and NoChanges."""
         from databricks.sdk.service.sql import StatementState
 
         waited = 0.0
@@ -103,6 +111,8 @@ class SqlWarehouse:
         message = _line((error.message if error else None) or "no reason given")
         if message.startswith("[TABLE_OR_VIEW_NOT_FOUND]"):
             raise NoTable(message)
+        if message.startswith("[DELTA_TIMESTAMP_GREATER_THAN_COMMIT]"):
+            raise NoChanges(message)
         raise QueryFailed(f"SQL warehouse {self._id}: the statement is {state.value if state else 'unknown'}: {message}")
 
 

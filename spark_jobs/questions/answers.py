@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from spark_jobs.queries.engine import Engine, NoTable, Scalar
+from spark_jobs.queries.engine import Engine, NoChanges, NoTable, Scalar
 from spark_jobs.questions.catalog import Question
 
 CHANGES_DAYS = 7
@@ -24,6 +24,13 @@ class Answer:
     rows: list[tuple[Any, ...]]
     missing: str = ""
 
+    @property
+    def total(self) -> int:
+        """How many rows there are, of which an answer with a column ``total`` shows the first ones."""
+        if self.rows and "total" in self.question.columns:
+            return int(self.rows[0][list(self.question.columns).index("total")])
+        return len(self.rows)
+
 
 def parameters_at(now: datetime) -> Mapping[str, Scalar]:
     """What a question's statement may name, at this (aware) time."""
@@ -37,4 +44,6 @@ def ask(engine: Engine, question: Question, now: datetime) -> Answer:
         rows = engine.rows(question.statement, used)
     except NoTable:
         return Answer(question, [], "no run has created the tables of this feed yet, or you may not read them")
+    except NoChanges:
+        return Answer(question, [])
     return Answer(question, [tuple(row[name] for name in question.columns) for row in rows])

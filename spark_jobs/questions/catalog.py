@@ -9,7 +9,9 @@ A file is named ``NN_NAME.sql``, numbered in the order of the page, and begins w
     -- columns: day date, outcome text, files number
 
 The text is in the dialect of `Engine`. ``{target}`` and the other names in `TABLES` stand for the feed's tables, ``:now``
-is the time of the question, ``:changes_since`` the earliest time from which the change feed is read.
+is the time of the question, ``:changes_since`` the earliest time from which the change feed is read. Every answer is
+bounded: by days, by groups, or by a LIMIT with a column ``total`` that says how many rows there are. Its rows have one
+order, and amounts of different currencies are never added.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ from starlette.routing import BaseRoute, Route
 
 from infra.local.jobs.answers import ApiError, invalid, malformed
 from infra.local.jobs.login import Login
-from spark_jobs.queries.delta_folder import AWARE, MARKER, DeltaFolder, NotAllowed
-from spark_jobs.queries.engine import NoTable
+from spark_jobs.queries.delta_folder import MARKER, Columns, DeltaFolder, NotAllowed
+from spark_jobs.queries.delta_log import AWARE
+from spark_jobs.queries.engine import NoChanges, NoTable
 from spark_jobs.settings import SettingsError
 
 WAREHOUSE_ID = "local"
@@ -74,6 +75,7 @@ _DECIMAL = re.compile(r"DECIMAL\((\d{1,2}),\s*(\d{1,2})\)")
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _WAREHOUSE = re.compile(r"[0-9a-f]{16}")
 _NO_COLUMN = re.compile(r'Referenced column "(.+?)" (?:not|was not) found.*(?:\n(.*))?')
+_HISTORY = re.compile(r"\s*DESCRIBE HISTORY (\w+|`\w+`) LIMIT 1\s*", re.IGNORECASE)
 _UNRESOLVED = "A column, variable, or function parameter with name"
 _VERIFY = (
     "Verify the spelling and correctness of the schema and catalog.\n"
@@ -326,13 +328,21 @@ def _is_parameter(given: Any) -> bool:
 def _result(tables: DeltaFolder, statement: Statement) -> Result:
     """Raises StatementFailed, whatever is wrong with the statement."""
     try:
-        text, values = _bound(tables, statement)
-        columns, rows = tables.table(text, values)
+        columns, rows = _history(tables, statement) or tables.table(*_bound(tables, statement))
         found = [_column(name, kind, position) for position, (name, kind) in enumerate(columns)]
         texts, truncated = _limited(rows, statement.row_limit)
     except Exception as error:
         raise _explained(error) from error
     return Result(found, texts, truncated, time.monotonic())
+
+
+def _history(tables: DeltaFolder, statement: Statement) -> tuple[Columns, Iterable[tuple[Any, ...]]] | None:
+    """The first columns of the latest commit, if the statement asks for it. Raises NoTable."""
+    asked = _HISTORY.fullmatch(statement.text)
+    if not asked:
+        return None
+    latest = tables.last_commit(asked[1].strip("`"))
+    return [("version", "BIGINT"), ("timestamp", AWARE)], [(latest.version, latest.at)]
 
 
 def _bound(tables: DeltaFolder, statement: Statement) -> tuple[str, dict[str, str | None]]:
@@ -432,6 +442,8 @@ def _explained(error: Exception) -> Exception:
     """In the words of the service as far as clients look for them, otherwise in those of DuckDB. Bugs stay as they are."""
     if isinstance(error, NoTable):
         return _failed("TABLE_OR_VIEW_NOT_FOUND", f"The table or view `{error}` cannot be found. {_VERIFY}", "42P01")
+    if isinstance(error, NoChanges):
+        return _failed("DELTA_TIMESTAMP_GREATER_THAN_COMMIT", f"{error}.", "42816")
     if isinstance(error, NotAllowed):
         return _not_one_query(error)
     if isinstance(error, SettingsError):  # no DuckDB

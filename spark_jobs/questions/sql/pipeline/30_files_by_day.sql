@@ -1,9 +1,11 @@
 -- title: Files per day
--- sentence: Files by the day on which they were finished, and by outcome.
+-- sentence: Files and rows by the day (UTC) on which they were finished and by outcome, for the last 90 days.
 -- unit: files
 -- chart: bar x=day y=files color=outcome
--- columns: day date, outcome text, files number, rows number
-SELECT CAST(date_trunc('day', logged_at) AS DATE) AS day, outcome, COUNT(*) AS files, SUM(rows) AS `rows`
+-- columns: day date, outcome text, files number, rows number, rejected_rows number
+SELECT CAST(logged_at AS DATE) AS day, outcome, COUNT(*) AS files,
+       COALESCE(SUM(`rows`), 0) AS `rows`, COALESCE(SUM(rejected_rows), 0) AS rejected_rows
 FROM {ingest_log}
-GROUP BY 1, 2
-ORDER BY 1, 2
+WHERE logged_at >= :now - INTERVAL 90 DAYS
+GROUP BY CAST(logged_at AS DATE), outcome
+ORDER BY day, outcome

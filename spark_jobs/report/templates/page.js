@@ -1,0 +1,29 @@
+"use strict";
+// Draws each chart of the page from the rows of its answer. The page's policy allows no eval, so Vega interprets its
+// expressions (ast). Tooltips escape what they show.
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const answers = read("answers");
+  const options = {
+    ast: true,
+    renderer: "svg",
+    actions: false,
+    defaultStyle: false,
+    tooltip: { theme: "custom", disableDefaultStyle: true },
+  };
+  const draw = async ([name, { spec, rows }]) => {
+    const { columns, rows: all } = answers[name];
+    const values = rows.map((row) => Object.fromEntries(columns.map((column, at) => [column, all[row][at]])));
+    const box = document.getElementById(`chart-${name}`);
+    try {
+      await vegaEmbed(box.appendChild(document.createElement("div")), { ...spec, data: { values } }, options);
+    } catch (error) {
+      box.textContent = "This chart could not be drawn. The table has its numbers.";
+      console.error(name, error);
+    }
+  };
+  document.getElementById("contents").open = matchMedia("(min-width: 75rem)").matches;
+  Promise.all(Object.entries(read("charts")).map(draw)).then(() => {
+    document.documentElement.dataset.drawn = "yes";
+  });
+})();
