@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
+from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
@@ -27,9 +28,14 @@ from infra.local.console.histories import shown_file
 from infra.local.console.live import gather
 from infra.local.console.protection import Protection
 from infra.local.console.runs import Runs
-from spark_jobs.cloud.ports import FileStore
+from spark_jobs.cloud.ports import FileRefused, FileStore, TransientError
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.reports import build_report
+from spark_jobs.operator.bucket_answers import with_bucket
 from spark_jobs.queries.engine import Engine
+from spark_jobs.report.gather import gather as ask_all
+from spark_jobs.report.page import render, style
+from spark_jobs.report.values import as_json, as_moment
 from spark_jobs.settings import IngestSettings, SettingsError
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ class Console:
         self._sources = sources
         self._reading = threading.Lock()  # the engine has one connection, the runs one cache
         self._templates = Jinja2Templates(HERE / "templates")
-        self._templates.env.filters.update(time=_time, ago=self._ago, segment=_segment)
+        self._templates.env.filters.update(iso=as_json, moment=as_moment, ago=self._ago, segment=_segment)
 
     def application(self, port: int) -> Starlette:
         """The application, which answers only requests to this port of this machine."""
@@ -71,23 +77,44 @@ class Console:
                 Route("/files/{name:path}", self.file),
                 Route("/check", self.check, methods=["POST"]),
                 Route("/upload", self.upload, methods=["POST"]),
+                Route("/report.css", lambda _: PlainTextResponse(style(), media_type="text/css")),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             middleware=[Middleware(Protection, port=port)],
             exception_handlers={HTTPException: _sentence},
         )
 
-    def overview(self, request: Request) -> Response:
-        return self._templates.TemplateResponse(request, "overview.html", {"live": self._live()})
+    def overview(self, _request: Request) -> Response:
+        """The report's page, with what is live above the answers."""
+        of = self._sources
+        live = Markup(self._live())  # noqa: S704 - from a template
+        with self._reading:
+            answers = ask_all(of.engine, list(FEEDS.values()), of.now(), of.settings.warehouse)
+        try:
+            answers = with_bucket(answers, of.store, of.settings.layout)
+        except (TransientError, FileRefused) as error:
+            answers = replace(answers, missing=[f"the bucket can't be read: {error}"])
+        script, more_style = ((HERE / "static" / name).read_text("utf-8") for name in ("console.js", "console.css"))
+        page = render(
+            answers,
+            "overview.html",
+            self._templates.env.loader,
+            scripts=[script],
+            styles=[more_style],
+            policy={"connect-src": "'self'"},
+            live=live,
+        )
+        return HTMLResponse(page)
 
-    def live(self, request: Request) -> Response:
+    def live(self, _request: Request) -> Response:
         """The part of the overview that changes; the page replaces it every few seconds."""
-        return self._templates.TemplateResponse(request, "live.html", {"live": self._live()})
+        return HTMLResponse(self._live())
 
-    def _live(self) -> object:
+    def _live(self) -> str:
         of = self._sources
         with self._reading:
-            return gather(of.store, of.engine, of.runs, of.settings.layout, of.now())
+            live = gather(of.store, of.engine, of.runs, of.settings.layout, of.now())
+        return self._templates.get_template("live.html").render(live=live)
 
     def file(self, request: Request) -> Response:
         of = self._sources
@@ -161,8 +188,3 @@ async def _sentence(request: Request, error: Exception) -> Response:
 def _segment(name: str) -> str:
     """A name as one part of an address: browsers would resolve ``..`` between slashes."""
     return quote(name, safe="")
-
-
-def _time(time: datetime) -> str:
-    """Machine-readable, in UTC; the page's script shows it in the reader's time zone."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds")

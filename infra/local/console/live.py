@@ -19,6 +19,8 @@ from spark_jobs.store.ingest_log import LogEntry
 
 RECENT_FILES = 15
 REJECTED_HOURS = 24
+CHANGING = ("target", "ingest_log")
+"""Whenever a run has changed one of these tables, the answers are asked for again."""
 T = TypeVar("T")
 
 
@@ -34,7 +36,8 @@ class WaitingRow:
 
 @dataclass
 class Live:
-    """``now`` is aware. ``problems``: what could not be read, each a sentence."""
+    """``now`` is aware. ``versions``: of the tables that the answers are made from. ``problems``: what could not be read,
+    each a sentence."""
 
     now: datetime
     waiting: list[WaitingRow] = field(default_factory=list)
@@ -42,11 +45,8 @@ class Live:
     rejected: list[RejectedFile] = field(default_factory=list)
     recent: list[LogEntry] = field(default_factory=list)
     runs: list[ShownRun] = field(default_factory=list)
+    versions: list[int | None] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-    @property
-    def oldest(self) -> timedelta | None:
-        return self.now - self.waiting[0].since if self.waiting else None
 
     @property
     def last_merge(self) -> datetime | None:
@@ -69,6 +69,7 @@ def gather(store: FileStore, engine: Engine, runs: Runs, layout: BucketLayout, n
     live.rejected = read("rejected files", lambda: rejected_since(store, layout, since))[:RECENT_FILES]
     live.runs = read("runs", lambda: runs.latest(now))
     for feed in FEEDS.values():
+        live.versions += [engine.version(f"{feed.table_prefix}_{table}") for table in CHANGING]
         live.recent += recent_entries(engine, feed, RECENT_FILES)
         accepted = [one.file for one in waiting if state_of(one) == "accepted" and feed_of(one.file.name) is feed]
         live.parked += parked_files(engine, feed, accepted, None)

@@ -1,20 +1,33 @@
 "use strict";
-
+// The live page: what waits and runs, asked for every few seconds, and the upload form.
+(() => {
 const REFRESH_MS = 2000;
 const CHECKED_BYTES = 256 * 1024 * 1024;
 
-/** Show times in the reader's time zone. The attribute keeps the time in UTC. */
-function localTimes(root) {
-  for (const one of root.querySelectorAll("time[datetime]")) {
-    const at = new Date(one.dateTime);
-    const today = at.toDateString() === new Date().toDateString();
-    one.textContent = today ? at.toLocaleTimeString() : at.toLocaleString();
-    one.title = one.dateTime;
-  }
+/** Which versions of the tables a document was made from. */
+function versions(root) {
+  return root.querySelector("#versions").dataset.versions;
 }
+
+/** A run has changed the tables: replace the answers and draw their charts again. */
+async function refreshAnswers() {
+  const answer = await fetch("/");
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ["answers", "charts"]) document.getElementById(id).textContent = fresh.getElementById(id).textContent;
+  document.querySelectorAll("main > section").forEach((one) => one.remove());
+  document.querySelector("main").append(...fresh.querySelectorAll("main > section"));
+  document.querySelector("header time").replaceWith(fresh.querySelector("header time"));
+  await window.drawCharts();
+}
+
+let answered;
+let asking = false;
 
 /** Replace the live part if it has changed, and keep what the reader has opened. */
 async function refresh(live) {
+  if (asking) return;
+  asking = true;
   try {
     const answer = await fetch(live.dataset.from);
     if (!answer.ok) throw new Error(`status ${answer.status}`);
@@ -23,12 +36,17 @@ async function refresh(live) {
       const open = [...live.querySelectorAll("details")].map((one) => one.open);
       live.innerHTML = html; // the server's own template, with every value escaped
       live.querySelectorAll("details").forEach((one, at) => { one.open = open[at] ?? false; });
-      localTimes(live);
       live.shown = html;
+    }
+    if (versions(live) !== answered) {
+      await refreshAnswers();
+      answered = versions(live);
     }
     live.classList.remove("stale");
   } catch {
     live.classList.add("stale"); // the stack has stopped, or is busy: show it, and go on asking
+  } finally {
+    asking = false;
   }
 }
 
@@ -112,8 +130,11 @@ function acceptFiles(form) {
   }
 }
 
-localTimes(document);
 const form = document.getElementById("upload");
 if (form) acceptFiles(form);
 const live = document.getElementById("live");
-if (live) setInterval(() => { if (!document.hidden) refresh(live); }, REFRESH_MS);
+if (live) {
+  answered = versions(live);
+  setInterval(() => { if (!document.hidden) refresh(live); }, REFRESH_MS);
+}
+})();

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functions.handler import handle_upload
 from infra.local.console.live import RECENT_FILES, gather
 from spark_jobs.cloud.ports import TransientError
+from spark_jobs.contract.feeds import FEEDS
 from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME
 from tests.infra.local.console.conftest import RunningConsole
 
@@ -26,7 +27,9 @@ def test_what_waits_what_was_rejected_and_what_was_merged(console: RunningConsol
         (str(accepted.file), "accepted"),
         (str(new.file), "not validated yet"),
     ]
-    assert live.oldest == timedelta(minutes=3)
+    assert live.now - live.waiting[0].since == timedelta(minutes=3)
+    assert len(live.versions) == 2 * len(FEEDS)
+    assert live.versions[0] is not None
     assert ["tracking_num" in one.reason or "column" in one.reason for one in live.rejected] == [True]
     assert 0 < len(live.recent) <= RECENT_FILES
     assert live.last_merge == max(entry.logged_at for entry in live.recent if entry.outcome == "merged")
