@@ -96,7 +96,7 @@ def _validate_and_act(stored: StoredFile, deps: Dependencies, validation_seconds
         return _reject(file, arrival, result, seconds, deps)
     mark = AcceptedMark.of(result, file.generation, arrival)
     try:
-        if not deps.store.annotate(stored, mark.as_metadata()):
+        if not deps.store.annotate(stored, mark.as_metadata(deps.now())):
             return None
     except FileRefused:
         violation = metadata_violation(stored.metadata)

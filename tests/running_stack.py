@@ -46,7 +46,7 @@ class RunningStack:
         self.process = self._process()
 
     def _process(self) -> ServerProcess:
-        ports = [f"--{name}-port=0" for name in ("storage", "jobs", "function", "sweep", "pubsub")]
+        ports = [f"--{name}-port=0" for name in ("storage", "jobs", "function", "sweep", "console", "pubsub")]
         command = [sys.executable, "-m", "infra.local", "up", f"--data-dir={self.folder.root}", *ports, *self._options]
         return ServerProcess(
             command, cwd=ROOT, env={MARK: self.mark}, ready_timeout=START_SECONDS, ready_prefix="ready", stop_timeout=30

@@ -50,6 +50,7 @@ COVERED_BY = {
     "infra/local/demo/__main__.py": "e2e/test_demo.py",
     "infra/local/demo/progress.py": "e2e/test_demo.py",
     "infra/local/demo/senders.py": "infra/local/demo/test_days.py",
+    "infra/local/console/__main__.py": "e2e/test_whole_path.py",
     "infra/local/jobs/endpoints.py": "infra/local/jobs/test_governance.py",
     "infra/local/jobs/pages.py": "infra/local/jobs/test_execution.py",
     "infra/local/jobs/run_json.py": "infra/local/jobs/test_execution.py",

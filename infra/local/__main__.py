@@ -79,6 +79,7 @@ def up(
         with stack:
             if sys.stdout.isatty():
                 _show(stack.addresses, data_dir)
+            click.echo(f"console={stack.addresses.console}")
             click.echo(_ready_line(stack.addresses))
             stack.run_until_stopped()
             _note("stopping; the data is kept")
@@ -135,6 +136,7 @@ def _note(line: str) -> None:
 def _ready_line(addresses: Addresses) -> str:
     """The line that scripts wait for."""
     values = {
+        "console": addresses.console,
         "bucket": addresses.bucket,
         "function": addresses.function,
         "sweep": addresses.sweep_function,
@@ -149,6 +151,7 @@ def _ready_line(addresses: Addresses) -> str:
 def _show(addresses: Addresses, data_dir: Path) -> None:
     no_pubsub = "gcloud's emulator is not installed: outcomes go only to the logs"
     lines = {
+        "console": f"{addresses.console}  files, runs and orders; upload a file here",
         "storage": f"{addresses.storage}  gs://{addresses.bucket}",
         "function": addresses.function,
         "sweep": addresses.sweep_function,

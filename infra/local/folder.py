@@ -29,6 +29,7 @@ class Addresses:
     """How to reach a running stack. Addresses are URLs, except Pub/Sub's, which is host:port as its clients expect."""
 
     pid: int
+    console: str
     bucket: str
     storage: str
     jobs: str

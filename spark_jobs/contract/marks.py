@@ -12,6 +12,8 @@ from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import Violation
 
 MARK_KEY = "order-tracking-accepted"
+ACCEPTED_AT_KEY = "order-tracking-accepted-at"
+"""When the mark was written, for people. Not part of the mark, because older versions refuse a mark with unknown values."""
 ARRIVAL_KEY = "order-tracking-arrival"
 REPLAY_FOLDER = "replay/"
 """Below the source prefix. A replay copies each file into its own folder here, where senders don't upload."""
@@ -55,9 +57,11 @@ class AcceptedMark:
             result.feed,
         )
 
-    def as_metadata(self) -> dict[str, str]:
+    def as_metadata(self, at: datetime | None = None) -> dict[str, str]:
+        """Custom metadata. ``at`` (aware): when the file was accepted."""
         # A single value, so that a mark is either complete or absent.
-        return {MARK_KEY: json.dumps(asdict(self), separators=(",", ":"))}
+        mark = {MARK_KEY: json.dumps(asdict(self), separators=(",", ":"))}
+        return mark | ({ACCEPTED_AT_KEY: at.isoformat()} if at else {})
 
     @classmethod
     def valid_on(
@@ -73,7 +77,7 @@ class AcceptedMark:
         if mark is None or mark.generation != generation or metageneration < 2:
             return None
         possible = mark.bad_rows <= mark.rows <= size and mark.contract_version <= _MAX_VERSION
-        return mark if possible and (not mark.arrival or _plausible_arrival(mark.arrival)) else None
+        return mark if possible and (not mark.arrival or _plausible_time(mark.arrival)) else None
 
 
 def metadata_violation(metadata: Mapping[str, str]) -> Violation | None:
@@ -109,6 +113,12 @@ def noted_arrival(original: int, created: datetime, metadata: Mapping[str, str] 
     return carried_arrival(mark.arrival, created) if mark and mark.generation == original else None
 
 
+def accepted_at(original: int, metadata: Mapping[str, str] | None) -> datetime | None:
+    """When the generation ``original`` was accepted (aware), also after it was archived; None if that isn't noted."""
+    mark = _parse(metadata)
+    return _plausible_time((metadata or {}).get(ACCEPTED_AT_KEY, "")) if mark and mark.generation == original else None
+
+
 def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mapping[str, str] | None) -> datetime:
     """When the file arrived (aware): the object's creation time or, for a replayed copy, the arrival in its metadata.
 
@@ -121,15 +131,15 @@ def arrival_of(name: str, source_prefix: str, created: datetime, metadata: Mappi
 
 def carried_arrival(text: str | None, created: datetime) -> datetime:
     """The arrival from metadata or a report if it is plausible: aware and before ``created``. Otherwise ``created``."""
-    carried = _plausible_arrival(text or "")
+    carried = _plausible_time(text or "")
     return carried if carried and carried < created else created
 
 
-def _plausible_arrival(text: str) -> datetime | None:
+def _plausible_time(text: str) -> datetime | None:
     """An aware time of this century, in UTC; None for anything else. Times near year 1 or 9999 overflow later."""
     try:
-        arrival = datetime.fromisoformat(text)
-        arrival = arrival.astimezone(UTC) if arrival.tzinfo else _EARLIEST_ARRIVAL
+        time = datetime.fromisoformat(text)
+        time = time.astimezone(UTC) if time.tzinfo else _EARLIEST_ARRIVAL
     except (ValueError, OverflowError):
         return None
-    return arrival if arrival > _EARLIEST_ARRIVAL else None
+    return time if time > _EARLIEST_ARRIVAL else None

@@ -9,7 +9,7 @@ from datetime import datetime
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feeds import file_date
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.marks import arrival_of
+from spark_jobs.contract.marks import accepted_at, arrival_of
 from spark_jobs.operator.backlog import reason_of, state_of
 from spark_jobs.operator.lookups import attempts_at, entries_of, named
 from spark_jobs.operator.moved_files import MovedFile, moved_files, name_at_upload, relative_name
@@ -25,7 +25,8 @@ from spark_jobs.store.ingest_log import LogEntry
 class FileHistory:
     """The history of one generation. Times are aware. ``place`` is the object's current name, ``taken`` when batches took
     it; ``entry`` is None until it is logged, ``parked`` unless runs failed on it. ``place`` is None if the bucket can't be
-    read, and ``seen`` if it isn't logged either.
+    read, and ``seen`` if it isn't logged either. ``validated``: when the function accepted it, if that is noted; ``moved``:
+    when it left the source folder.
     """
 
     file: str
@@ -35,6 +36,8 @@ class FileHistory:
     taken: tuple[datetime, ...]
     entry: LogEntry | None
     parked: ParkedFile | None
+    validated: datetime | None = None
+    moved: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,10 @@ def file_history(
         if place.startswith(layout.source_prefix) and one.entry is None and one.file in attempts:
             parked = parked_file(one.file, attempts[one.file], failed_runs)
         state = describe_state(store, layout, one)
-        histories.append(FileHistory(file, place, one.arrival, state, _taken(rows, file), one.entry, parked))
+        validated = accepted_at(one.file.generation, one.stored.metadata)
+        moved = None if place.startswith(layout.source_prefix) else one.stored.created  # a move creates a new object
+        taken = _taken(rows, file)
+        histories.append(FileHistory(file, place, one.arrival, state, taken, one.entry, parked, validated, moved))
     return histories
 
 

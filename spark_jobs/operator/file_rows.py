@@ -122,8 +122,11 @@ def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, fi
         return KeyHistory(f"{ours} has not reached the target yet", best.number)
     if target.file_id == str(file):
         return KeyHistory(f"the target has {target}", best.number)
-    if precedence(feed, target.values) == precedence(feed, best.values):
+    theirs, best_rank = precedence(feed, target.values), precedence(feed, best.values)
+    if theirs == best_rank:
         return KeyHistory(f"the target has the same content as {ours}, from {target}", best.number)
+    if theirs < best_rank:
+        return KeyHistory(f"{ours} is newer than {target}, but has not reached the target", best.number)
     return KeyHistory(f"{ours} was outranked by {target}", best.number, target.file_id, target.row_number)
 
 

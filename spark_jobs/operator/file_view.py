@@ -100,6 +100,8 @@ def _history_rows(history: FileHistory, times: Times) -> Iterator[tuple[str, Ren
     if history.place:
         yield "location", history.place
     yield "state", history.state
+    if history.validated:
+        yield "validated", times.exact(history.validated)
     for taken in history.taken:
         yield "taken", times.exact(taken)
     if parked := history.parked:
@@ -108,6 +110,8 @@ def _history_rows(history: FileHistory, times: Times) -> Iterator[tuple[str, Ren
         yield "last error", parked.last_error
     if entry := history.entry:
         yield from _entry_rows(entry, times)
+    if history.moved:
+        yield "moved", times.exact(history.moved)
 
 
 def _entry_rows(entry: LogEntry, times: Times) -> Iterator[tuple[str, RenderableType]]:

@@ -34,18 +34,19 @@ def render(
     template: str = "page.html",
     loader: BaseLoader | None = None,
     scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
     policy: Mapping[str, str] | None = None,
     **more: Any,
 ) -> str:
     """The page as HTML of at most `MAX_BYTES`, if no single answer's texts are enormous.
 
-    ``template`` may come from ``loader``, extend ``page.html`` and use ``more``. ``scripts`` run after the charts are
-    drawn; ``policy`` allows by directive what the page's Content-Security-Policy otherwise forbids, such as
-    ``{"connect-src": "'self'"}``.
+    ``template`` may come from ``loader``, extend ``page.html`` and use ``more``. ``scripts`` and ``styles`` are added to
+    the page's own; a script that replaces answers calls ``drawCharts()``. ``policy`` allows by directive what the page's
+    Content-Security-Policy otherwise forbids, such as ``{"connect-src": "'self'"}``.
     """
     environment = _environment(loader)
     all_scripts = [javascript(), _text("page.js"), *scripts]
-    style = _text("style.css")
+    all_styles = [style(), *styles]
     limit = MOST_ROWS
     while True:
         feeds = [(one.feed, sections_of(one, limit)) for one in gathered.feeds]
@@ -57,9 +58,9 @@ def render(
             versions=[item for one in gathered.feeds for item in one.versions.items()],
             answers=embedded({card.name: card.as_json() for card in cards}),
             charts=embedded({card.name: {"spec": d.spec, "rows": d.rows} for card in cards if (d := card.drawing)}),
-            style=Markup(style),  # noqa: S704 - ours
+            styles=[Markup(one) for one in all_styles],  # noqa: S704 - ours
             scripts=[Markup(script) for script in all_scripts],  # noqa: S704 - ours
-            policy=content_policy(all_scripts, [style], policy or {}),
+            policy=content_policy(all_scripts, all_styles, policy or {}),
             **more,
         )
         size = len(html.encode("utf-8", "replace"))
@@ -96,6 +97,11 @@ def embedded(content: Any) -> Markup:
 def javascript() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script. Making it takes a second or two."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE)
+
+
+def style() -> str:
+    """The style of the page, for pages that should look like it."""
+    return _text("style.css")
 
 
 @cache

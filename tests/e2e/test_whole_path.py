@@ -16,8 +16,9 @@ import pytest
 from infra.local.services.pubsub import pull_outcomes
 from infra.local.uploads import Uploaded
 from spark_jobs.store.java import JavaError, find_java
+from tests.browser import OpenPage
 from tests.e2e.reading import HEADER, line, log_lines, newest_of, runs, send, settle, states, table, target
-from tests.running_stack import RunningStack
+from tests.running_stack import RunningStack, until
 
 pytestmark = pytest.mark.e2e
 
@@ -247,3 +248,52 @@ def test_the_tables_are_where_the_stack_says(burst: Burst) -> None:
     warehouse = Path(burst.stack.addresses.warehouse)
 
     assert {"orders_target", "orders_ingest_log", "orders_rejected_rows"} <= {path.name for path in warehouse.iterdir()}
+
+
+def test_the_console_shows_it_all_and_runs_nothing_that_a_sender_wrote(burst: Burst, open_page: OpenPage) -> None:
+    one = open_page(f"{burst.stack.addresses.console}/")
+    page = one.page
+    page.wait_for_function("document.documentElement.dataset.drawn == 'yes'")
+    for name in ["status_funnel", "files_by_day", "rejected_files", "customer_orders"]:
+        assert page.locator(f"#{name}").count() == 1
+    for chart in page.locator(".chart").all():
+        assert chart.locator("svg .mark-rect path, svg .mark-symbol path, svg .mark-text text").count() > 0
+    assert page.locator("svg.timeline rect.merge").count() > 0
+    assert page.locator("#live td a", has_text="order_tracking_2026_01_26.csv").count() > 0
+    counts = dict(
+        page.evaluate(
+            "JSON.parse(document.getElementById('answers').textContent).status_funnel.rows.map(r => [r[0], r[2]])"
+        )
+    )
+    assert sum(counts.values()) == len(newest_of(*GOOD.values()))
+
+    page.locator("#live td a", has_text="escape").first.click()
+    assert "the file must be named" in page.locator("main").inner_text()
+    page.go_back()
+    page.locator("#live td a", has_text="order_tracking_2026_01_27.csv").first.click()
+    events = page.locator("ol.events li b").all_inner_texts()
+    assert events == ["seen", "validated", "taken", "merged", "archived"]
+    page.fill("#key", "A30")
+    page.click("text=Explain")
+    assert "the target has row" in page.locator("main").inner_text()
+
+
+def test_a_file_is_checked_and_then_uploaded_in_the_console(burst: Burst, open_page: OpenPage) -> None:
+    page = open_page(f"{burst.stack.addresses.console}/").page
+    content = HEADER + line("Z1", "on its way") + line("Z2", "<img src=x onerror=alert(1)>")
+    bad = {"name": "order_tracking_2026_03_09.csv", "mimeType": "text/csv", "buffer": content}
+    page.set_input_files("#upload-file", bad)  # type: ignore[arg-type]
+    result = page.locator("#upload-result")
+    result.locator("button").wait_for()
+    assert "more than the allowed 10%" in result.inner_text()
+    assert not [name for name in burst.stack.names() if "2026_03_09" in name], (
+        "it is not uploaded before the reader says so"
+    )
+
+    result.locator("button").click()
+    result.locator("a").click()
+    page.locator("h1").wait_for()
+    until(lambda: [name for name in burst.stack.names("rejected/") if "2026_03_09" in name], "the function has rejected it")
+    page.reload()
+    assert "moved to rejected" in page.locator("ol.events").inner_text()
+    assert "<img src=x onerror=alert(1)>" in page.locator("table").first.inner_text()

@@ -115,6 +115,13 @@ def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: 
     )
 
 
+def console_service(folder: StackFolder, settings: Settings, ports: Ports, job_id: int) -> Service:
+    command = [*_module("infra.local.console"), f"--port={ports.console}", f"--bucket={settings.bucket}"]
+    command += [f"--storage={_url(ports.storage)}", f"--jobs={_url(ports.jobs)}", f"--job-id={job_id}"]
+    command += [f"--warehouse={folder.warehouse}", f"--max-bad-row-ratio={settings.max_bad_row_ratio!r}"]
+    return Service("console", tuple(command), ports.console, _clients(ports, pubsub=False), says_ready=True)
+
+
 def _clients(ports: Ports, *, pubsub: bool) -> dict[str, str]:
     """Variables that direct Google's clients to the local servers."""
     clients = {"STORAGE_EMULATOR_HOST": _url(ports.storage), "GOOGLE_CLOUD_PROJECT": PROJECT}

@@ -19,10 +19,11 @@ class Ports:
     jobs: int
     function: int
     sweep: int
+    console: int
     pubsub: int
 
 
-PREFERRED_PORTS = Ports(storage=9000, jobs=9001, function=9002, sweep=9003, pubsub=8085)
+PREFERRED_PORTS = Ports(storage=9000, jobs=9001, function=9002, sweep=9003, console=9004, pubsub=8085)
 ANY_PORTS = dict.fromkeys(vars(PREFERRED_PORTS), 0)
 """Lets a stack run next to another one."""
 

@@ -26,6 +26,7 @@ from infra.local.services.definitions import (
     REPOSITORY,
     Service,
     Settings,
+    console_service,
     function_services,
     jobs_service,
     pubsub_service,
@@ -139,10 +140,12 @@ class Stack:
         if emulator:
             create_outcome_topic(f"{HOST}:{ports.pubsub}")
         job_id = _job_id(self._servers["jobs"])
-        self._start_together(function_services(self.settings, ports, job_id, pubsub=bool(emulator)))
+        console = console_service(self.folder, self.settings, ports, job_id)
+        self._start_together([*function_services(self.settings, ports, job_id, pubsub=bool(emulator)), console])
 
         self.addresses = Addresses(
             pid=os.getpid(),
+            console=f"http://{HOST}:{ports.console}",
             bucket=self.settings.bucket,
             storage=f"http://{HOST}:{ports.storage}",
             jobs=f"http://{HOST}:{ports.jobs}",

@@ -3,7 +3,6 @@
 // expressions (ast). Tooltips escape what they show.
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const answers = read("answers");
   const options = {
     ast: true,
     renderer: "svg",
@@ -11,7 +10,7 @@
     defaultStyle: false,
     tooltip: { theme: "custom", disableDefaultStyle: true },
   };
-  const draw = async ([name, { spec, rows }]) => {
+  const draw = async (answers, [name, { spec, rows }]) => {
     const { columns, rows: all } = answers[name];
     const values = rows.map((row) => Object.fromEntries(columns.map((column, at) => [column, all[row][at]])));
     const box = document.getElementById(`chart-${name}`);
@@ -22,8 +21,11 @@
       console.error(name, error);
     }
   };
-  document.getElementById("contents").open = matchMedia("(min-width: 75rem)").matches;
-  Promise.all(Object.entries(read("charts")).map(draw)).then(() => {
+  window.drawCharts = async () => {
+    const answers = read("answers");
+    await Promise.all(Object.entries(read("charts")).map((chart) => draw(answers, chart)));
     document.documentElement.dataset.drawn = "yes";
-  });
+  };
+  document.getElementById("contents").open = matchMedia("(min-width: 75rem)").matches;
+  window.drawCharts();
 })();

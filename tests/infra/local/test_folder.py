@@ -19,6 +19,7 @@ ADDRESSES = Addresses(
     job_id=3,
     function="http://127.0.0.1:4",
     sweep_function="http://127.0.0.1:5",
+    console="http://127.0.0.1:6",
     pubsub=None,
     outcome_topic=None,
     outcome_subscription=None,

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import FEEDS
-from spark_jobs.contract.marks import ARRIVAL_KEY, MARK_KEY, REPLAY_FOLDER, AcceptedMark, arrival_of, noted_arrival
+from spark_jobs.contract.marks import (
+    ACCEPTED_AT_KEY,
+    ARRIVAL_KEY,
+    MARK_KEY,
+    REPLAY_FOLDER,
+    AcceptedMark,
+    accepted_at,
+    arrival_of,
+    noted_arrival,
+)
 from spark_jobs.contract.validation_results import ValidationResult
 
 CREATED = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -78,6 +87,17 @@ def test_the_arrival_in_the_mark_of_an_archived_file_stays_readable() -> None:
     assert noted_arrival(7, moved, {}) is None
     assert noted_arrival(7, moved, replace(MARK, arrival="x").as_metadata()) == moved
     assert noted_arrival(7, CREATED - timedelta(1), MARK.as_metadata()) == CREATED - timedelta(1)
+
+
+def test_when_a_file_was_accepted_stays_readable_and_is_no_part_of_the_mark() -> None:
+    at = CREATED + timedelta(seconds=3)
+    metadata = MARK.as_metadata(at)
+    assert accepted_at(7, metadata) == at
+    assert accepted_at(8, metadata) is None, "a copy's metadata is about another object"
+    assert accepted_at(7, MARK.as_metadata()) is None
+    assert accepted_at(7, metadata | {ACCEPTED_AT_KEY: "<script>"}) is None
+    assert AcceptedMark.valid_on(7, 2, SIZE, metadata) == MARK
+    assert metadata[MARK_KEY] == MARK.as_metadata()[MARK_KEY], "an older wheel must still accept the mark"
 
 
 def test_a_mark_holds_the_result_of_validation() -> None:

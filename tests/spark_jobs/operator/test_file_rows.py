@@ -67,13 +67,18 @@ OTHER = f"{BUCKET}/source/other.csv#9"
             f"row 1 of {FILE} ({AT}) was outranked by row 5 of {OTHER}",
         ),
         (
+            [row(1, address="z")],
+            target(OTHER),
+            f"row 1 of {FILE} ({AT}) is newer than row 5 of {OTHER}",
+        ),
+        (
             [row(1)],
             target(OTHER),
             f"the target has the same content as row 1 of {FILE} ({AT}), from row 5",
         ),
         ([row(1), row(2, address="a"), row(3, "T2", "b")], None, f"row 2 of {FILE}"),
     ],
-    ids=["no row", "not merged", "won", "outranked", "identical", "newest of its rows"],
+    ids=["no row", "not merged", "won", "outranked", "newer", "identical", "newest of its rows"],
 )
 def test_a_key_is_explained(rows: list[CheckedRow], in_target: TargetRow | None, sentence: str) -> None:
     assert explain(rows, in_target, ORDER_TRACKING, FILE, ("T1",)).sentence.startswith(sentence)

@@ -15,7 +15,7 @@ from infra.local.services.definitions import (
 )
 from infra.local.services.ports import Ports
 
-PORTS = Ports(storage=1, jobs=2, function=3, sweep=4, pubsub=5)
+PORTS = Ports(storage=1, jobs=2, function=3, sweep=4, pubsub=5, console=6)
 
 
 FOLDER = StackFolder(Path("/data"))
