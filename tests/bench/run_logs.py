@@ -1,0 +1,109 @@
+"""The `step=` lines of the runs' logs: when each batch was listed and queryable, and the simulation's times from them."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from infra.simulate.times import Times, Work
+from tests.bench.local_stack import moment_of
+
+_STEP = re.compile(r"^.{23} .*step=(list|take|merge) seconds=([\d.]+)(?: files=(\d+))?", re.MULTILINE)
+_FACTORS = [percent / 100 for percent in range(5, 100, 5)]
+
+
+@dataclass(frozen=True)
+class BatchTimes:
+    """Moments in seconds of the epoch. ``earlier``: batches of the same run. ``taken``: files in the batch. ``listed``: the
+    listing that found them has ended; ``queryable``: the merge has ended; ``done``: the next listing begins."""
+
+    earlier: int
+    taken: int
+    listed: float
+    queryable: float
+    done: float
+    arrivals: tuple[float, ...] = ()
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """Moments in seconds of the epoch. ``started``: it was created, maybe as queued. ``listing``: its first listing begins.
+    ``listings``: number of files and seconds of each."""
+
+    started: float
+    listing: float
+    last_listed: float
+    ended: float
+    listings: tuple[tuple[int, float], ...]
+    batches: tuple[BatchTimes, ...]
+
+
+def read_run(log: str, started: float, ended: float) -> RunTimes:
+    """A run's log; ``started`` and ``ended`` are the jobs server's. Raises ValueError if the run listed nothing."""
+    steps = [(m[1], moment_of(m[0]), float(m[2]), int(m[3] or 0)) for m in _STEP.finditer(log)]
+    lists = [(at - took, at, files, took) for step, at, took, files in steps if step == "list"]
+    if not lists:
+        raise ValueError("a run without a line step=list: it failed, see its log")
+    batches: list[BatchTimes] = []
+    taken = [files for step, _, _, files in steps if step == "take"]
+    merged = [at for step, at, _, _ in steps if step == "merge"]
+    for files, queryable in zip(taken, merged, strict=True):
+        listed = max(end for _, end, _, _ in lists if end <= queryable)
+        done = min((begin for begin, _, _, _ in lists if begin >= queryable), default=ended)
+        batches.append(BatchTimes(len(batches), files, listed, queryable, done))
+    counted = tuple((files, took) for _, _, files, took in lists)
+    return RunTimes(started, lists[0][0], lists[-1][1], ended, counted, tuple(batches))
+
+
+def calibrate(runs: Sequence[RunTimes], event: float, validations: Sequence[tuple[int, float]]) -> Times:
+    """Least squares over the batches of these runs (all that there were, in order), which must differ in files, rows and
+    number of earlier batches. ``validations``: rows and seconds of files that the function accepted."""
+    batches = [batch for run in runs for batch in run.batches]
+    loads = [batch.queryable - batch.listed for batch in batches]
+    finishes = [batch.done - batch.queryable for batch in batches]
+    warming = min(_FACTORS, key=lambda factor: _fitted(_load_terms(batches, factor), loads)[1])
+    (opened, *load, cold_load), _ = _fitted(_load_terms(batches, warming), loads)
+    (*finish, cold_finish), _ = _fitted([terms[1:] for terms in _load_terms(batches, warming)], finishes)
+    listing, _ = _fitted(
+        [(1, files) for run in runs for files, _ in run.listings], [s for run in runs for _, s in run.listings]
+    )
+    validation, _ = _fitted([(1, rows) for rows, _ in validations], [seconds for _, seconds in validations])
+    return Times(
+        event=event,
+        validation=Work(validation[0], 0.0, validation[1]),
+        instances=1,
+        # A run that was queued starts when the one before it ends. The smallest, since others wait for their window's end.
+        start=min(run.listing - max(run.started, before.ended) for before, run in pairwise(runs)),
+        listing=Work(*listing),
+        open=opened,
+        load=Work(*load),
+        cold_load=cold_load,
+        finish=Work(*finish),
+        cold_finish=cold_finish,
+        warming=warming,
+        end=statistics.median(run.ended - run.last_listed for run in runs),
+    )
+
+
+def _load_terms(batches: Sequence[BatchTimes], warming: float) -> list[tuple[float, ...]]:
+    return [(batch.earlier == 0, 1, batch.taken, batch.rows, warming**batch.earlier) for batch in batches]
+
+
+def _fitted(terms: Sequence[Sequence[float]], seconds: Sequence[float]) -> tuple[list[float], float]:
+    """Coefficients, none negative, and the sum of squares that they leave: a term that would be negative is left out."""
+    matrix, values = np.array(terms, float), np.array(seconds)
+    kept = list(range(matrix.shape[1]))
+    while True:
+        found = np.linalg.lstsq(matrix[:, kept], values, rcond=None)[0]
+        if not kept or found.min() >= 0:
+            break
+        del kept[int(found.argmin())]
+    whole = np.zeros(matrix.shape[1])
+    whole[kept] = found
+    return [float(value) for value in whole], float(((matrix @ whole - values) ** 2).sum())
