@@ -142,11 +142,22 @@ class _Pipeline:
         with self._slot.request() as slot:
             yield slot
             run = yield from self._process(not_before, launched)
-            if (left := not_before - self._env.now) > 0:
-                yield self._env.timeout(min(left, MAX_WAIT_SECONDS))
+            opened = yield from self._wait(run, not_before)
             while found := (yield from self._list(run)):
+                if not opened:
+                    yield self._env.timeout(self._times.open)
+                    opened = True
                 yield from self._batch(run, found)
             yield from self._end(run)
+
+    def _wait(self, run: RunRecord, not_before: float) -> Generator[simpy.Event, Any, bool]:
+        """For the window's end. Returns whether the run has opened its session meanwhile, since files wait already."""
+        left = min(not_before - self._env.now, MAX_WAIT_SECONDS)
+        if left <= 0:
+            return False
+        opens = self._times.opens_early and bool((yield from self._list(run)))
+        yield self._env.timeout(max(left, self._times.open) if opens else left)
+        return opens
 
     def _continuous(self, mode: Continuous) -> Events:
         """The first run is ready at 0, since the mode has been on for long; its first batch is cold nevertheless."""
@@ -190,8 +201,6 @@ class _Pipeline:
 
     def _batch(self, run: RunRecord, found: list[File]) -> Events:
         times, earlier = self._times, len(run.batches)
-        if not earlier and run.not_before is not None:
-            yield self._env.timeout(times.open)
         chosen = _bounded(found)
         files, rows = len(chosen), sum(file.upload.rows for file in chosen)
         run.batches.append(files)

@@ -25,9 +25,10 @@ class Times:
 
     ``event``: from the upload to the function. ``instances``: how many files the function validates at the same time.
     ``start``: from a free slot to the run's process. ``listing``: one pass over source/. ``open``: what a run does once:
-    session, tables, settle. ``load``: look, take, stage, merge: until the rows of a batch can be queried. ``finish``: the
-    rest of a batch. ``cold_load``, ``cold_finish``: how much longer a run's first batch takes, since code is loaded and
-    compiled; from batch to batch, ``warming`` (a factor) of that is left. ``end``: from the last listing to a free slot.
+    session, tables, settle; ``opens_early``: while it waits for its window. ``load``: look, take, stage, merge: until the
+    rows of a batch can be queried. ``finish``: the rest of a batch. ``cold_load``, ``cold_finish``: how much longer a run's
+    first batch takes, since code is loaded and compiled; from batch to batch, ``warming`` (a factor) of that is left.
+    ``end``: from the last listing to a free slot.
     """
 
     event: float
@@ -36,6 +37,7 @@ class Times:
     start: float
     listing: Work
     open: float
+    opens_early: bool
     load: Work
     cold_load: float
     finish: Work

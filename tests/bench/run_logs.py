@@ -13,18 +13,19 @@ import numpy as np
 from infra.simulate.times import Times, Work
 from tests.bench.local_stack import moment_of
 
-_STEP = re.compile(r"^.{23} .*step=(list|take|merge) seconds=([\d.]+)(?: files=(\d+))?", re.MULTILINE)
+_STEP = re.compile(r"^.{23} .*step=(\w+) seconds=([\d.]+)(?: files=(\d+))?", re.MULTILINE)
+OPENING = {"session", "tables", "settle"}
 _FACTORS = [percent / 100 for percent in range(5, 100, 5)]
 
 
 @dataclass(frozen=True)
 class BatchTimes:
-    """Moments in seconds of the epoch. ``earlier``: batches of the same run. ``taken``: files in the batch. ``listed``: the
-    listing that found them has ended; ``queryable``: the merge has ended; ``done``: the next listing begins."""
+    """Moments in seconds of the epoch. ``earlier``: batches of the same run. ``taken``: files in the batch. ``ready``: they
+    are listed and the session is open; ``queryable``: the merge has ended; ``done``: the next listing begins."""
 
     earlier: int
     taken: int
-    listed: float
+    ready: float
     queryable: float
     done: float
     arrivals: tuple[float, ...] = ()
@@ -34,13 +35,14 @@ class BatchTimes:
 @dataclass(frozen=True)
 class RunTimes:
     """Moments in seconds of the epoch. ``started``: it was created, maybe as queued. ``listing``: its first listing begins.
-    ``listings``: number of files and seconds of each."""
+    ``listings``: number of files and seconds of each. ``opening``: begin and end of session, tables and settle."""
 
     started: float
     listing: float
     last_listed: float
     ended: float
     listings: tuple[tuple[int, float], ...]
+    opening: tuple[float, float] | None
     batches: tuple[BatchTimes, ...]
 
 
@@ -50,26 +52,32 @@ def read_run(log: str, started: float, ended: float) -> RunTimes:
     lists = [(at - took, at, files, took) for step, at, took, files in steps if step == "list"]
     if not lists:
         raise ValueError("a run without a line step=list: it failed, see its log")
-    batches: list[BatchTimes] = []
-    taken = [files for step, _, _, files in steps if step == "take"]
+    taken = [(at - took, files) for step, at, took, files in steps if step == "take"]
     merged = [at for step, at, _, _ in steps if step == "merge"]
-    for files, queryable in zip(taken, merged, strict=True):
-        listed = max(end for _, end, _, _ in lists if end <= queryable)
-        done = min((begin for begin, _, _, _ in lists if begin >= queryable), default=ended)
-        batches.append(BatchTimes(len(batches), files, listed, queryable, done))
+    opening = None
+    if taken:
+        opened = [(at - took, at) for step, at, took, _ in steps if step in OPENING and at <= taken[0][0]]
+        opening = (opened[0][0], opened[-1][1])
+    batches: list[BatchTimes] = []
+    for (begin, files), queryable in zip(taken, merged, strict=True):
+        listed = max(end for _, end, _, _ in lists if end <= begin)
+        done = min((begins for begins, _, _, _ in lists if begins >= queryable), default=ended)
+        ready = listed if batches or opening is None else max(listed, opening[1])
+        batches.append(BatchTimes(len(batches), files, ready, queryable, done))
     counted = tuple((files, took) for _, _, files, took in lists)
-    return RunTimes(started, lists[0][0], lists[-1][1], ended, counted, tuple(batches))
+    return RunTimes(started, lists[0][0], lists[-1][1], ended, counted, opening, tuple(batches))
 
 
 def calibrate(runs: Sequence[RunTimes], event: float, validations: Sequence[tuple[int, float]]) -> Times:
     """Least squares over the batches of these runs (all that there were, in order), which must differ in files, rows and
     number of earlier batches. ``validations``: rows and seconds of files that the function accepted."""
     batches = [batch for run in runs for batch in run.batches]
-    loads = [batch.queryable - batch.listed for batch in batches]
+    loads = [batch.queryable - batch.ready for batch in batches]
     finishes = [batch.done - batch.queryable for batch in batches]
-    warming = min(_FACTORS, key=lambda factor: _fitted(_load_terms(batches, factor), loads)[1])
-    (opened, *load, cold_load), _ = _fitted(_load_terms(batches, warming), loads)
-    (*finish, cold_finish), _ = _fitted([terms[1:] for terms in _load_terms(batches, warming)], finishes)
+    warming = min(_FACTORS, key=lambda factor: _fitted(_terms(batches, factor), loads)[1])
+    (*load, cold_load), _ = _fitted(_terms(batches, warming), loads)
+    (*finish, cold_finish), _ = _fitted(_terms(batches, warming), finishes)
+    opened = [(run, *run.opening) for run in runs if run.opening]
     listing, _ = _fitted(
         [(1, files) for run in runs for files, _ in run.listings], [s for run in runs for _, s in run.listings]
     )
@@ -81,7 +89,9 @@ def calibrate(runs: Sequence[RunTimes], event: float, validations: Sequence[tupl
         # A run that was queued starts when the one before it ends. The smallest, since others wait for their window's end.
         start=min(run.listing - max(run.started, before.ended) for before, run in pairwise(runs)),
         listing=Work(*listing),
-        open=opened,
+        open=statistics.median(end - begin for _, begin, end in opened),
+        # Then a listing follows it, and the first batch is ready only after that.
+        opens_early=any(run.batches[0].ready > end for run, _, end in opened),
         load=Work(*load),
         cold_load=cold_load,
         finish=Work(*finish),
@@ -91,8 +101,8 @@ def calibrate(runs: Sequence[RunTimes], event: float, validations: Sequence[tupl
     )
 
 
-def _load_terms(batches: Sequence[BatchTimes], warming: float) -> list[tuple[float, ...]]:
-    return [(batch.earlier == 0, 1, batch.taken, batch.rows, warming**batch.earlier) for batch in batches]
+def _terms(batches: Sequence[BatchTimes], warming: float) -> list[tuple[float, ...]]:
+    return [(1, batch.taken, batch.rows, warming**batch.earlier) for batch in batches]
 
 
 def _fitted(terms: Sequence[Sequence[float]], seconds: Sequence[float]) -> tuple[list[float], float]:

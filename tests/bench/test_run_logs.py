@@ -15,6 +15,7 @@ LOG = """\
 2026-11-25 10:36:37,017 INFO step=list seconds=0.017 files=2
 WARNING: Using incubator modules: jdk.incubator.vector
 2026-11-25 10:36:39,718 INFO step=session seconds=2.701
+2026-11-25 10:36:46,173 INFO step=settle seconds=5.789
 2026-11-25 10:36:47,623 INFO step=take seconds=0.496 files=2
 2026-11-25 10:36:54,339 INFO step=merge seconds=4.778
 2026-11-25 10:36:55,731 INFO step=list seconds=0.006 files=1
@@ -32,10 +33,11 @@ def test_a_log_is_read_as_batches() -> None:
     run = read_run(LOG, at("10:36:30.000"), at("10:37:05.000"))
     first, second = run.batches
     assert (first.earlier, first.taken, second.earlier, second.taken) == (0, 2, 1, 1)
-    assert first.listed == pytest.approx(at("10:36:37.017"))
+    assert run.opening == pytest.approx((at("10:36:37.017"), at("10:36:46.173")))
+    assert first.ready == pytest.approx(at("10:36:46.173"))
     assert first.queryable == pytest.approx(at("10:36:54.339"))
     assert first.done == pytest.approx(at("10:36:55.725"))
-    assert second.listed == pytest.approx(at("10:36:55.731"))
+    assert second.ready == pytest.approx(at("10:36:55.731"))
     assert run.listing == pytest.approx(at("10:36:37.000"))
     assert [files for files, _ in run.listings] == [2, 1, 0]
 
@@ -45,7 +47,8 @@ def test_the_log_of_a_run_that_failed_at_once_is_refused() -> None:
         read_run("Traceback", 0.0, 1.0)
 
 
-def test_calibration_finds_the_times_of_simulated_runs() -> None:
+@pytest.mark.parametrize("early", [False, True])
+def test_calibration_finds_the_times_of_simulated_runs(early: bool) -> None:
     plan = [Upload(1.0, 100), Upload(20.0, 100), *(Upload(60 + 2.5 * number, 50 * number) for number in range(12))]
     plan += [Upload(150.0, 1_000)] * 20 + [Upload(230.0, 20_000)] * 2 + [Upload(300.0, 5_000), Upload(310.0, 1)] * 3
     truth = Times(
@@ -55,6 +58,7 @@ def test_calibration_finds_the_times_of_simulated_runs() -> None:
         start=0.3,
         listing=Work(0.01, 0.001),
         open=4.0,
+        opens_early=early,
         load=Work(2.0, 0.05, 1e-4),
         cold_load=6.0,
         finish=Work(1.0, 0.02),
@@ -63,7 +67,7 @@ def test_calibration_finds_the_times_of_simulated_runs() -> None:
         end=0.2,
     )
     found = calibrate(_logged(plan, truth), 0.1, [(100, 0.0201), (20_000, 0.04)])
-    assert found.warming == truth.warming
+    assert (found.warming, found.opens_early) == (truth.warming, early)
     for name in ("start", "open", "cold_load", "cold_finish", "end"):
         assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=0.01), name
     for name in ("listing", "load", "finish", "validation"):
@@ -79,6 +83,7 @@ def test_no_calibrated_time_is_negative() -> None:
             last_listed=30.0,
             ended=31.0,
             listings=((files, 0.1),),
+            opening=(0.0, 1.0),
             batches=(BatchTimes(0, files, 1.0, 10.0, 30.0 - files, (), 100),),
         )
         for files in (1, 5, 9)
@@ -94,19 +99,20 @@ def _logged(plan: list[Upload], times: Times) -> list[RunTimes]:
     logged = []
     for run in result.runs:
         batches: list[BatchTimes] = []
-        waiting = None
         for earlier, size in enumerate(run.batches):
             taken, files = files[:size], files[size:]
-            listed = taken[0].listed + times.listing.seconds(size)
-            queryable = taken[0].queryable
             rows = sum(file.upload.rows for file in taken)
-            batches.append(
-                BatchTimes(
-                    earlier, size, listed, queryable, queryable + times.finish_seconds(earlier, size, rows), (), rows
-                )
-            )
-            waiting = waiting or taken[0].listed
-        begun = waiting if waiting is not None else run.ended - times.end - times.listing.seconds(0)
+            queryable = taken[0].queryable
+            ready = queryable - times.load_seconds(earlier, size, rows)
+            done = queryable + times.finish_seconds(earlier, size, rows)
+            batches.append(BatchTimes(earlier, size, ready, queryable, done, (), rows))
+        opening = None
+        if batches:
+            waited = times.opens_early and (run.not_before or 0.0) > run.process
+            begin = run.process + times.listing.seconds(1) if waited else batches[0].ready - times.open
+            opening = (begin, begin + times.open)
         listings = tuple((size, times.listing.seconds(size)) for size in (*run.batches, 0))
-        logged.append(RunTimes(run.launched, begun, run.ended - times.end, run.ended, listings, tuple(batches)))
+        logged.append(
+            RunTimes(run.launched, run.process, run.ended - times.end, run.ended, listings, opening, tuple(batches))
+        )
     return logged

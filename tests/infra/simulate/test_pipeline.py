@@ -85,6 +85,16 @@ def test_a_file_alone_takes_what_its_steps_take() -> None:
     assert result.runs[0].seconds == pytest.approx(27.11 - 5.0)
 
 
+def test_a_run_that_opens_early_lists_after_its_window_and_needs_no_more_than_the_longer_of_both() -> None:
+    """It starts at 5 and lists until 5.25. The window ends at 12, seven seconds later: the session opens meanwhile."""
+    early = replace(QUICK, opens_early=True)
+    result = simulate([Upload(1.0, 1_000)], early, Windows(10))
+    assert result.files[0].listed == pytest.approx(12.25)
+    assert result.files[0].queryable == pytest.approx(12.25 + 0.25 + 2.11 + 6)
+    slow = simulate([Upload(1.0, 1_000)], replace(early, open=9.0), Windows(10))
+    assert slow.files[0].listed == pytest.approx(5.25 + 9)
+
+
 def test_a_file_that_is_marked_while_a_run_works_is_taken_by_its_next_batch_and_its_own_run_finds_nothing() -> None:
     """Marked at 21; the first batch ends at 26.36, and the second is half as cold."""
     result = simulate([Upload(1.0, 1_000), Upload(20.0, 0)], QUICK, Windows(10))
