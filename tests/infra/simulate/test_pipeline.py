@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
-from functions.launch import MARGIN_SECONDS
+from functions.config import Config
+from functions.launch import launch_for_window
 from infra.simulate.pipeline import BYTES_A_ROW, Continuous, Mode, Windows, marks_of, simulate
 from infra.simulate.times import Times, Work
 from infra.simulate.uploads import Upload
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
+from tests.fakes.job import FakeJob
 from tests.infra.simulate.strategies import MODES, QUICK, TIMES, UPLOADS, WINDOWS
 
 ROUNDING = 1e-6
@@ -49,18 +51,24 @@ def test_no_latency_is_less_than_the_steps_that_a_file_needs(uploads: list[Uploa
 
 @given(UPLOADS, TIMES, WINDOWS)
 @settings(max_examples=100, deadline=None)
-def test_each_window_with_a_mark_has_one_run_which_lists_after_its_end(
+def test_the_runs_are_those_that_the_function_launches_and_each_lists_after_its_windows_end(
     uploads: list[Upload], times: Times, mode: Windows
 ) -> None:
+    """The function's own code is given the moments of the marks."""
     result = simulate(uploads, times, mode)
-    windows = {int(file.marked // mode.seconds) for file in result.files}
-    ends = Counter(run.not_before for run in result.runs)
-    assert ends == Counter((window + 1) * mode.seconds + MARGIN_SECONDS for window in windows)
-    by_window = {run.not_before: run for run in result.runs}
+    # A datetime is rounded to microseconds, which must not move a mark into the next window.
+    assume(all(file.marked % mode.seconds < mode.seconds - 1e-5 for file in result.files))
+    launcher, config = FakeJob(), Config(job_id=1, launch_window_seconds=mode.seconds)
+    run_of = {
+        id(file): launch_for_window(launcher, config, "orders-data", datetime.fromtimestamp(file.marked, UTC))
+        for file in result.files
+    }
+    launched = [parameters.not_before.timestamp() for parameters in launcher.runs.values() if parameters.not_before]
+    assert [run.not_before for run in result.runs] == launched
+    by_id = dict(zip(dict.fromkeys(run_of.values()), result.runs, strict=True))
     for file in result.files:
         # An earlier run that is still at work may take the file before.
-        own = by_window[(int(file.marked // mode.seconds) + 1) * mode.seconds + MARGIN_SECONDS]
-        assert file.listed <= own.ended
+        assert file.listed <= by_id[run_of[id(file)]].ended
 
 
 @given(UPLOADS, TIMES, WINDOWS)
