@@ -42,10 +42,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds from upload to queryable rows, of all files. ``busy``: share of time in which a run has the slot and
-    does not wait for the next poll.
-    ``queued``: the most runs that waited for the slot at once. ``longest_run``: hours. ``growing``: the mode can't keep
-    up with the load."""
+    """``p50``, ``p95``, ``longest``: seconds from upload to queryable rows. ``busy``: share of time in which a run has the
+    slot, except between polls. ``queued``: the most runs that waited for the slot at once. ``longest_run``: hours.
+    ``growing``: the mode can't keep up with the load."""
 
     mode: Mode
     p50: float

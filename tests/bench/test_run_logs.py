@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.simulate.pipeline import Windows, simulate
+from infra.simulate.pipeline import Windows
 from infra.simulate.times import Times, Work
 from infra.simulate.uploads import Upload
 from tests.bench.run_logs import BatchTimes, RunTimes, calibrate, read_run
+from tests.bench.simulated_logs import logged_runs
 
 LOG = """\
 2026-11-25 10:36:37,017 INFO step=list seconds=0.017 files=2
@@ -66,7 +67,7 @@ def test_calibration_finds_the_times_of_simulated_runs(early: bool) -> None:
         warming=0.5,
         end=0.2,
     )
-    found = calibrate(_logged(plan, truth), 0.1, [(100, 0.0201), (20_000, 0.04)])
+    found = calibrate(logged_runs(plan, truth, Windows(5)), 0.1, [(100, 0.0201), (20_000, 0.04)])
     assert (found.warming, found.opens_early) == (truth.warming, early)
     for name in ("start", "open", "cold_load", "cold_finish", "end"):
         assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=0.01), name
@@ -90,29 +91,3 @@ def test_no_calibrated_time_is_negative() -> None:
     ]
     times = calibrate(runs, 0.0, [(1, 0.1), (9, 0.1)])
     assert min(times.finish.per_file, times.finish.per_row, times.cold_finish, times.load.per_file) >= 0
-
-
-def _logged(plan: list[Upload], times: Times) -> list[RunTimes]:
-    """The simulated runs as `read_run` would have read them."""
-    result = simulate(plan, times, Windows(5))
-    files = sorted(result.files, key=lambda file: file.queryable)
-    logged = []
-    for run in result.runs:
-        batches: list[BatchTimes] = []
-        for earlier, size in enumerate(run.batches):
-            taken, files = files[:size], files[size:]
-            rows = sum(file.upload.rows for file in taken)
-            queryable = taken[0].queryable
-            ready = queryable - times.load_seconds(earlier, size, rows)
-            done = queryable + times.finish_seconds(earlier, size, rows)
-            batches.append(BatchTimes(earlier, size, ready, queryable, done, (), rows))
-        opening = None
-        if batches:
-            waited = times.opens_early and (run.not_before or 0.0) > run.process
-            begin = run.process + times.listing.seconds(1) if waited else batches[0].ready - times.open
-            opening = (begin, begin + times.open)
-        listings = tuple((size, times.listing.seconds(size)) for size in (*run.batches, 0))
-        logged.append(
-            RunTimes(run.launched, run.process, run.ended - times.end, run.ended, listings, opening, tuple(batches))
-        )
-    return logged
