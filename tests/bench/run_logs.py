@@ -15,6 +15,8 @@ from tests.bench.local_stack import moment_of
 
 _STEP = re.compile(r"^.{23} .*step=(\w+) seconds=([\d.]+)(?: files=(\d+))?", re.MULTILINE)
 OPENING = {"session", "tables", "settle"}
+ROUNDS = 50
+NEGLIGIBLE = 0.001
 _FACTORS = [percent / 100 for percent in range(5, 100, 5)]
 
 
@@ -69,7 +71,7 @@ def read_run(log: str, started: float, ended: float) -> RunTimes:
 
 
 def calibrate(runs: Sequence[RunTimes], event: float, validations: Sequence[tuple[int, float]]) -> Times:
-    """Least squares over the batches of these runs (all that there were, in order), which must differ in files, rows and
+    """A robust fit over the batches of these runs (all that there were, in order), which must differ in files, rows and
     number of earlier batches. ``validations``: rows and seconds of files that the function accepted."""
     batches = [batch for run in runs for batch in run.batches]
     loads = [batch.queryable - batch.ready for batch in batches]
@@ -106,14 +108,25 @@ def _terms(batches: Sequence[BatchTimes], warming: float) -> list[tuple[float, .
 
 
 def _fitted(terms: Sequence[Sequence[float]], seconds: Sequence[float]) -> tuple[list[float], float]:
-    """Coefficients, none negative, and the sum of squares that they leave: a term that would be negative is left out."""
+    """Coefficients, none negative, and the sum of the deviations that they leave. It is smallest by absolute value, not by
+    square, since a batch that something else on the machine slowed down must not count more than others."""
     matrix, values = np.array(terms, float), np.array(seconds)
+    weights = np.ones(len(values))
+    for _ in range(ROUNDS):
+        found = _least_squares(matrix * weights[:, None], values * weights)
+        deviations = np.abs(matrix @ found - values)
+        weights = 1 / np.sqrt(np.maximum(deviations, NEGLIGIBLE))
+    return [float(value) for value in found], float(deviations.sum())
+
+
+def _least_squares(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A coefficient that would be negative is 0."""
+    whole = np.zeros(matrix.shape[1])
     kept = list(range(matrix.shape[1]))
-    while True:
+    while kept:
         found = np.linalg.lstsq(matrix[:, kept], values, rcond=None)[0]
-        if not kept or found.min() >= 0:
+        if found.min() >= 0:
+            whole[kept] = found
             break
         del kept[int(found.argmin())]
-    whole = np.zeros(matrix.shape[1])
-    whole[kept] = found
-    return [float(value) for value in whole], float(((matrix @ whole - values) ** 2).sum())
+    return whole

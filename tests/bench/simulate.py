@@ -2,10 +2,10 @@
 
 python -m tests.bench.simulate        `make simulate CHECK=1`
 
-Loads of their own come before and after each of the two, since the machine may be busier by then. From their runs' `step=`
-lines, the times are calibrated that the simulation is given; it then predicts latencies from nothing but the times of the
-uploads. Exits 1 if p50 or p95 of a load deviates by more than 20 %. With KEEP=1, the calibrated times become those of
-`make simulate`. Takes eight minutes on an idle machine.
+A load for calibration comes before, between and after them, since the machine may be busier by then. From the `step=` lines
+of its runs, the times are calibrated that the simulation is given; it then predicts the latencies of the two loads from
+nothing but the times of their uploads. Exits 1 if p50 or p95 of a load deviates by more than 20 %. With KEEP=1, the
+calibrated times become those of `make simulate`. Takes seven minutes on an idle machine.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from infra.local.demo.tables import read_table
@@ -37,12 +38,14 @@ TABLE = 200_000
 """How many keys the files' rows are spread over."""
 
 
+WINDOW = 10
+
+
 @dataclass(frozen=True)
 class Point:
-    """A load on a stack with this window. ``plan``: uploads by seconds from its start, at a window's beginning."""
+    """A load: uploads by seconds from its start, at a window's beginning."""
 
     name: str
-    window: int
     plan: Sequence[Upload]
 
 
@@ -50,18 +53,16 @@ def points() -> list[Point]:
     dice = random.Random(16)
     alone = [Upload(1 + 9 * number + dice.uniform(0, 7), 1_000) for number in range(12)]
     bursts = [Upload(at + dice.uniform(0, 4), 5_000) for at in (2, 27, 61, 88) for _ in range(12)]
-    return [Point("files alone", 5, alone), Point("bursts of 12", 15, sorted(bursts, key=lambda upload: upload.at))]
+    return [Point("files alone", alone), Point("bursts of 12", sorted(bursts, key=lambda upload: upload.at))]
 
 
-BEFORE: Sequence[Sequence[Upload]] = (
-    [Upload(3.0 * number, 1_000) for number in range(10)],
-    [Upload(0.05 * number, 20_000) for number in range(5)],
+CALIBRATION: Sequence[Upload] = (
+    Upload(0, 1_000),
+    *(Upload(15 + 0.02 * number, 1_000) for number in range(20)),
+    *(Upload(29 + 0.05 * number, 20_000) for number in range(4)),
+    *(Upload(33 + 3.0 * number, 1_000) for number in range(7)),
 )
-AFTER: Sequence[Sequence[Upload]] = (
-    [Upload(0.02 * number, 1_000) for number in range(40)],
-    [Upload(0, 20_000), Upload(12, 1_000), Upload(20, 20_000)],
-)
-"""Files alone and together, small and large, and a trickle that gives a run several batches."""
+"""One run of several batches: a cold one, many files, many rows, files alone."""
 
 
 @dataclass(frozen=True)
@@ -77,52 +78,66 @@ class Observed:
         return calibrate(self.runs, self.event, self.validations)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """``latencies``: seconds from upload to queryable of the point's files. ``observed``: of the calibrations before and
+    after them."""
+
+    point: Point
+    latencies: Sequence[float]
+    observed: Observed
+
+    def predicted(self) -> list[float]:
+        """The same latencies, simulated."""
+        return [file.latency for file in simulate(self.point.plan, self.observed.times(), Windows(WINDOW)).files]
+
+
 def main() -> int:
+    with local_stack("simulate", WINDOW) as stack:
+        measured, observed = measure(Sender(stack), points())
     goals: list[Goal] = []
     compared: dict[str, object] = {}
-    observed: list[Observed] = []
-    for point in points():
-        with local_stack("simulate", point.window) as stack:
-            latencies, seen = measure(Sender(stack), point)
-        observed.append(seen)
-        print(f"calibrated: {seen.times()}", flush=True)
-        predicted = predict(point, seen)
+    for each in measured:
+        print(f"calibrated for {each.point.name}: {each.observed.times()}")
+        predicted = each.predicted()
         figures = {}
         for percent in (50, 95):
-            real, simulated = percentile(latencies, percent), percentile(predicted, percent)
+            real, simulated = percentile(each.latencies, percent), percentile(predicted, percent)
             figures[f"p{percent}"] = {"local stack": round(real, 1), "simulated": round(simulated, 1)}
-            what = f"{point.name}, window {point.window} s, p{percent}: {real:.1f} s, simulated {simulated:.1f} s"
+            what = f"{each.point.name}, p{percent}: {real:.1f} s, simulated {simulated:.1f} s"
             goals.append(Goal(what, abs(simulated / real - 1), LIMIT))
-            print(f"{what}; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
-        compared[point.name] = {"window": point.window, "files": len(point.plan), **figures}
-    pooled = Observed(
-        sum(seen.event for seen in observed) / len(observed),
-        [run for seen in observed for run in seen.runs],
-        [validation for seen in observed for validation in seen.validations],
-    )
-    figures_kept = {"command": "make simulate CHECK=1", "times": pooled.times().as_dict(), "compared": compared}
-    keep("simulate", figures_kept)
+        compared[each.point.name] = {"window": WINDOW, "files": len(each.latencies), **figures}
+    times = observed.times().as_dict()
+    keep("simulate", {"command": "make simulate CHECK=1", "times": times, "compared": compared})
     return show_goals(goals)
 
 
-def measure(sender: Sender, point: Point) -> tuple[list[float], Observed]:
-    """The seconds from upload to queryable of the point's files, and what was observed of the loads before and after."""
+def measure(sender: Sender, loads: Sequence[Point]) -> tuple[list[Measured], Observed]:
+    """Each load, and what was observed of all calibrations."""
     sender.send([Upload(0, 1_000)])  # the job creates its tables, the function imports its clients
     event = sender.event_seconds()
-    for plan in BEFORE:
-        sender.send(plan)
-    before, validations = len(sender.runs()), sender.validations()[1:]
-    latencies = sender.send(point.plan)
-    after = len(sender.runs())
-    for plan in AFTER:
-        sender.send(plan)
-    runs = sender.runs()
-    return latencies, Observed(event, [*runs[1:before], *runs[after:]], validations)
+
+    def calibration() -> Observed:
+        runs, validations = len(sender.runs()), len(sender.validations())
+        sender.send(CALIBRATION)
+        return Observed(event, sender.runs()[runs:], sender.validations()[validations:])
+
+    seen = [calibration()]
+    latencies = []
+    for point in loads:
+        latencies.append(sender.send(point.plan))
+        print(f"{point.name}: sent and merged; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
+        seen.append(calibration())
+    found = [
+        Measured(point, took, _together([before, after]))
+        for point, took, (before, after) in zip(loads, latencies, pairwise(seen), strict=True)
+    ]
+    return found, _together(seen)
 
 
-def predict(point: Point, observed: Observed) -> list[float]:
-    """The same seconds, simulated."""
-    return [file.latency for file in simulate(point.plan, observed.times(), Windows(point.window)).files]
+def _together(seen: Sequence[Observed]) -> Observed:
+    runs = [run for each in seen for run in each.runs]
+    return Observed(seen[0].event, runs, [validation for each in seen for validation in each.validations])
 
 
 class Sender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from infra.simulate.times import Times, Work
 from infra.simulate.uploads import Upload
 from tests.bench.run_logs import BatchTimes, RunTimes, calibrate, read_run
 from tests.bench.simulated_logs import logged_runs
+from tests.infra.simulate.strategies import QUICK
 
 LOG = """\
 2026-11-25 10:36:37,017 INFO step=list seconds=0.017 files=2
@@ -73,6 +75,16 @@ def test_calibration_finds_the_times_of_simulated_runs(early: bool) -> None:
         assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=0.01), name
     for name in ("listing", "load", "finish", "validation"):
         assert vars(getattr(found, name)) == pytest.approx(vars(getattr(truth, name)), abs=0.01), name
+
+
+def test_a_batch_that_was_slowed_down_by_something_else_changes_nothing() -> None:
+    plan = [Upload(1.0, 100), Upload(20.0, 100), *(Upload(60 + 2.5 * number, 50 * number) for number in range(12))]
+    runs = logged_runs(plan, QUICK, Windows(5))
+    (first, *others) = next(run for run in runs if run.batches).batches
+    slow = replace(first, queryable=first.queryable + 30, done=first.done + 30)
+    disturbed = [replace(run, batches=(slow, *others)) if first in run.batches else run for run in runs]
+    expected, found = (calibrate(each, 0.1, [(100, 0.1), (200, 0.1)]) for each in (runs, disturbed))
+    assert (found.cold_load, found.load.fixed) == pytest.approx((expected.cold_load, expected.load.fixed), rel=0.05)
 
 
 def test_no_calibrated_time_is_negative() -> None:
