@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst bench-questions contracts screenshots deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean
+.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst bench-questions contracts screenshots deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean simulate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-questions: $(READY) ## every question on large tables: DuckDB and Spark, s
 
 chaos: $(READY) ## tell random stories of faults, kills and overwrites to real processes (MINUTES=10 SEED=1 STEPS=40)
 	@$(PY) -m tests.chaos $(foreach name,MINUTES SEED STEPS IGNORE,$(if $($(name)),"$(name)=$($(name))"))
+
+simulate: $(READY) ## latency and cost of launch windows and live mode (FILES_A_DAY=500 ROWS=20000 BURSTS=50); CHECK=1 compares it with the local stack
+	$(if $(filter 1,$(CHECK)),$(PY) -m tests.bench.simulate $(if $(KEEP),KEEP=$(KEEP)),$(PY) -m infra.simulate $(if $(FILES_A_DAY),--files-a-day=$(FILES_A_DAY)) $(if $(ROWS),--rows=$(ROWS)) $(if $(BURSTS),--bursts=$(BURSTS)) $(if $(PLATFORM),--platform=$(PLATFORM)) $(if $(SEED),--seed=$(SEED)))
 
 contracts: $(READY) ## write what is generated from the declared feeds and the questions (docs/feeds.md)
 	$(PY) -m infra.contracts
