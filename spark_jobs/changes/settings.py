@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 from spark_jobs.contract.feed import Feed
 from spark_jobs.settings import IngestSettings, SettingsError
 from spark_jobs.store.tables import Tables
 
-Start = Literal["now", "beginning"]
+STARTS = ("now", "beginning")
 _TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 
 
@@ -23,17 +22,16 @@ class ChangesSettings:
     ingest: IngestSettings
     topic: str
     checkpoint: str
-    start: Start = "now"
+    start: str = "now"
 
     def __post_init__(self) -> None:
-        if not _TOPIC.fullmatch(self.topic):
-            raise SettingsError(f"--changes-topic must be projects/PROJECT/topics/TOPIC, not {self.topic!r}")
+        check_topic(self.topic, "--changes-topic")
         if not self.checkpoint:
             raise SettingsError(
                 "--checkpoint is missing: name a folder, volume or gs:// place that keeps what was published"
             )
-        if self.start not in get_args(Start):
-            raise SettingsError(f"--from must be {' or '.join(get_args(Start))}, not {self.start!r}")
+        if self.start not in STARTS:
+            raise SettingsError(f"--from must be {' or '.join(STARTS)}, not {self.start!r}")
 
     def tables_of(self, feed: Feed) -> Tables:
         return Tables.of(replace(self.ingest, feed=feed))
@@ -41,3 +39,9 @@ class ChangesSettings:
     def checkpoint_of(self, feed: Feed) -> str:
         place = self.checkpoint.rstrip("/")
         return f"{place if '://' in place else Path(place).absolute()}/{feed.table_prefix}"
+
+
+def check_topic(topic: str, option: str) -> None:
+    """Raises SettingsError where a topic has no full name."""
+    if not _TOPIC.fullmatch(topic):
+        raise SettingsError(f"{option} must be projects/PROJECT/topics/TOPIC, not {topic!r}")
