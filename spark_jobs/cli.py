@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 
 import click
 
@@ -88,9 +89,9 @@ def changes(layout: BucketLayout, settings_of: SettingsOf, feed: str, continuous
     credential = options["service_credential"]
     tables = settings_of(service_credential=credential)
     settings = ChangesSettings(tables, options["changes_topic"], options["checkpoint"], options["start"] or "now")
-    publisher = bootstrap.build_change_publisher(settings.topic, credential)
+    connect = partial(bootstrap.build_change_publisher, settings.topic, credential)
     feeds = [feed_named(feed)] if feed else list(FEEDS.values())
-    publish_changes(open_session(), settings, feeds, publisher, continuous=continuous)
+    publish_changes(open_session(), settings, feeds, connect, continuous=continuous)
 
 
 def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> None:

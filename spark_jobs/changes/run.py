@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from spark_jobs.changes.reasons import reason
@@ -29,19 +29,20 @@ def publish_changes(
     spark: SparkSession,
     settings: ChangesSettings,
     feeds: Iterable[Feed],
-    publisher: ChangePublisher,
+    connect: Callable[[], ChangePublisher],
     *,
     continuous: bool = False,
 ) -> None:
     """Returns when all that was there is published. With ``continuous`` only an error ends it.
 
-    A feed that fails does not stop the others, unless they would go on for ever. Raises ChangesFailed.
+    ``connect`` makes a publisher for each feed, since their queries run at the same time. A feed that fails does not stop
+    the others, unless they would go on for ever. Raises ChangesFailed.
     """
     running: list[tuple[Feed, StreamingQuery]] = []
     failed: dict[str, str] = {}
     for feed in feeds:
         try:
-            running.append((feed, start_changes(spark, settings, feed, publisher, continuous=continuous)))
+            running.append((feed, start_changes(spark, settings, feed, connect(), continuous=continuous)))
         except Exception as error:  # noqa: BLE001 - reported at the end
             failed[feed.name] = reason(error, spark, settings, feed)
     try:

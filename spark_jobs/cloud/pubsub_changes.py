@@ -31,12 +31,12 @@ DAY_SECONDS = 86_400
 class PubSubChanges:
     """Implements ChangePublisher with google-cloud-pubsub. The client itself reads ``PUBSUB_EMULATOR_HOST``.
 
-    ``login`` gives the credentials; it is called in the process that publishes. ``patience``: seconds until an outage is
-    an error.
+    ``login`` gives the credentials, None for those of the environment; it is called in the process that publishes.
+    ``patience``: seconds until an outage is an error. For one thread at a time.
     """
 
     def __init__(
-        self, topic: str, login: Callable[[], Credentials | None] = lambda: None, patience: float = PATIENCE_SECONDS
+        self, topic: str, login: Callable[[], Credentials | None] | None = None, patience: float = PATIENCE_SECONDS
     ) -> None:
         self._topic = topic
         self._login = login
@@ -54,7 +54,7 @@ class PubSubChanges:
             # A message waits this long for others with its key: usually there are none.
             batch_settings=BatchSettings(max_latency=0.005),
             publisher_options=PublisherOptions(enable_message_ordering=True),
-            credentials=self._login(),
+            credentials=self._login() if self._login else None,
         )
 
     def publish(self, messages: Iterable[Message]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,10 @@ class Consumer:
             self._module["keep"](SimpleNamespace(data=message.data, ack=lambda: None))
 
     def rows(self, feed: str) -> dict[str, dict[str, Any]]:
-        """The copy of a feed's target, by the key as JSON."""
-        found = self._module["db"].execute("SELECT key, content FROM current WHERE feed = ?", (feed,))
-        return {key: json.loads(content) for key, content in found}
+        return copy_of(self._module["db"], feed)
+
+
+def copy_of(database: sqlite3.Connection, feed: str) -> dict[str, dict[str, Any]]:
+    """A subscriber's copy of a feed's target, by the key as JSON."""
+    found = database.execute("SELECT key, content FROM current WHERE feed = ?", (feed,))
+    return {key: json.loads(content) for key, content in found}

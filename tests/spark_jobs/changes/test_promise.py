@@ -8,13 +8,15 @@ from collections import defaultdict
 from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from infra.contracts.change_schema import change_schema
 from spark_jobs.contract.changes import Message
 from spark_jobs.store.tables import current_version, sql_text
-from tests.spark_jobs.changes.scene import Scene
+from tests.spark_jobs.changes.scene import FEED, Scene
 from tests.spark_jobs.harness import Crash, crash_at, row
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ def duplicate(scene: Scene, rows: list[str], newest: bool) -> None:
 def test_the_copy_equals_the_target_whatever_happens(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Files through the real steps; publishers die, lose their broker, start twice and start over; the table is optimized,
     vacuumed, restored, repaired, and changed by hand."""
+    schema = jsonschema.Draft202012Validator(change_schema(FEED))
     by_hand, faults, days = cycle(BY_HAND), cycle(FAULTS), cycle(range(1, 28))
     spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
 
@@ -114,6 +117,8 @@ def test_the_copy_equals_the_target_whatever_happens(spark: SparkSession, tmp_pa
         publish(scene, "", start="beginning", checkpoint="second")
         scene.assert_consumers_hold_the_target()
         assert_repeats_are_equal(scene.topic)
+        for message in scene.topic:
+            schema.validate(json.loads(message.data))
         shutil.rmtree(folder)
 
     check()
