@@ -30,8 +30,8 @@ def publish_batch(
 ) -> None:
     """Returns when the broker has confirmed every message; raises otherwise, and the batch comes again.
 
-    The first batch is the start, and ``started_at`` is the version that the table had then. If the first batch comes
-    again, nothing was started, so the version of this process is as good as the one before.
+    The first batch begins with the commit ``started_at`` itself, so that there always is a first batch. Its changes are
+    not published: they are before the start, or part of the table as of that version.
     """
     began = monotonic()
     spark = frame.sparkSession  # under Connect, this runs in another process than the one that started the stream

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_jobs.changes.batch import publish_batch
 from spark_jobs.changes.settings import ChangesSettings
+from spark_jobs.changes.start import start_version
 from spark_jobs.cloud.ports import ChangePublisher
 from spark_jobs.contract.feed import Feed
 from spark_jobs.store.tables import Tables, create_tables, current_version
@@ -27,9 +28,9 @@ def start_changes(
     (Databricks serverless) the publisher is pickled and works in another process.
     """
     tables = settings.tables_of(feed)
-    # Used by a new checkpoint only. An explicit version, because with "latest" a query that finds nothing new writes no
-    # checkpoint, and the next one would again start at what is then the latest.
-    version = _version(spark, tables, feed)
+    # An explicit version, because with "latest" a query that finds nothing new writes no checkpoint, and the next one would
+    # again start at what is then the latest.
+    version = start_version(spark, settings.checkpoint_of(feed), lambda: _version(spark, tables, feed))
     publish = partial(publish_batch, settings=settings, feed=feed, publisher=publisher, started_at=version)
     writer = (
         _change_feed(spark, tables, version)

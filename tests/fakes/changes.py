@@ -11,11 +11,13 @@ from spark_jobs.contract.changes import Message
 @dataclass
 class FakeChanges:
     """Records what was published, in order. ``before_each`` is called before each message and may raise, as the real one
-    does where the broker is down; a message for which ``after_each`` raises has arrived, but the publisher doesn't know."""
+    does where the broker is down; a message for which ``after_each`` raises has arrived, but the publisher doesn't know.
+    If ``at_end`` raises, all of them have."""
 
     messages: list[Message] = field(default_factory=list)
     before_each: Callable[[Message], None] = lambda message: None
     after_each: Callable[[Message], None] = lambda message: None
+    at_end: Callable[[], None] = lambda: None
 
     def publish(self, messages: Iterable[Message]) -> int:
         published = 0
@@ -24,4 +26,5 @@ class FakeChanges:
             self.messages.append(message)
             self.after_each(message)
             published += 1
+        self.at_end()
         return published

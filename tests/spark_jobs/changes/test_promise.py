@@ -39,7 +39,7 @@ BY_HAND = (
     "OPTIMIZE {t}",
     "DELETE FROM {t}",
 )
-FAULTS = ("before the first", "before the third", "after the last", "", "stuck", "")
+FAULTS = ("before the first", "before the third", "after the second", "after the last", "")
 """Where a publisher dies or loses its broker in a batch."""
 
 
@@ -48,14 +48,19 @@ class Fault:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.seen = count(1)
+        self.seen, self.sent = count(1), count(2)
 
     def before_each(self, message: Message) -> None:
-        if self.kind.startswith("before") and next(self.seen) == (1 if "first" in self.kind else 3):
-            raise ConnectionError(self.kind)
+        self._die({1: "before the first", 3: "before the third"}.get(next(self.seen)))
 
     def after_each(self, message: Message) -> None:
-        if self.kind == "after the last":
+        self._die({3: "after the second"}.get(next(self.sent)))
+
+    def at_end(self) -> None:
+        self._die("after the last")
+
+    def _die(self, moment: str | None) -> None:
+        if moment == self.kind:
             raise ConnectionError(self.kind)
 
 
@@ -64,7 +69,7 @@ def publish(scene: Scene, kind: str, **more: Any) -> None:
 
     fault = Fault(kind)
     try:
-        scene.publish(before_each=fault.before_each, after_each=fault.after_each, **more)
+        scene.publish(before_each=fault.before_each, after_each=fault.after_each, at_end=fault.at_end, **more)
     except StreamingQueryException as error:
         assert f"ConnectionError: {kind}" in str(error)
 
