@@ -71,7 +71,8 @@ class Scene:
         status = "element_at(array('pending', 'shipped', 'in transit'), CAST(id % 3 AS INT) + 1)"
         spark.sql(
             f"INSERT INTO {self.target} SELECT concat('ORD-', id), concat('1Z', lpad(id, 14, '0'), 'US'), "
-            f"DATE'2026-01-29', NULL, {status}, concat(id % 999, ' Main Street, Springfield'), TIMESTAMP'2026-01-30 10:00:00Z', "
+            f"DATE'2026-01-29', NULL, {status}, concat(id % 999, ' Main Street, Springfield'), "
+            "TIMESTAMP'2026-01-30 10:00:00Z', "
             f"'bucket/source/order_tracking_2026_01_30.csv#1769767200000000', id, 'batch' FROM range({rows})"
         ).collect()
 
