@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 CALL_SECONDS = 10.0
 """The longest that one call may take. Without a limit of our own, the client never gives up on an ordered message."""
-MESSAGES_AT_ONCE = 2_000
-"""As many are unconfirmed at a time, and held in memory."""
+MESSAGES_AT_ONCE = 1_000
+"""As many are unconfirmed at a time, and held in memory; while the broker hangs, each has a thread of the client."""
 LONGEST_PAUSE_SECONDS = 4.0
 DAY_SECONDS = 86_400
 
