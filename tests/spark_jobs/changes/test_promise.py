@@ -33,7 +33,7 @@ BY_HAND = (
     "DELETE FROM {t} WHERE tracking_num = 'T1'",
     "UPDATE {t} SET status = 'delivered', file_id = NULL WHERE tracking_num >= 'T2'",
     "UPDATE {t} SET file_id = 'x', row_number = 1, batch_id = 'y'",
-    "UPDATE {t} SET tracking_num = 'moved' WHERE tracking_num = (SELECT max(tracking_num) FROM {t})",
+    "UPDATE {t} SET tracking_num = concat(tracking_num, '-{earlier}') WHERE tracking_num IN ('T2', 'T3')",
     "RESTORE TABLE {t} TO VERSION AS OF {earlier}",
     "INSERT OVERWRITE {t} SELECT * FROM {t} WHERE tracking_num <> 'T3'",
     "OPTIMIZE {t}",
