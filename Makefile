@@ -21,8 +21,8 @@ check: setup ## lint, types, architecture and every test that needs no Spark (a 
 test: setup ## all checks and all tests, end to end included (10 minutes)
 	@$(PY) -m tests.side_by_side test
 
-up: setup ## run the local stack until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
-	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
+up: setup ## run the local stack until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000; LIVE=1: rows within seconds)
+	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT) $(if $(LIVE),--live)
 
 setup: ## install everything: virtual environment, Java, Spark's jars, the job's own environment
 	@$(PYTHON) -m infra.local.setup

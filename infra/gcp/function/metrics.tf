@@ -16,6 +16,14 @@ locals {
       description = "Runs that loaded all files, but with other counts than the function's"
       filter      = "jsonPayload.message=~\"^log does not balance: \""
     }
+    unpublished_changes = {
+      description = "Failed publications of changes that the sweep reports; the runs may have loaded all files"
+      filter      = "jsonPayload.message=~\"^changes not published: \""
+    }
+    no_continuous_run = {
+      description = "Sweeps that found no continuous run alive, although the function leaves the files to one"
+      filter      = "jsonPayload.message=~\"^no continuous run is known to be alive: \""
+    }
     sweeps = {
       description = "Completed sweeps"
       filter      = "jsonPayload.message=\"swept\""

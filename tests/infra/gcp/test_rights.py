@@ -56,6 +56,7 @@ ON = {
     "google_storage_bucket.uploads.name": "bucket of function sources",
     "var.state_bucket": "bucket of Terraform states",
     "google_pubsub_topic.outcomes.id": "outcomes topic",
+    "google_pubsub_topic.changes.id": "changes topic",
     "google_pubsub_topic.outcomes_dead.id": "dead-letter topic",
     "google_pubsub_subscription.outcomes.id": "outcomes subscription",
     "google_artifact_registry_repository.images.name": "image repository",
@@ -151,14 +152,16 @@ def _joined(values: list[Any]) -> str:
 
 
 def given_by_the_bundle() -> list[Right]:
-    target = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["prod"]
+    """Of the target with all jobs. The others have the same resources without the continuous job."""
+    target = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]["live"]
     resources = target["resources"]
     assert target["permissions"] == "${var.managers}", "infra.deploy makes them from DEPLOYERS, with CAN_MANAGE"
     found = [Right("deployers", "CAN_MANAGE", f"job {key}", "") for key in resources["jobs"]]
     found += [
-        Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), "schema", "")
-        for schema in resources["schemas"].values()
-        for grant in schema["grants"]
+        Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), on, "")
+        for kind, on in (("schemas", "schema"), ("volumes", "volume of checkpoints"))
+        for resource in resources[kind].values()
+        for grant in resource["grants"]
     ]
     for key, job in resources["jobs"].items():
         for permission in job.get("permissions", []):
