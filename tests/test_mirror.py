@@ -14,6 +14,7 @@ SMALL = 40
 
 ACROSS_MODULES = {
     "spark_jobs/test_feed_end_to_end.py": "function, job and commands with a feed that only the test declares",
+    "functions/test_switching.py": "handler and sweep while LAUNCH is switched, in any order of events",
     "functions/validation/test_fuzz.py": "generated files against the oracle, for minutes if wanted",
     "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",
