@@ -52,8 +52,8 @@ bench-merge: $(READY) ## merge into a large table, compared with the usual noteb
 bench-growth: $(READY) ## 100 daily loads: the last ten compared with the first ten
 	$(PY) -m tests.bench.growth
 
-bench-latency: $(READY) ## time from upload to queryable rows on the local stack, by step
-	$(PY) -m tests.bench.latency $(if $(UPLOADS),UPLOADS=$(UPLOADS))
+bench-latency: $(READY) ## time from upload to queryable rows, by step; LIVE=1: with a continuous run
+	$(PY) -m tests.bench.latency $(foreach name,LIVE UPLOADS ROWS EVERY,$(if $($(name)),$(name)=$($(name))))
 
 bench-events: $(READY) ## events per second, compared with a bare handler
 	$(PY) -m tests.bench.events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 
 import click
 
@@ -15,9 +16,11 @@ from spark_jobs.operator.options import SettingsOf, feed_option, location_option
 from spark_jobs.operator.replay import replay
 from spark_jobs.operator.report import report
 from spark_jobs.operator.status import status
-from spark_jobs.settings import BucketLayout, Explained, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.settings import BucketLayout, Explained, Pace, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.steps.continuous import ingest_continuously
 from spark_jobs.steps.ingest import ingest as run_ingest
 from spark_jobs.steps.run import FilesFailed
+from spark_jobs.steps.stopping import StopRequest
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import open_session
 
@@ -40,7 +43,10 @@ def main() -> None:
 @click.option("--contract-version", default="", help="Refuse to run if this wheel has another contract version.")
 @click.option("--files-root", default="", help="Folder or volume with the bucket's objects. If empty: gs://BUCKET.")
 @click.option("--service-credential", default="", help="Unity Catalog service credential for Google Cloud.")
-def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, **options: str) -> None:
+@click.option("--continuous", is_flag=True, help="Keep the Spark session, and process files as they come until stopped.")
+@click.option("--poll-seconds", default="", help="With --continuous: how often to list files. If empty: 2.")
+@click.option("--max-hours", default="", help="With --continuous: end after this time, for a fresh run. If empty: 24.")
+def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, *, continuous: bool, **options: str) -> None:
     """Merge every accepted file in the bucket into its feed's target table and archive it."""
     configure_logging()
     check_contract_version(options["contract_version"])
@@ -51,9 +57,15 @@ def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, **options: 
         max_bad_row_ratio=parse_ratio(options["max_bad_row_ratio"]),
         not_before=parse_not_before(options["not_before"]),
     )
+    pace = Pace.parse(options["poll_seconds"], options["max_hours"])
+    deps, feeds = bootstrap.build_dependencies(settings), [feed] if feed else ()
     failed = None
     try:
-        entries = run_ingest(settings, bootstrap.build_dependencies(settings), open_session, [feed] if feed else ())
+        if continuous:
+            lasting = partial(open_session, lasting=True)
+            entries = ingest_continuously(settings, deps, lasting, feeds, pace=pace, stop=StopRequest())
+        else:
+            entries = run_ingest(settings, deps, open_session, feeds)
     except FilesFailed as error:
         failed, entries = error, error.entries
     check_balance(entries, failed)
