@@ -7,7 +7,7 @@ DATA_DIR ?= .data/local
 STORAGE_PORT ?= 9000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst bench-questions contracts screenshots deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean
+.PHONY: help setup demo up check test lint types architecture bench-import bench-validation bench-stage chaos bench-merge bench-growth bench-latency bench-events bench-burst bench-questions bench-changes contracts screenshots deploy deploy-check deploy-diff rollback destroy skipped-tests wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-burst: $(READY) ## how many runs 1,000 files within one window cost
 
 bench-questions: $(READY) ## every question on large tables: DuckDB and Spark, seconds and memory (ROWS=10000000)
 	$(PY) -m tests.bench.questions $(foreach name,ROWS LINES,$(if $($(name)),$(name)=$($(name))))
+
+bench-changes: $(READY) ## changes per second into Pub/Sub, compared with a bare publisher, and the driver's memory
+	$(PY) -m tests.bench.changes $(foreach name,MESSAGES ROUNDS ROWS,$(if $($(name)),$(name)=$($(name))))
 
 chaos: $(READY) ## tell random stories of faults, kills and overwrites to real processes (MINUTES=10 SEED=1 STEPS=40)
 	@$(PY) -m tests.chaos $(foreach name,MINUTES SEED STEPS IGNORE,$(if $($(name)),"$(name)=$($(name))"))

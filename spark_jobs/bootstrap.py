@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.cloud.ports import Announcer, Job
+from spark_jobs.cloud.ports import Announcer, ChangePublisher, Job
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.queries.engine import Engine
 from spark_jobs.settings import IngestSettings, SettingsError
@@ -26,6 +27,13 @@ def build_dependencies(settings: IngestSettings | None = None, storage_retry_sec
     topic = settings.outcome_topic if settings else ""
     announcer: Announcer = PubSubAnnouncer(topic, credentials) if topic else LogAnnouncer()
     return Dependencies(GcsFileStore.connect(credentials, storage_retry_seconds), announcer)
+
+
+def build_change_publisher(topic: str, service_credential: str = "") -> ChangePublisher:
+    """Pub/Sub. Logs in at the first message, in the process that publishes."""
+    from spark_jobs.cloud.pubsub_changes import PubSubChanges
+
+    return PubSubChanges(topic, partial(_service_credential, service_credential))
 
 
 def build_job(job_id: int) -> Job:

@@ -9,14 +9,26 @@ from functools import partial
 import click
 
 from spark_jobs import bootstrap
+from spark_jobs.changes.run import publish_changes
+from spark_jobs.changes.settings import ChangesSettings
 from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.contract.feeds import FEEDS, feed_named
 from spark_jobs.contract.violations import shorten
 from spark_jobs.operator.decisions import reject, retry
 from spark_jobs.operator.options import SettingsOf, feed_option, location_options, outcome_topic_option
 from spark_jobs.operator.replay import replay
 from spark_jobs.operator.report import report
 from spark_jobs.operator.status import status
-from spark_jobs.settings import BucketLayout, Explained, Pace, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.operator.watch import watch
+from spark_jobs.settings import (
+    BucketLayout,
+    Explained,
+    IngestSettings,
+    Pace,
+    check_contract_version,
+    parse_not_before,
+    parse_ratio,
+)
 from spark_jobs.steps.continuous import ingest_continuously
 from spark_jobs.steps.ingest import ingest as run_ingest
 from spark_jobs.steps.run import FilesFailed
@@ -73,6 +85,35 @@ def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, *, continuo
         raise failed
 
 
+# Empty means "not set" here, too.
+@main.command()
+@location_options
+@feed_option
+@click.option("--changes-topic", default="", help="Topic for changes, projects/P/topics/T. If empty, nothing is published.")
+@click.option("--checkpoint", default="", help="Folder, volume or gs:// place that keeps what was published.")
+@click.option(
+    "--from",
+    "start",
+    default="now",
+    show_default=True,
+    help="What a new checkpoint begins with: now, or beginning (the table).",
+)
+@click.option("--continuous", is_flag=True, help="Go on, with a look every second.")
+@click.option("--service-credential", default="", help="Unity Catalog service credential for Google Cloud.")
+def changes(layout: BucketLayout, settings_of: SettingsOf, feed: str, continuous: bool, **options: str) -> None:
+    """Publish each change of a row in the target tables as a Pub/Sub message (docs/live.md)."""
+    configure_logging()
+    if not options["changes_topic"]:
+        _log.info("step=changes no --changes-topic: changes are not published")
+        return
+    credential = options["service_credential"]
+    tables = settings_of(service_credential=credential)
+    settings = ChangesSettings(tables, options["changes_topic"], options["checkpoint"], options["start"] or "now")
+    connect = partial(bootstrap.build_change_publisher, settings.topic, credential)
+    feeds = [feed_named(feed)] if feed else list(FEEDS.values())
+    publish_changes(open_session(), settings, feeds, connect, continuous=continuous)
+
+
 def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> None:
     """Fail the run if the counts of function and job differ, so that an alert fires. All files are merged and archived by
     then. Raises UnbalancedLog, which names the first files, and what else ``failed``.
@@ -88,7 +129,7 @@ def check_balance(entries: list[LogEntry], failed: Exception | None = None) -> N
         )
 
 
-for command in (status, report, replay, reject, retry):
+for command in (status, report, replay, reject, retry, watch):
     main.add_command(command)
 
 

@@ -33,6 +33,9 @@ ACROSS_MODULES = {
     "infra/local/storage/test_versioning.py": "buckets with object versioning in every request of the storage server",
     "infra/local/storage/test_names.py": "object and bucket names in every request of the storage server",
     "spark_jobs/questions/test_every_engine.py": "every question on every engine over the same tables",
+    "spark_jobs/changes/test_connect.py": "the stream under Spark Connect, as on Databricks serverless",
+    "spark_jobs/changes/test_kill.py": "kill -9 of the command, with everything real around it",
+    "spark_jobs/changes/test_promise.py": "files, faults and foreign commits, and what consumers then hold",
     "spark_jobs/steps/test_concurrent_runs.py": "all steps of two runs at once",
     "spark_jobs/steps/test_connect.py": "all steps under Spark Connect, as on Databricks serverless",
     "spark_jobs/steps/test_kill.py": "kill -9 between and within all steps",
@@ -68,6 +71,8 @@ COVERED_BY = {
     "infra/local/storage/service.py": "infra/local/storage/test_main.py",
     # Types only: each adapter and each step that uses them checks them.
     "spark_jobs/batches.py": "spark_jobs/steps/test_ingest.py",
+    "spark_jobs/changes/batch.py": "spark_jobs/changes/test_promise.py",
+    "spark_jobs/changes/images.py": "spark_jobs/changes/test_stream.py",
     "spark_jobs/cloud/ports.py": "spark_jobs/cloud/test_gcs.py",
     "spark_jobs/operator/options.py": "spark_jobs/operator/test_status.py",
     "spark_jobs/reading/staged_rows.py": "spark_jobs/reading/test_spark_batches.py",

@@ -1,6 +1,7 @@
 """python -m infra.contracts: writes everything that is generated from the declared feeds (`make contracts`).
 
 - docs/contracts/FEED.md, the page for senders, and docs/contracts/FEED.odcs.yaml for each feed
+- infra/gcp/changes/FEED.schema.json, the messages of its changes
 - the tables between the marks "<!-- generated: NAME -->" and "<!-- /generated -->" in README.md and docs/contract.md
 """
 
@@ -10,12 +11,14 @@ import re
 from pathlib import Path
 
 from infra.contracts import overview
+from infra.contracts.change_schema import change_schema_text
 from infra.contracts.odcs import odcs_text
 from infra.contracts.page import page
 from spark_jobs.contract.feeds import FEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("docs/contracts")
+SCHEMAS = Path("infra/gcp/changes")
 
 
 class MarksError(ValueError):
@@ -28,6 +31,7 @@ def documents(root: Path = ROOT) -> dict[Path, str]:
     for feed in FEEDS.values():
         found[FOLDER / f"{feed.name}.md"] = page(feed)
         found[FOLDER / f"{feed.name}.odcs.yaml"] = odcs_text(feed)
+        found[SCHEMAS / f"{feed.name}.schema.json"] = change_schema_text(feed)
     feeds = FEEDS.values()
     tables = {
         Path("README.md"): {"feeds": overview.feeds_table(feeds, "docs/contracts/")},
@@ -46,7 +50,8 @@ def documents(root: Path = ROOT) -> dict[Path, str]:
 
 def stale(root: Path = ROOT) -> list[Path]:
     """Files of feeds that aren't declared anymore."""
-    return sorted({path.relative_to(root) for path in (root / FOLDER).glob("*")} - documents(root).keys())
+    there = {path.relative_to(root) for folder in (FOLDER, SCHEMAS) for path in (root / folder).glob("*")}
+    return sorted(there - documents(root).keys())
 
 
 def _replaced(text: str, path: Path, name: str, table: str) -> str:

@@ -5,12 +5,13 @@ Adapters: gcs.py, pubsub.py, databricks_jobs.py. Fakes: tests/fakes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from spark_jobs.contract.changes import Message
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome
 from spark_jobs.contract.parameters import RunParameters
@@ -97,6 +98,16 @@ class Announcer(Protocol):
 
     def announce(self, outcomes: list[Outcome]) -> None:
         """Returns when the broker has confirmed every outcome. Raises TransientError."""
+
+
+class ChangePublisher(Protocol):
+    """Publishes changes, at least once each, and in order where ordering keys are equal. It can be pickled: under Spark
+    Connect the batches of a stream are handled in another process."""
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        """Returns how many, when the broker has confirmed every one. Raises TransientError; then some may be published,
+        but of an ordering key's messages none after one that was not. Holds a bounded number of messages at a time.
+        """
 
 
 @dataclass(frozen=True)

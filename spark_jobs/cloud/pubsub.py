@@ -1,4 +1,4 @@
-"""Adapter for Pub/Sub, the only user of its SDK, and the announcer that is used without a topic."""
+"""Adapter for outcomes on Pub/Sub, and the announcer that is used without a topic."""
 
 from __future__ import annotations
 

@@ -95,6 +95,17 @@ class Feed:
         """The timestamp that is compared first."""
         return self.newest_by[0]
 
+    @cached_property
+    def status_column(self) -> str | None:
+        """The column with a row's status: the first enumeration in ``newest_by``. None if there is none."""
+        return next((name for name in self.newest_by if isinstance(self.column(name).type, Enumeration)), None)
+
+    @cached_property
+    def status_ranks(self) -> dict[str, int]:
+        """The place of each status in its lifecycle; empty if the feed has no status."""
+        kind = self.column(self.status_column).type if self.status_column else None
+        return kind.ranks if isinstance(kind, Enumeration) else {}
+
     @property
     def file_pattern(self) -> str:
         """The form of a file's name, for people."""

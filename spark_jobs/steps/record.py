@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # Vacuumed files and log entries, a recreated table, an incompatible change of columns: no later run can read it.
-_FEED_GONE = re.compile(
+FEED_GONE = re.compile(
     "FILE_NOT_EXIST|FileNotFound|VERSION_NOT_FOUND|VersionNotFound|DELTA_CHANGE_DATA|CDC_|DELTA_MISSING_CHANGE"
     "|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED|CHANGE_TABLE_FEED|DELTA_CHANGE_TABLE"
 )
@@ -137,7 +137,7 @@ def count_changed_rows(
     try:
         rows = counts.collect()
     except Exception as error:
-        if not _FEED_GONE.search(str(error)):
+        if not FEED_GONE.search(str(error)):
             raise
         _log.error("step=record the target's change feed since version %d can't be read: %s", first, shorten(str(error)))
         return None, f"inserted and updated are unknown: the change feed since version {first} can't be read"

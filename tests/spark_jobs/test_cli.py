@@ -8,6 +8,7 @@ import pytest
 
 from spark_jobs import bootstrap, cli
 from spark_jobs.cli import RunFailed
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import Pace
@@ -114,3 +115,22 @@ def test_help_returns_instead_of_exiting(
 ) -> None:
     run(monkeypatch, command, "--help")
     assert "--bucket" in capsys.readouterr().out
+
+
+def test_without_a_topic_changes_are_not_published_and_that_is_a_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bundle's task always runs, and passes on every parameter."""
+    run(monkeypatch, "changes", "--bucket=b", "--catalog=", "--changes-topic=", "--checkpoint=", "--from=", "--feed=")
+    assert "no --changes-topic: changes are not published" in capsys.readouterr().out
+
+
+def test_changes_are_published_for_all_feeds_with_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(cli, "open_session", lambda: "spark")
+    monkeypatch.setattr(cli, "publish_changes", lambda *arguments, **more: calls.append((arguments, more)))
+    topic = "--changes-topic=projects/p/topics/t"
+    run(monkeypatch, "changes", "--bucket=b", "--warehouse=w", topic, "--checkpoint=c", "--from=", "--service-credential=")
+    [((_, settings, feeds, _), more)] = calls
+    assert (settings.start, settings.checkpoint, more) == ("now", "c", {"continuous": False})
+    assert [feed.name for feed in feeds] == list(FEEDS)

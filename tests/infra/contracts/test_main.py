@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.contracts.__main__ import ROOT, MarksError, documents, stale, write
+from infra.contracts.__main__ import ROOT, SCHEMAS, MarksError, documents, stale, write
 from infra.contracts.page import declaration
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import FEEDS
@@ -18,6 +18,7 @@ from tests.infra.contracts.odd_feed import ODD
 def copy(tmp_path: Path) -> Path:
     """The pages of this repository, in another folder."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copytree(ROOT / SCHEMAS, tmp_path / SCHEMAS)
     shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
 
@@ -44,7 +45,7 @@ def test_what_is_current_is_not_written_again(copy: Path) -> None:
 def test_another_feed_gets_its_files_and_its_lines(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as declared:
         declared.setitem(FEEDS, ODD.name, ODD)
-        written = [Path("docs/contracts/odd.md"), Path("docs/contracts/odd.odcs.yaml")]
+        written = [Path("docs/contracts/odd.md"), Path("docs/contracts/odd.odcs.yaml"), SCHEMAS / "odd.schema.json"]
         assert write(copy) == [*written, Path("README.md"), Path("docs/contract.md")]
         assert "| [odd things](docs/contracts/odd.md) | `odd_YYYY_MM_DD.csv` |" in (copy / "README.md").read_text()
         assert "| [odd things](contracts/odd.md) |" in (copy / "docs" / "contract.md").read_text()
