@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Collection
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from spark_jobs import bootstrap
 from spark_jobs.changes.run import publish_changes
 from spark_jobs.changes.settings import ChangesSettings
+from spark_jobs.changes.stream import start_changes
 from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import FEEDS, feed_named
 from spark_jobs.contract.violations import shorten
 from spark_jobs.operator.decisions import reject, retry
@@ -33,8 +37,13 @@ from spark_jobs.steps.continuous import ingest_continuously
 from spark_jobs.steps.ingest import ingest as run_ingest
 from spark_jobs.steps.run import FilesFailed
 from spark_jobs.steps.stopping import StopRequest
+from spark_jobs.steps.supervision import Beside
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import open_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
 
 SHOWN_FILES = 3
 _log = logging.getLogger(__name__)
@@ -58,6 +67,8 @@ def main() -> None:
 @click.option("--continuous", is_flag=True, help="Keep the Spark session, and process files as they come until stopped.")
 @click.option("--poll-seconds", default="", help="With --continuous: how often to list files. If empty: 2.")
 @click.option("--max-hours", default="", help="With --continuous: end after this time, for a fresh run. If empty: 24.")
+@click.option("--changes-topic", default="", help="With --continuous: publish the changes of rows to projects/P/topics/T.")
+@click.option("--checkpoint", default="", help="With --changes-topic: place that keeps what was published.")
 def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, *, continuous: bool, **options: str) -> None:
     """Merge every accepted file in the bucket into its feed's target table and archive it."""
     configure_logging()
@@ -75,7 +86,8 @@ def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, *, continuo
     try:
         if continuous:
             lasting = partial(open_session, lasting=True)
-            entries = ingest_continuously(settings, deps, lasting, feeds, pace=pace, stop=StopRequest())
+            beside = queries_beside(settings, options["changes_topic"], options["checkpoint"], feeds)
+            entries = ingest_continuously(settings, deps, lasting, feeds, pace=pace, stop=StopRequest(), beside=beside)
         else:
             entries = run_ingest(settings, deps, open_session, feeds)
     except FilesFailed as error:
@@ -83,6 +95,19 @@ def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, *, continuo
     check_balance(entries, failed)
     if failed:
         raise failed
+
+
+def queries_beside(settings: IngestSettings, topic: str, checkpoint: str, feeds: Collection[str]) -> Beside:
+    """One query per feed that publishes its changes; none without a topic."""
+    if not topic:
+        return {}
+    changes = ChangesSettings(settings, topic, checkpoint)
+
+    def starting(feed: Feed) -> Callable[[SparkSession], StreamingQuery]:
+        publisher = bootstrap.build_change_publisher(topic, settings.service_credential)
+        return lambda spark: start_changes(spark, changes, feed, publisher, continuous=True)
+
+    return {f"changes of {name}": starting(feed) for name, feed in FEEDS.items() if not feeds or name in feeds}
 
 
 # Empty means "not set" here, too.
