@@ -21,8 +21,8 @@ check: setup ## lint, types, architecture and every test that needs no Spark (a 
 test: setup ## all checks and all tests, end to end included (10 minutes)
 	@$(PY) -m tests.side_by_side test
 
-up: setup ## run the local stack until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000)
-	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT)
+up: setup ## run the local stack until Ctrl-C (DATA_DIR=.data/local STORAGE_PORT=9000; LIVE=1: rows within seconds)
+	$(PY) -m infra.local up --data-dir $(DATA_DIR) --storage-port $(STORAGE_PORT) $(if $(LIVE),--live)
 
 setup: ## install everything: virtual environment, Java, Spark's jars, the job's own environment
 	@$(PYTHON) -m infra.local.setup
@@ -52,8 +52,8 @@ bench-merge: $(READY) ## merge into a large table, compared with the usual noteb
 bench-growth: $(READY) ## 100 daily loads: the last ten compared with the first ten
 	$(PY) -m tests.bench.growth
 
-bench-latency: $(READY) ## time from upload to queryable rows on the local stack, by step
-	$(PY) -m tests.bench.latency $(if $(UPLOADS),UPLOADS=$(UPLOADS))
+bench-latency: $(READY) ## time from upload to queryable rows, by step; LIVE=1: with a continuous run
+	$(PY) -m tests.bench.latency $(foreach name,LIVE UPLOADS ROWS EVERY,$(if $($(name)),$(name)=$($(name))))
 
 bench-events: $(READY) ## events per second, compared with a bare handler
 	$(PY) -m tests.bench.events

@@ -50,10 +50,13 @@ def deps() -> Dependencies:
     from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 
     config, host = Config.read(os.environ), os.environ.get("DATABRICKS_HOST")
+    workspace = cache(lambda: connect(host, config.federation_audience or None))
+    never, continuous_job_id = config.launch == "never", config.continuous_job_id
     return Dependencies(
         config=config,
         store=GcsFileStore.connect(),
-        job=DatabricksJob(lambda: connect(host, config.federation_audience or None), config.job_id),
+        job=DatabricksJob(workspace, config.job_id),
+        continuous_job=DatabricksJob(workspace, continuous_job_id) if never and continuous_job_id else None,
         announcer=PubSubAnnouncer(config.outcome_topic) if config.outcome_topic else LogAnnouncer(),
         now=lambda: datetime.now(UTC),
         elapsed=time.monotonic,

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 class ConfigError(Exception):
@@ -16,13 +16,18 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """Durations are wall-clock seconds. With an empty ``outcome_topic``, outcomes go to the log only."""
+    """Durations are wall-clock seconds. With an empty ``outcome_topic``, outcomes go to the log only.
+
+    ``launch``: start a run per window, or never, because a run of the job ``continuous_job_id`` takes files all the time.
+    """
 
     job_id: int
     source_prefix: str = "source/"
     archive_prefix: str = "archive/"
     rejected_prefix: str = "rejected/"
     outcome_topic: str = ""
+    launch: Literal["window", "never"] = "window"
+    continuous_job_id: int | None = None
     launch_window_seconds: int = 30
     max_bad_row_ratio: float = 0.1
     sweep_grace_seconds: int = 600
@@ -45,6 +50,10 @@ class Config:
                 "The setting DATABRICKS_JOB_ID is missing; set it to the id of the order tracking job (a whole number)."
             )
         config = cls(**values)
+        if config.launch == "never" and config.continuous_job_id is None:
+            raise ConfigError(
+                "The setting CONTINUOUS_JOB_ID is missing; with LAUNCH=never, set it to the id of the continuous job."
+            )
         _require_separate_prefixes(config)
         return config
 
@@ -75,6 +84,8 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "ARCHIVE_PREFIX": ("archive_prefix", *_PREFIX),
     "REJECTED_PREFIX": ("rejected_prefix", *_PREFIX),
     "OUTCOME_TOPIC": ("outcome_topic", _matching("projects/[^/]+/topics/[^/]+"), "projects/PROJECT/topics/TOPIC"),
+    "LAUNCH": ("launch", _matching("window|never"), "window or never"),
+    "CONTINUOUS_JOB_ID": ("continuous_job_id", _number(int, 1), "the id of the continuous job, a whole number"),
     "LAUNCH_WINDOW_SECONDS": ("launch_window_seconds", _number(int, 1, 55), "a whole number of seconds from 1 to 55"),
     "MAX_BAD_ROW_RATIO": ("max_bad_row_ratio", _number(float, 0, 1), "a number from 0 to 1"),
     "SWEEP_GRACE_SECONDS": ("sweep_grace_seconds", _number(int, 0), "a whole number of seconds"),

@@ -31,13 +31,15 @@ _log = logging.getLogger(__name__)
 def handle_upload(file: FileId, deps: Dependencies) -> None:
     """Handle the event of a finalized file. Raises TransientError if the event should be retried.
 
+    With LAUNCH=never, the mark is all that the continuous run needs.
+
     Eventarc may repeat an event. Within the window, handling it again would find the same mark and, by its token, the same
     run. What this instance remembers saves these two calls.
     """
     if (window_of(deps.config, deps.now()), file) in deps.launched:
         _log.info("ignored: repeated event, the run of this window is already launched", extra=log_fields(file))
         return
-    if process(file, deps) == "accepted":
+    if process(file, deps) == "accepted" and deps.config.launch == "window":
         # Take the time after writing the mark: a run that lists after its window's end must see the mark.
         now = deps.now()
         run_id = launch_for_window(deps.job, deps.config, file.bucket, now)

@@ -1,7 +1,7 @@
 """The scheduled pass over everything still in source/. Covers a missed event, a crashed function and a failed run.
 
-It also logs failed runs of the job, because it runs regularly anyway. Log-based metrics and alerts
-(infra/gcp/function/metrics.tf) depend on its lines.
+It also logs failed runs of the job, and that no continuous run is alive, because it runs regularly anyway. Log-based
+metrics and alerts (infra/gcp/function/metrics.tf) depend on its lines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functions.dependencies import Dependencies
 from functions.handler import process
 from functions.launch import launch_for_tick
 from functions.logs import log_fields
-from spark_jobs.cloud.ports import StoredFile, TransientError
+from spark_jobs.cloud.ports import FailedRun, StoredFile, TransientError
 from spark_jobs.contract.violations import shorten
 
 BUDGET_SECONDS = 240.0
@@ -30,6 +30,9 @@ period longer than this.
 UNBALANCED = "files do not balance"
 """The wording of `spark_jobs.cli.check_balance`; a test compares the two."""
 
+CHANGES_TASK = "changes"
+"""The key of the job's task that publishes changes. Its failure is no failed load."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ def sweep(tick: str, deps: Dependencies) -> None:
     random.shuffle(overdue)
     waiting, errors = _process_each(overdue, deps)
     run_id = None
-    if waiting and not deps.job.has_active_run():
+    if not _continuous_run_is_alive(deps) and waiting and not deps.job.has_active_run():
         run_id = launch_for_tick(deps.job, config, config.source_bucket, tick)
     counts = {"overdue": len(overdue), "waiting": waiting, "failed": len(errors), "run_id": run_id}
     oldest = max(((now - stored.created).total_seconds() for stored in overdue), default=0.0)
@@ -75,19 +78,44 @@ def _process_each(overdue: list[StoredFile], deps: Dependencies) -> tuple[int, l
     return waiting, errors
 
 
+def _continuous_run_is_alive(deps: Dependencies) -> bool:
+    """False also if there is no such job, because the function launches runs itself.
+
+    Until the next one is alive, the sweep's own runs load the files, minutes later than people expect: hence an error.
+    Databricks takes up to a minute between two runs, so the alert waits for a second line.
+    """
+    if deps.continuous_job is None:
+        return False
+    try:
+        if deps.continuous_job.has_active_run():
+            return True
+        why = "the job has none"
+    except TransientError as error:
+        # Go on: if Databricks is down, the next call fails, too. If only this job is gone, the files must not wait for it.
+        why = str(error)
+    _log.error("no continuous run is known to be alive: %s", why, extra={"job_id": deps.config.continuous_job_id})
+    return False
+
+
 def _report_failed_runs(deps: Dependencies) -> None:
     """Log each failed run that this instance hasn't logged yet. An outage of Databricks must not fail the sweep.
 
     The lines are warnings: errors alert on failures of the function itself, and the function works.
     """
+    since = deps.now() - LOOK_BACK
     try:
-        failed = deps.job.failed_runs(deps.now() - LOOK_BACK)
+        failed = [run for job in (deps.job, deps.continuous_job) if job for run in job.failed_runs(since)]
     except TransientError as error:
         _log.warning("can't check for failed runs: %s", error)
         return
     for run in failed:
-        if run.run_id not in deps.reported_runs:
-            what = "log does not balance" if UNBALANCED in run.reason else "run failed"
-            fields = {"run_id": run.run_id, "ended": run.ended.isoformat()}
-            _log.warning("%s: %s", what, shorten(run.reason), extra=fields)
-            deps.reported_runs.add(run.run_id)
+        if (run.run_id, run.task) not in deps.reported_runs:
+            fields = {"run_id": run.run_id, "task": run.task, "ended": run.ended.isoformat()}
+            _log.warning("%s: %s", _what_failed(run), shorten(run.reason), extra=fields)
+            deps.reported_runs.add((run.run_id, run.task))
+
+
+def _what_failed(run: FailedRun) -> str:
+    if run.task == CHANGES_TASK:
+        return "changes not published"
+    return "log does not balance" if UNBALANCED in run.reason else "run failed"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Collection
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from spark_jobs import bootstrap
 from spark_jobs.changes.run import publish_changes
 from spark_jobs.changes.settings import ChangesSettings
+from spark_jobs.changes.stream import start_changes
 from spark_jobs.cloud.ports import FileRefused, TransientError
+from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import FEEDS, feed_named
 from spark_jobs.contract.violations import shorten
 from spark_jobs.operator.decisions import reject, retry
@@ -20,11 +24,26 @@ from spark_jobs.operator.replay import replay
 from spark_jobs.operator.report import report
 from spark_jobs.operator.status import status
 from spark_jobs.operator.watch import watch
-from spark_jobs.settings import BucketLayout, Explained, check_contract_version, parse_not_before, parse_ratio
+from spark_jobs.settings import (
+    BucketLayout,
+    Explained,
+    IngestSettings,
+    Pace,
+    check_contract_version,
+    parse_not_before,
+    parse_ratio,
+)
+from spark_jobs.steps.continuous import ingest_continuously
 from spark_jobs.steps.ingest import ingest as run_ingest
 from spark_jobs.steps.run import FilesFailed
+from spark_jobs.steps.stopping import StopRequest
+from spark_jobs.steps.supervision import Beside
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.session import open_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
 
 SHOWN_FILES = 3
 _log = logging.getLogger(__name__)
@@ -45,7 +64,12 @@ def main() -> None:
 @click.option("--contract-version", default="", help="Refuse to run if this wheel has another contract version.")
 @click.option("--files-root", default="", help="Folder or volume with the bucket's objects. If empty: gs://BUCKET.")
 @click.option("--service-credential", default="", help="Unity Catalog service credential for Google Cloud.")
-def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, **options: str) -> None:
+@click.option("--continuous", is_flag=True, help="Keep the Spark session, and process files as they come until stopped.")
+@click.option("--poll-seconds", default="", help="With --continuous: how often to list files. If empty: 2.")
+@click.option("--max-hours", default="", help="With --continuous: end after this time, for a fresh run. If empty: 24.")
+@click.option("--changes-topic", default="", help="With --continuous: publish the changes of rows to projects/P/topics/T.")
+@click.option("--checkpoint", default="", help="With --changes-topic: place that keeps what was published.")
+def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, *, continuous: bool, **options: str) -> None:
     """Merge every accepted file in the bucket into its feed's target table and archive it."""
     configure_logging()
     check_contract_version(options["contract_version"])
@@ -56,14 +80,34 @@ def ingest(layout: BucketLayout, settings_of: SettingsOf, feed: str, **options: 
         max_bad_row_ratio=parse_ratio(options["max_bad_row_ratio"]),
         not_before=parse_not_before(options["not_before"]),
     )
+    pace = Pace.parse(options["poll_seconds"], options["max_hours"])
+    deps, feeds = bootstrap.build_dependencies(settings), [feed] if feed else ()
     failed = None
     try:
-        entries = run_ingest(settings, bootstrap.build_dependencies(settings), open_session, [feed] if feed else ())
+        if continuous:
+            lasting = partial(open_session, lasting=True)
+            beside = queries_beside(settings, options["changes_topic"], options["checkpoint"], feeds)
+            entries = ingest_continuously(settings, deps, lasting, feeds, pace=pace, stop=StopRequest(), beside=beside)
+        else:
+            entries = run_ingest(settings, deps, open_session, feeds)
     except FilesFailed as error:
         failed, entries = error, error.entries
     check_balance(entries, failed)
     if failed:
         raise failed
+
+
+def queries_beside(settings: IngestSettings, topic: str, checkpoint: str, feeds: Collection[str]) -> Beside:
+    """One query per feed that publishes its changes; none without a topic."""
+    if not topic:
+        return {}
+    changes = ChangesSettings(settings, topic, checkpoint)
+
+    def starting(feed: Feed) -> Callable[[SparkSession], StreamingQuery]:
+        publisher = bootstrap.build_change_publisher(topic, settings.service_credential)
+        return lambda spark: start_changes(spark, changes, feed, publisher, continuous=True)
+
+    return {f"changes of {name}": starting(feed) for name, feed in FEEDS.items() if not feeds or name in feeds}
 
 
 # Empty means "not set" here, too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -73,6 +74,30 @@ def parse_ratio(text: str) -> float:
     if not 0 <= ratio <= 1:
         raise SettingsError(f"--max-bad-row-ratio must be a number from 0 to 1, not {text!r}")
     return ratio
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a continuous run lists the source folder, and when it ends so that the platform starts a fresh one."""
+
+    poll_seconds: float = 2.0
+    max_hours: float = 24.0
+
+    @classmethod
+    def parse(cls, poll_seconds: str, max_hours: str) -> Pace:
+        """Empty texts mean the defaults. Raises SettingsError."""
+        poll = _positive("--poll-seconds", poll_seconds, cls.poll_seconds)
+        return cls(poll, _positive("--max-hours", max_hours, cls.max_hours))
+
+
+def _positive(option: str, text: str, default: float) -> float:
+    try:
+        number = float(text) if text else default
+    except ValueError:
+        number = -1.0
+    if not 0 < number < math.inf:
+        raise SettingsError(f"{option} must be a number greater than 0, not {text!r}")
+    return number
 
 
 def parse_not_before(text: str) -> datetime | None:

@@ -47,6 +47,12 @@ def run():
             out.write(f"{os.getpid()} {child.pid}")
         os.rename(value + ".part", value)
         time.sleep(600)
+    if mode == "batch":
+        signal.signal(signal.SIGTERM, lambda *_: open(value + ".asked", "w").close())
+        open(value, "w").close()
+        wait_for(value + ".asked")
+        time.sleep(0.2)
+        open(value + ".finished", "w").close()
     if mode == "flaky" and not os.path.exists(value):
         open(value, "w").close()
         raise RuntimeError("not yet")
@@ -65,6 +71,7 @@ include: [resources/*.yml]
 variables:
   mode: {description: what to do, default: ok}
   warehouse: {description: folder of the tables, default: ""}
+  trigger: {description: whether the continuous job runs, default: PAUSED}
 targets:
   dev: {default: true}
   local:
@@ -89,10 +96,33 @@ resources:
             parameters: ["{{job.parameters.mode}}", "{{job.parameters.value}}", "{{job.run_id}}"]
 """
 
+STEPS = """
+resources:
+  jobs:
+    steps:
+      name: steps
+      parameters: [{name: first, default: print}, {name: second, default: print}, {name: value, default: ""}]
+      tasks:
+        - task_key: second
+          depends_on: [{task_key: first}]
+          run_if: ALL_DONE
+          timeout_seconds: 1
+          python_wheel_task: &probe
+            package_name: job_probe
+            entry_point: job-probe
+            parameters: ["{{job.parameters.second}}", "{{job.parameters.value}}", "{{job.run_id}}"]
+        - task_key: first
+          python_wheel_task:
+            <<: *probe
+            parameters: ["{{job.parameters.first}}", "{{job.parameters.value}}", "{{job.run_id}}"]
+"""
+"""A job of two tasks: the second one runs whatever became of the first one."""
+
 JOBS = {
     "queued": ("queue: {enabled: true}", "max_retries: 0"),
     "unqueued": ("queue: {enabled: false}", "max_retries: 0"),
     "short": ("timeout_seconds: 1", "max_retries: 0"),
+    "continuous": ("continuous: {pause_status: '${var.trigger}'}", "max_retries: 0"),
     "retried": ("max_concurrent_runs: 1", "max_retries: 1"),
 }
 
@@ -198,6 +228,7 @@ def probe_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "resources").mkdir()
     (folder / "databricks.yml").write_text(BUNDLE)
+    (folder / "resources" / "steps.yml").write_text(STEPS)
     for key, (settings, task) in JOBS.items():
         (folder / "resources" / f"{key}.yml").write_text(JOB % {"key": key, "settings": settings, "task": task})
     return folder
@@ -213,7 +244,7 @@ def jobs_server_args(probe_wheel: Path, probe_bundle: Path, job_env_cache: Path)
     def args(data_dir: Path) -> list[str | Path]:
         command: list[str | Path] = [sys.executable, "-m", "infra.local.jobs", "--port", "0"]
         command += ["--data-dir", data_dir, "--bundle", probe_bundle, "--wheel", probe_wheel]
-        return [*command, "--env-cache", job_env_cache]
+        return [*command, "--env-cache", job_env_cache, "--grace", "1"]
 
     return args
 

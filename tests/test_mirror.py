@@ -14,6 +14,7 @@ SMALL = 40
 
 ACROSS_MODULES = {
     "spark_jobs/test_feed_end_to_end.py": "function, job and commands with a feed that only the test declares",
+    "functions/test_switching.py": "handler and sweep while LAUNCH is switched, in any order of events",
     "functions/validation/test_fuzz.py": "generated files against the oracle, for minutes if wanted",
     "functions/validation/test_torture.py": "hand-made files with the reports that they get",
     "infra/test_workflows.py": "GitHub Actions workflows are not Python",
@@ -48,6 +49,7 @@ ACROSS_MODULES = {
 """Test modules without a source module of the same name, and why."""
 
 COVERED_BY = {
+    "spark_jobs/steps/batch.py": "spark_jobs/steps/test_poison.py",
     "infra/deploy/__main__.py": "infra/deploy/test_page.py",
     "infra/local/class_data.py": "spark_jobs/store/test_java.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",

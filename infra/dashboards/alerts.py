@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 from spark_jobs.contract.feed import Feed
 
-TARGETS = ("prod", "prod_cluster")
+TARGETS = ("prod", "live", "prod_cluster")
 # In the same minute, so that the warehouse starts once an hour.
 _HOURLY, _DAILY = "0 15 * * * ?", "0 15 6 * * ?"
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.deploy.settings import Settings
 from infra.deploy.shell import run, run_with_retries
-from infra.deploy.steps import deployed_job_id, foundation_outputs
+from infra.deploy.steps import deployed_job_ids, foundation_outputs
 
 DEFAULTS = {
     "LAUNCH_WINDOW_SECONDS": "30",
@@ -18,6 +18,7 @@ DEFAULTS = {
 def function_with_gcloud(settings: Settings) -> None:
     """Deploy both functions and let their trigger call them."""
     base = foundation_outputs(settings)
+    job_id, continuous_job_id = deployed_job_ids(settings, base)
     tuned = {name: settings[name] or default for name, default in DEFAULTS.items()}
     instances = tuned.pop("MAX_INSTANCES")
     environment = {
@@ -26,12 +27,15 @@ def function_with_gcloud(settings: Settings) -> None:
         "ARCHIVE_PREFIX": base["archive_prefix"],
         "REJECTED_PREFIX": base["rejected_prefix"],
         "OUTCOME_TOPIC": base["outcome_topic"],
-        "DATABRICKS_JOB_ID": deployed_job_id(settings, base),
+        "DATABRICKS_JOB_ID": job_id,
+        "LAUNCH": "never" if continuous_job_id else "window",
         "DATABRICKS_HOST": base["databricks_host"],
         "DATABRICKS_CLIENT_ID": base["databricks_client_id"],
         **tuned,
         "LOG_EXECUTION_ID": "true",
     }
+    if continuous_job_id:
+        environment["CONTINUOUS_JOB_ID"] = continuous_job_id
     if base["federation_audience"]:
         environment["DATABRICKS_FEDERATION_AUDIENCE"] = base["federation_audience"]
     place = ("--quiet", f"--project={base['project_id']}", f"--region={base['region']}")

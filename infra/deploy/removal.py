@@ -12,8 +12,9 @@ from infra.deploy.shell import ask, run
 
 PROTECTED = ("google_storage_bucket.files", "google_project_iam_member.storage_publishes")
 """What Terraform may not remove: the data, and a grant that all installations in a project have in common."""
-SCHEMA_KEY = "order_tracking"
-"""The schema's key in infra/databricks/databricks.yml."""
+KEPT_OF_THE_BUNDLE = {"schemas": "order_tracking", "volumes": "order_tracking_checkpoints"}
+"""The keys in infra/databricks/databricks.yml of what it protects from removal: the tables, and what is published of them
+(by kind)."""
 JOB_ID_PLACEHOLDER = "1"
 """Terraform requires a job's id even to remove the functions."""
 
@@ -25,7 +26,7 @@ def destroy(settings: Settings) -> None:
     """
     outputs = steps.foundation_outputs_or_none(settings)
     if outputs:
-        file = steps.function_variables_file(settings, JOB_ID_PLACEHOLDER)
+        file = steps.function_variables_file(settings, JOB_ID_PLACEHOLDER, "")
         steps.terraform_init("function", settings)
         _destroy_step("function", settings, file)
         _destroy_bundle(settings, steps.bundle_resources(settings, outputs))
@@ -51,10 +52,10 @@ def _destroy_bundle(settings: Settings, resources: dict[str, dict[str, dict[str,
     if not any(resource.get("id") for kind in resources.values() for resource in kind.values()):
         return
     env = steps.bundle_environment(settings)
-    # The CLI refuses to remove a bundle with a protected schema.
-    if resources.get("schemas", {}).get(SCHEMA_KEY, {}).get("id"):
-        unbind = steps.bundle_command(settings, "deployment", "unbind", SCHEMA_KEY)
-        run(*unbind, cwd=steps.BUNDLE, env=env)
+    # The CLI refuses to remove a bundle with a protected resource.
+    for kind, key in KEPT_OF_THE_BUNDLE.items():
+        if resources.get(kind, {}).get(key, {}).get("id"):
+            run(*steps.bundle_command(settings, "deployment", "unbind", key), cwd=steps.BUNDLE, env=env)
     run(*steps.bundle_command(settings, "destroy", "--auto-approve"), cwd=steps.BUNDLE, env=env)
 
 

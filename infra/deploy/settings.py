@@ -40,8 +40,9 @@ FIELDS: Mapping[str, Field] = {
     "DATABRICKS_WORKSPACE_ID": Field(r"\d+", "the workspace id, the number after o= in its URL"),
     "CATALOG": Field(r"[^\s./]+", "the name of an existing catalog"),
     "SCHEMA": Field(r"[^\s./]+", "the name of a schema", default="{INSTALLATION}"),
-    "BUNDLE_TARGET": Field(r"prod|prod_cluster", "prod or prod_cluster", default="prod"),
+    "BUNDLE_TARGET": Field(r"prod|live|prod_cluster", "prod, live or prod_cluster", default="prod"),
     "DATABRICKS_LOGIN": Field(r"federation|secret", "federation or secret", default="federation"),
+    "PUBLISH_CHANGES": Field(r"yes|no", "yes or no", default="yes"),
     "MAINTENANCE": Field(r"PAUSED|UNPAUSED", "PAUSED or UNPAUSED", default="PAUSED"),
     "DEPLOYERS": Field(rf"{_DEPLOYER}(,{_DEPLOYER})*",
                        "users/NAME, groups/NAME or servicePrincipals/APPLICATION_ID, comma-separated", required=False),
@@ -82,6 +83,11 @@ class SettingsError(ValueError):
 class Settings(dict[str, str]):
     """Values by their names in the file, including defaults and empty optional ones."""
 
+    @property
+    def live(self) -> bool:
+        """Whether a continuous run loads the files, and the function starts no runs."""
+        return self["BUNDLE_TARGET"] == "live"
+
     def listed(self, name: str) -> list[str]:
         return [item for item in self[name].split(",") if item]
 
@@ -111,6 +117,11 @@ class Settings(dict[str, str]):
             "name": foundation["name"],
             "wheel": wheel,
             "bucket": foundation["bucket"],
+            "source_prefix": foundation["source_prefix"],
+            "archive_prefix": foundation["archive_prefix"],
+            "rejected_prefix": foundation["rejected_prefix"],
+            "outcome_topic": foundation["outcome_topic"],
+            "changes_topic": foundation["changes_topic"] if self["PUBLISH_CHANGES"] == "yes" else "",
             "catalog": foundation["catalog"],
             "schema": self["SCHEMA"],
             "service_credential": foundation["service_credential"],
@@ -126,6 +137,8 @@ class Settings(dict[str, str]):
             "maintenance": self["MAINTENANCE"],
             **self._tunables(_BUNDLE_TUNABLES),
         }
+        if self["MAX_BAD_ROW_RATIO"]:
+            given["max_bad_row_ratio"] = self["MAX_BAD_ROW_RATIO"]
         optional = {"readers": self["READERS"], "sql_warehouse_id": self["SQL_WAREHOUSE_ID"]}
         return given | {name: value for name, value in optional.items() if value}
 
@@ -137,12 +150,16 @@ class Settings(dict[str, str]):
     def _sends_alerts(self) -> bool:
         return self["SQL_ALERTS"] == "UNPAUSED" and bool(self["ALERT_EMAIL"])
 
-    def function_variables(self, job_id: str, archive: str) -> dict[str, Any]:
-        """Variables of infra/gcp/function; all others keep their defaults. `archive`: the zip, relative to that folder."""
+    def function_variables(self, job_id: str, continuous_job_id: str, archive: str) -> dict[str, Any]:
+        """Variables of infra/gcp/function; all others keep their defaults.
+
+        `continuous_job_id`: empty unless in live mode. `archive`: the zip, relative to that folder.
+        """
         return {
             "state_bucket": self["STATE_BUCKET"],
             "state_prefix": self.state_prefix("foundation"),
             "job_id": job_id,
+            "continuous_job_id": continuous_job_id,
             "source_archive": archive,
             "alert_email": self["ALERT_EMAIL"],
             **self._tunables(_FUNCTION_TUNABLES),

@@ -21,9 +21,12 @@ WORK = ROOT / ".data" / "deploy"
 Terraform and of the bundle. They contain no secrets and can be deleted."""
 BUNDLE = ROOT / "infra" / "databricks"
 INGEST_JOB = "order_tracking_ingest"
+CONTINUOUS_JOB = "order_tracking_live"
 KEPT_WHEELS = 10
 KEPT_WHEEL_DAYS = 30
-_NEEDED_OUTPUTS = {"name", "bucket", "catalog", "bundle_folder", "deployer_principal", "deployers", "job_principal"}
+_NEEDED_OUTPUTS = {
+    *("name", "bucket", "catalog", "bundle_folder", "deployer_principal", "deployers", "job_principal", "changes_topic"),
+}
 _WHEEL = re.compile(r"order_tracking-[\w.+]+-py3-none-any\.whl")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -37,7 +40,7 @@ def foundation(settings: Settings, yes: bool) -> None:
 
 
 def bundle(settings: Settings) -> None:
-    """Upload the wheel, unless it is there already, and deploy the jobs."""
+    """Upload the wheel, unless it is there already, and deploy the jobs. Replaces a continuous run."""
     outputs = foundation_outputs(settings)
     env = write_bundle_variables(settings, outputs)
     folder, name = wheel_path(outputs).rsplit("/", 1)
@@ -46,8 +49,12 @@ def bundle(settings: Settings) -> None:
         built = wheel.build(work(settings) / "wheel")
         # Never overwrites: it skips files that exist.
         run_with_retries("databricks", "workspace", "import-dir", str(built.parent), folder, env=env)
+    continuous_job = _job_id(settings, outputs, CONTINUOUS_JOB) if settings.live else ""
     for verb in ("validate", "deploy"):
         run_with_retries(*bundle_command(settings, verb), cwd=BUNDLE, env=env)
+    if continuous_job:
+        # It would go on with the old wheel for up to a day. It finishes its batch, and Databricks starts the next run.
+        ask("databricks", "jobs", "cancel-all-runs", "--job-id", continuous_job, env=workspace(settings))
     _delete_old_wheels(settings, folder, name)
 
 
@@ -169,13 +176,15 @@ def variables_file(step: str, settings: Settings) -> Path:
     """The variables of a step, as a deployment of it would give them."""
     if step == "foundation":
         return foundation_variables_file(settings)
-    return function_variables_file(settings, deployed_job_id(settings, foundation_outputs(settings)))
+    return function_variables_file(settings, *deployed_job_ids(settings, foundation_outputs(settings)))
 
 
-def function_variables_file(settings: Settings, job_id: str) -> Path:
+def function_variables_file(settings: Settings, job_id: str, continuous_job_id: str) -> Path:
     """Also writes the function's zip. Its path is relative: it is in the state, and another clone must not differ."""
     archive = os.path.relpath(write_zip(work(settings) / "function.zip"), ROOT / "infra" / "gcp" / "function")
-    return _write_json(work(settings) / "function.tfvars.json", settings.function_variables(job_id, archive))
+    return _write_json(
+        work(settings) / "function.tfvars.json", settings.function_variables(job_id, continuous_job_id, archive)
+    )
 
 
 # --- the bundle ------------------------------------------------------------------------------------------------------
@@ -214,13 +223,22 @@ def wheel_path(outputs: dict[str, Any]) -> str:
     return f"{outputs['bundle_folder']}/wheels/{wheel.file_name()}"
 
 
-def deployed_job_id(settings: Settings, outputs: dict[str, Any]) -> str:
-    """The id of the ingest job. Raises CommandFailed if the bundle is not deployed."""
-    job_id = bundle_resources(settings, outputs).get("jobs", {}).get(INGEST_JOB, {}).get("id")
-    if not job_id:
+def deployed_job_ids(settings: Settings, outputs: dict[str, Any]) -> tuple[str, str]:
+    """The ids of the ingest job and, in live mode only, of the continuous job, otherwise empty.
+
+    Raises CommandFailed if the bundle is not deployed.
+    """
+    ingest = _job_id(settings, outputs, INGEST_JOB)
+    continuous = _job_id(settings, outputs, CONTINUOUS_JOB) if settings.live else ""
+    if not ingest or (settings.live and not continuous):
         target = settings["BUNDLE_TARGET"]
         raise CommandFailed(f"the bundle target {target} is not deployed; run step 2 first: python -m infra.deploy bundle")
-    return str(job_id)
+    return ingest, continuous
+
+
+def _job_id(settings: Settings, outputs: dict[str, Any], key: str) -> str:
+    """Empty if the job is not deployed."""
+    return str(bundle_resources(settings, outputs).get("jobs", {}).get(key, {}).get("id") or "")
 
 
 def bundle_resources(settings: Settings, outputs: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

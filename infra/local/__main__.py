@@ -54,6 +54,10 @@ def cli() -> None:
     default=0.1,
     help="Share of bad rows above which a file is rejected.",
 )
+@click.option("--live", is_flag=True, help="A continuous run loads the files, and publishes the changes of rows.")
+@click.option(
+    "--changes", is_flag=True, help="Publish the changes of rows after each run, which takes it some seconds longer."
+)
 @click.option("--fresh", is_flag=True, help="Delete all data of the stack first.")
 def up(
     data_dir: Path,
@@ -62,6 +66,8 @@ def up(
     sweep_every: float,
     sweep_grace: int,
     max_bad_row_ratio: float,
+    live: bool,
+    changes: bool,
     fresh: bool,
     **ports: int | None,
 ) -> None:
@@ -72,7 +78,7 @@ def up(
     folder = StackFolder(data_dir.resolve())
     try:
         chosen = {option.removesuffix("_port"): port for option, port in ports.items()}
-        settings = Settings(bucket, window, sweep_every, sweep_grace, max_bad_row_ratio)
+        settings = Settings(bucket, window, sweep_every, sweep_grace, max_bad_row_ratio, live, changes)
         stack = Stack(folder, settings, chosen, fresh=fresh, report=_note)
         stack.stop_on_signals()
         _note(f"starting in {data_dir} (the first start installs Spark: a few minutes)")
@@ -143,6 +149,7 @@ def _ready_line(addresses: Addresses) -> str:
         "jobs": addresses.jobs,
         "job_id": addresses.job_id,
         "pubsub": addresses.pubsub or "none",
+        "changes": addresses.changes_topic or "none",
         "warehouse": addresses.warehouse,
     }
     return f"ready {addresses.storage} " + " ".join(f"{name}={value}" for name, value in values.items())
@@ -157,6 +164,7 @@ def _show(addresses: Addresses, data_dir: Path) -> None:
         "sweep": addresses.sweep_function,
         "jobs": f"{addresses.jobs}/  job {addresses.job_id}, its runs and their logs",
         "Pub/Sub": f"{addresses.pubsub}  {addresses.outcome_subscription}" if addresses.pubsub else no_pubsub,
+        **({"changes": addresses.changes_topic} if addresses.changes_topic else {}),
         "tables": addresses.warehouse,
         "logs": addresses.logs,
         "data": f"{data_dir}  (kept when the stack stops)",

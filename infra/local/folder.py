@@ -39,6 +39,8 @@ class Addresses:
     pubsub: str | None
     outcome_topic: str | None
     outcome_subscription: str | None
+    changes_topic: str | None
+    """None unless changes are published."""
     warehouse: str
     logs: str
 
@@ -52,6 +54,8 @@ class StackFolder:
         self.jobs = root / "jobs"
         self.warehouse = root / "warehouse"
         """Delta tables, one folder each."""
+        self.checkpoints = root / "checkpoints"
+        """What is published of the tables' changes."""
         self.logs = root / "logs"
         self.report = root / "report.html"
         """The page with all questions, which the demo writes."""
@@ -108,7 +112,7 @@ class StackFolder:
 
     def wipe(self) -> None:
         """Delete all data. Keep the locks, because they show other stacks that the folder is in use. Call while `taken`."""
-        folders = (self.storage, self.jobs, self.warehouse, self.logs)
+        folders = (self.storage, self.jobs, self.warehouse, self.checkpoints, self.logs)
         locks = (self._stack_lock, self.children_lock)
         own = {*folders, *locks, self.report, self._addresses, self._addresses.with_suffix(".part")}
         if foreign := set(self.root.iterdir()) - own:

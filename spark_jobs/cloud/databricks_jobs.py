@@ -12,7 +12,7 @@ from spark_jobs.contract.parameters import RunParameters
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import BaseRun
+    from databricks.sdk.service.jobs import BaseRun, RunState, RunTask
 
 T = TypeVar("T")
 
@@ -45,11 +45,8 @@ class DatabricksJob:
             # Not filtered by start_time_from: a run that just ended may have started hours ago. The API lists the latest
             # start first, and runs don't overlap, so the latest to start are the latest to end.
             runs = client.jobs.list_runs(job_id=self._job_id, completed_only=True, expand_tasks=True, limit=LATEST_RUNS)
-            return [
-                FailedRun(run.run_id or 0, _ended(run), _reason(client, run))
-                for run in islice(runs, LATEST_RUNS)
-                if _failed(run) and _ended(run) >= since
-            ]
+            latest = [run for run in islice(runs, LATEST_RUNS) if _ended(run) >= since]
+            return [failed for run in latest for failed in _failures(client, run)]
 
         return self._call(find)
 
@@ -75,9 +72,21 @@ class DatabricksJob:
             raise TransientError(f"Databricks job {self._job_id}: {type(error).__name__}: {error}") from error
 
 
-def _failed(run: BaseRun) -> bool:
-    """Failed on its own, by its time limit or by the platform. A canceled or skipped run didn't fail."""
-    state = run.state
+def _failures(client: WorkspaceClient, run: BaseRun) -> list[FailedRun]:
+    """The run's failed tasks. Its own result doesn't tell: it is that of the last task, whatever happened before."""
+    # A task that is retried occurs once per attempt, the latest one last.
+    tasks = {task.task_key or "": task for task in run.tasks or []}
+    ended, run_id = _ended(run), run.run_id or 0
+    failed = [
+        FailedRun(run_id, ended, _reason(client, task), key) for key, task in tasks.items() if _has_failed(task.state)
+    ]
+    if not failed and _has_failed(run.state):
+        failed.append(FailedRun(run_id, ended, (run.state and run.state.state_message) or ""))
+    return failed
+
+
+def _has_failed(state: RunState | None) -> bool:
+    """Failed on its own, by its time limit or by the platform. What was canceled or skipped didn't fail."""
     outcomes = {one.value for one in (state.result_state, state.life_cycle_state) if one} if state else set()
     return bool(outcomes & {"FAILED", "TIMEDOUT", "INTERNAL_ERROR"})
 
@@ -86,17 +95,15 @@ def _ended(run: BaseRun) -> datetime:
     return datetime.fromtimestamp((run.end_time or 0) / 1000, UTC)
 
 
-def _reason(client: WorkspaceClient, run: BaseRun) -> str:
-    """The error that the task raised. The run's own message is only "Workload failed, see run output for details"."""
+def _reason(client: WorkspaceClient, task: RunTask) -> str:
+    """The error that the task raised. Its own message is only "Workload failed, see run output for details"."""
     from databricks.sdk.errors.base import DatabricksError
 
-    state_message = run.state.state_message if run.state else None
     error = None
-    # Only tasks have an output: the API refuses the request for the job's run, even if it has a single task.
-    if run.tasks and run.tasks[-1].run_id:
+    if task.run_id:
         try:
-            error = client.jobs.get_run_output(run.tasks[-1].run_id).error
+            error = client.jobs.get_run_output(task.run_id).error
         except DatabricksError:
-            # A run that failed before its code started may have no output. The caller handles a TimeoutError.
+            # A task that failed before its code started may have no output. The caller handles a TimeoutError.
             error = None
-    return error or state_message or ""
+    return error or (task.state and task.state.state_message) or ""

@@ -122,11 +122,14 @@ class JobRun:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """``ended`` is aware. ``reason`` is the error that the run raised; its length and characters are arbitrary."""
+    """A task of a run that failed. ``ended`` is aware. ``reason`` is the error that the task raised; its length and
+    characters are arbitrary. ``task`` is its key; empty if the run failed without any task.
+    """
 
     run_id: int
     ended: datetime
     reason: str
+    task: str = ""
 
 
 class Job(Protocol):
@@ -139,7 +142,9 @@ class Job(Protocol):
         """Whether a run of the job is queued, waiting or running."""
 
     def failed_runs(self, since: datetime) -> list[FailedRun]:
-        """Those of the latest runs that failed at ``since`` (aware) or later. A canceled run doesn't count as failed."""
+        """The failed tasks of the latest runs that ended at ``since`` (aware) or later, also of runs that count as
+        successful because a later task succeeded. A canceled run or task doesn't count as failed.
+        """
 
     def recent_runs(self, limit: int) -> list[JobRun]:
         """The latest runs, newest first."""

@@ -164,7 +164,7 @@ def reject_file(run: Run, text: str, reason: str) -> ManualRejection:
     if entry.outcome != "rejected":
         raise _already_logged(entry)
     if run.problems:
-        raise Refused(f"{'; '.join(run.problems)}; the next run retries this")
+        raise Refused(f"{'; '.join(run.problems.values())}; the next run retries this")
     place = destination(entry, run.settings)
     return ManualRejection(stored.file, entry.reason or "", place, entry.report or "")
 

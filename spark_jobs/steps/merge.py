@@ -27,7 +27,7 @@ def merge(run: Run, batch: Batch, staged: StageResult) -> tuple[int, dict[FileId
         return batch.target_version, None
     version, keys = staged.version, staged.keys
     changed = commit_with_retry("merge", run.deps, lambda: run_merge(run, version, keys))
-    after = current_version(run.spark, run.tables.target)
+    run.target_version = after = current_version(run.spark, run.tables.target)
     commits = after - min(batch.first_version[waiting.file] for waiting in staged.files)
     if commits > 1:
         # Another process committed since the first attempt. Where the platform resolves conflicts row by row, two

@@ -115,13 +115,14 @@ def count_changed_rows(
     """Inserted and updated rows by file, from the target's change feed after version ``before`` up to ``last``.
 
     By the file id that the rows carry, never by "our" commit: a MERGE in which nothing wins makes none, and an attempt
-    that died may have made it already. None with a note where the feed is gone (vacuumed, or the table was recreated).
+    that died may have made it already. A version that the target hasn't reached belongs to a table that was dropped: then
+    all of the present one is counted. None with a note where the feed is gone (vacuumed, or the table was recreated).
     """
     from pyspark.sql import functions as F
 
-    first = before + 1
-    if first > last:
+    if before == last:
         return {}, None
+    first = before + 1 if before < last else 0
     reader = run.spark.read.option("readChangeFeed", "true").option("startingVersion", first).option("endingVersion", last)
     kind = F.col("_change_type")
     # Distinct rows: one that a repair deleted and a later attempt inserted again is still one row of its file.

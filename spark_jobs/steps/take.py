@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from spark_jobs.batches import Batch, LookupResult, WaitingFile
 from spark_jobs.cloud.ports import FileStore
-from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import feed_name, name_problem
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import AcceptedMark, arrival_of
@@ -27,12 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFile]:
-    """The objects in the source folder with a valid mark. Storage calls only: a run with nothing to do starts no Spark."""
+    """The objects in the source folder with a valid mark of any contract version. Storage calls only: a run with nothing to
+    do starts no Spark."""
     layout = settings.layout
     found = []
     for stored in store.list_files(layout.bucket, layout.source_prefix):
         mark = AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
-        if mark is None or mark.contract_version != CONTRACT_VERSION:
+        if mark is None:
             continue
         problem = name_problem(stored.file.name.removeprefix(layout.source_prefix))
         if problem or feed_name(stored.file.name) != mark.feed:
@@ -46,14 +46,17 @@ def waiting_files(store: FileStore, settings: IngestSettings) -> list[WaitingFil
 def look_up(run: Run, files: Sequence[FileId]) -> LookupResult:
     """Which of these files are in the log, and earlier attempts at them.
 
-    The target's version is read first: rows that another run merges after that are counted from the change feed. Log and
-    attempts are read at the same time, since planning a query takes longer than reading what it finds.
+    The target's version is read first: rows that another run merges after that are counted from the change feed. (So an
+    older version is as good: the one after this run's last merge needs no query.) Log and attempts are read at the same
+    time, since planning a query takes longer than reading what it finds.
     """
 
     def rows(table: str, *columns: str) -> list[Row]:
         return of_files(run.spark.table(table), files).select(*columns).collect()
 
-    version = current_version(run.spark, run.tables.target)
+    version = run.target_version
+    if version is None:
+        version = current_version(run.spark, run.tables.target)
     with ThreadPoolExecutor(2) as pool:
         logged = pool.submit(rows, run.tables.ingest_log, "file_id")
         noted = pool.submit(rows, run.tables.attempts, *AttemptRow._fields)

@@ -18,8 +18,8 @@ class SessionError(Explained):
     """Spark can't be started here; the message says what to do."""
 
 
-def open_session() -> SparkSession:
-    """The session for this place. Raises SessionError or JavaError."""
+def open_session(*, lasting: bool = False) -> SparkSession:
+    """The session for this place; ``lasting``: for hours, not for seconds. Raises SessionError or JavaError."""
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -31,7 +31,7 @@ def open_session() -> SparkSession:
     java, jars = find_java(), fetch_jars()
     # Otherwise the workers would run whichever `python3` is on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    settings = local_settings(jars)
+    settings = local_settings(jars, lasting=lasting)
     if archived := class_data_options(java, jars):
         os.environ.setdefault("SPARK_HOME", str(shared_spark_home()))
         settings[JAVA_OPTIONS] += " " + archived
@@ -41,19 +41,25 @@ def open_session() -> SparkSession:
     return builder.getOrCreate()
 
 
-def local_settings(jars: list[Path]) -> dict[str, str]:
+def local_settings(jars: list[Path], *, lasting: bool = False) -> dict[str, str]:
     """Settings for a session that this process starts itself: Delta, the connector, and sizes that suit one machine."""
+    # A run lives for seconds, too short for Java's second compiler to pay off.
+    compilers = os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "" if lasting else "-XX:TieredStopAtLevel=1")
     settings = {
         "spark.master": "local[*]",
         "spark.driver.extraClassPath": os.pathsep.join(map(str, jars)),
         "spark.driver.memory": os.environ.get("ORDER_TRACKING_DRIVER_MEMORY", "2g"),
-        # A run lives for seconds, too short for Java's second compiler to pay off. Long benchmarks override this.
         # On two cores, the stop-the-world collector costs less than the concurrent one.
-        JAVA_OPTIONS: "-XX:+UseParallelGC " + os.environ.get("ORDER_TRACKING_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
+        JAVA_OPTIONS: f"-XX:+UseParallelGC {compilers}",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # What Spark keeps for its page, which is off, grows with every query of a continuous run.
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.ui.retainedTasks": "500",
+        "spark.sql.ui.retainedExecutions": "10",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",

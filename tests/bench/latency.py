@@ -1,9 +1,10 @@
 """From an upload to rows that can be queried, on the local stack, split into where the time goes.
 
 python -m tests.bench.latency [UPLOADS=3] [ROWS=20000] [WINDOW=2]        `make bench-latency`
+python -m tests.bench.latency LIVE=1        with a continuous run, see `tests.bench.live`
 
-Every upload is alone and starts a run of its own, in a new process, as a rare file does. Medians. There is no goal:
-exits 1 only if a file isn't merged.
+Every upload is alone and starts a run of its own, in a new process, as a rare file does. Medians. Exits 1 if a file isn't
+merged, or if the goal isn't met.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from spark_jobs.contract.marks import MARK_KEY
+from tests.bench import live
 from tests.bench.arguments import number
 from tests.bench.figures import keep, work_folder
 from tests.bench.local_stack import RunningStack, local_stack, moment_of
@@ -39,6 +41,8 @@ _STEP_LINE = re.compile(r"^.{23} .*step=(\w+) seconds=([\d.]+)", re.MULTILINE)
 
 
 def main() -> int:
+    if number("LIVE", 0):
+        return live.main()
     uploads, rows, window = number("UPLOADS", 3), number("ROWS", 20_000), number("WINDOW", 2)
     update = work_folder("latency-files") / "update.csv"
     splits = []

@@ -25,11 +25,18 @@ class FakeDependencies:
     config: Config = field(default_factory=lambda: Config(job_id=77, source_bucket=BUCKET))
     clock: FakeClock = field(default_factory=FakeClock)
     job: FakeJob = field(default_factory=FakeJob)
+    continuous_job: FakeJob | None = None
     announcer: FakeAnnouncer = field(default_factory=FakeAnnouncer)
     store: FakeFileStore = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = FakeFileStore(now=self.clock)
+
+    @classmethod
+    def live(cls, *, alive: bool = True) -> FakeDependencies:
+        """With LAUNCH=never, and a continuous job whose run is alive or not."""
+        config = Config(job_id=77, source_bucket=BUCKET, launch="never", continuous_job_id=88)
+        return cls(config, continuous_job=FakeJob(active=alive))
 
     @property
     def deps(self) -> Dependencies:
@@ -38,6 +45,7 @@ class FakeDependencies:
             config=self.config,
             store=self.store,
             job=self.job,
+            continuous_job=self.continuous_job,
             announcer=self.announcer,
             now=self.clock,
             elapsed=lambda: self.clock().timestamp(),

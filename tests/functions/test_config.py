@@ -18,6 +18,8 @@ def test_only_the_job_id_is_required_and_the_rest_has_the_documented_defaults() 
         max_bad_row_ratio=0.1,
         sweep_grace_seconds=600,
         source_bucket="",
+        launch="window",
+        continuous_job_id=None,
     )
 
 
@@ -41,6 +43,8 @@ def test_an_empty_setting_counts_as_not_set() -> None:
         ("MAX_BAD_ROW_RATIO", "nan"),
         ("MAX_BAD_ROW_RATIO", "1.1"),
         ("SWEEP_GRACE_SECONDS", "-1"),
+        ("LAUNCH", "sometimes"),
+        ("CONTINUOUS_JOB_ID", "none"),
     ],
 )
 def test_a_missing_or_wrong_setting_is_one_sentence_that_names_it(name: str, value: str) -> None:
@@ -55,3 +59,9 @@ def test_a_missing_or_wrong_setting_is_one_sentence_that_names_it(name: str, val
 def test_a_prefix_inside_another_is_refused_because_moved_files_would_be_validated_again(archive: str) -> None:
     with pytest.raises(ConfigError, match=r"ARCHIVE_PREFIX.*is inside SOURCE_PREFIX|SOURCE_PREFIX.*inside ARCHIVE"):
         Config.read({**GOOD, "ARCHIVE_PREFIX": archive})
+
+
+def test_a_function_that_never_launches_needs_to_know_the_job_whose_run_is_always_alive() -> None:
+    with pytest.raises(ConfigError, match="CONTINUOUS_JOB_ID is missing"):
+        Config.read({**GOOD, "LAUNCH": "never"})
+    assert Config.read({**GOOD, "LAUNCH": "never", "CONTINUOUS_JOB_ID": "88"}).continuous_job_id == 88

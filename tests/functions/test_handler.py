@@ -43,6 +43,15 @@ def test_a_valid_file_is_marked_in_place_and_a_run_is_launched(fake: FakeDepende
     assert fake.announcer.outcomes == []
 
 
+def test_with_launch_never_a_valid_file_is_marked_and_databricks_is_not_called() -> None:
+    fake = FakeDependencies.live()
+    assert fake.continuous_job
+    fake.job.error = fake.continuous_job.error = "Databricks is down"
+    handle_upload(fake.store.upload(NAME, GOOD).file, fake.deps)
+    assert mark_of(fake)
+    assert fake.job.runs == {}
+
+
 def test_a_repeated_event_launches_without_reading_the_file_again(fake: FakeDependencies) -> None:
     upload = fake.store.upload(NAME, GOOD)
     handle_upload(upload.file, fake.deps)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.handler import handle_upload
-from functions.sweep import BUDGET_SECONDS, LOOK_BACK, UNBALANCED, sweep
+from functions.sweep import BUDGET_SECONDS, CHANGES_TASK, LOOK_BACK, UNBALANCED, sweep
 from spark_jobs.cli import UnbalancedLog, check_balance
 from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract import CONTRACT_VERSION
@@ -156,6 +156,66 @@ def test_an_object_that_stays_empty_is_reported_and_never_moved(
     assert fake.job.runs == {}
 
 
+# --- LAUNCH=never: a continuous run takes the files -----------------------------------------
+
+
+def overdue(fake: FakeDependencies) -> FakeDependencies:
+    fake.store.upload(NAME, GOOD)
+    fake.age(seconds=601)
+    return fake
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_while_a_continuous_run_is_alive_the_sweep_marks_files_and_launches_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fake = overdue(FakeDependencies.live())
+    sweep("tick-1", fake.deps)
+    assert marked(fake) == {NAME}
+    assert fake.job.runs == {}
+    assert errors(caplog) == []
+
+
+def test_without_a_continuous_run_the_sweep_says_so_and_its_own_run_takes_the_files(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fake = overdue(FakeDependencies.live(alive=False))
+    sweep("tick-1", fake.deps)
+    assert len(fake.job.runs) == 1
+    assert errors(caplog) == ["no continuous run is known to be alive: the job has none"]
+    assert fake.continuous_job
+    assert fake.continuous_job.runs == {}, "a continuous job starts its runs itself"
+
+
+def test_that_no_continuous_run_is_alive_is_an_error_even_if_no_file_waits(caplog: pytest.LogCaptureFixture) -> None:
+    fake = FakeDependencies.live(alive=False)
+    sweep("tick-1", fake.deps)
+    assert len(errors(caplog)) == 1
+    assert fake.job.runs == {}
+
+
+def test_a_continuous_job_that_is_gone_does_not_keep_the_sweep_from_launching(caplog: pytest.LogCaptureFixture) -> None:
+    """As while an installation is switched back: the job is deleted before the function is deployed."""
+    fake = overdue(FakeDependencies.live())
+    assert fake.continuous_job
+    fake.continuous_job.error = "Job 88 does not exist."
+    sweep("tick-1", fake.deps)
+    assert len(fake.job.runs) == 1
+    assert errors(caplog) == ["no continuous run is known to be alive: Job 88 does not exist."]
+
+
+def test_failed_runs_of_both_jobs_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    fake = FakeDependencies.live()
+    assert fake.continuous_job
+    failed(fake, "of the job")
+    fake.continuous_job.failed.append(FailedRun(8, fake.clock(), "of the continuous job", "ingest"))
+    sweep("tick-1", fake.deps)
+    assert logged(caplog) == ["run failed: of the job", "run failed: of the continuous job"]
+
+
 # --- failed runs: logged once per instance, never in the way of the files --------------------
 
 
@@ -276,3 +336,14 @@ def test_an_error_in_one_file_does_not_prevent_the_check_for_failed_runs(
     with pytest.raises(TransientError, match="500"):
         sweep("tick-1", fake.deps)
     assert len(logged(caplog)) == 1
+
+
+def test_a_failed_publication_of_changes_is_not_called_a_failed_run(
+    fake: FakeDependencies, caplog: pytest.LogCaptureFixture
+) -> None:
+    for task in ("ingest", CHANGES_TASK):
+        fake.job.failed.append(FailedRun(7, fake.clock(), "PublishFailed: 503", task))
+    instance = fake.deps
+    sweep("tick-1", instance)
+    sweep("tick-2", instance)
+    assert logged(caplog) == ["run failed: PublishFailed: 503", "changes not published: PublishFailed: 503"]

@@ -11,6 +11,7 @@ from spark_jobs.cli import RunFailed
 from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
+from spark_jobs.settings import Pace
 from spark_jobs.store.ingest_log import LogEntry
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.file_store import FakeFileStore
@@ -61,6 +62,8 @@ def test_an_empty_prefix_means_the_default(monkeypatch: pytest.MonkeyPatch) -> N
         (["ingest", "--bucket=b", "--warehouse=w", "--contract-version=99"], "the function sent '99'"),
         (["ingest", "--bucket=b", "--warehouse=w", "--max-bad-row-ratio=many"], "--max-bad-row-ratio must be a number"),
         (["ingest", "--bucket=b", "--warehouse=w", "--not-before=soon"], "--not-before must be a time"),
+        (["ingest", "--bucket=b", "--warehouse=w", "--poll-seconds=0"], "--poll-seconds must be a number greater than 0"),
+        (["ingest", "--bucket=b", "--warehouse=w", "--max-hours=nan"], "--max-hours must be a number greater than 0"),
         (["ingest", "--bucket=b", "--wharehouse=w"], "--wharehouse"),
     ],
 )
@@ -90,6 +93,20 @@ def test_counts_that_differ_fail_the_run_after_everything_is_done(monkeypatch: p
     monkeypatch.setattr(cli, "run_ingest", lambda *_: entries)
     with pytest.raises(RunFailed, match=r"1 files do not balance: b/source/1\.csv#1; they are merged and archived"):
         run(monkeypatch, "ingest", "--bucket=b", "--warehouse=w")
+
+
+def test_a_continuous_run_gets_its_pace_and_its_alarms_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    paces: list[Pace] = []
+
+    def continuous(*_: object, pace: Pace, **__: object) -> list[LogEntry]:
+        paces.append(pace)
+        return [LogEntry(FileId("b", "source/1.csv", 1), "merged", "batch", AT, AT, 1, balanced=False)]
+
+    monkeypatch.setattr(cli, "ingest_continuously", continuous)
+    for options in ([], ["--poll-seconds=", "--max-hours="], ["--poll-seconds=0.5", "--max-hours=12"]):
+        with pytest.raises(RunFailed, match="1 files do not balance"):
+            run(monkeypatch, "ingest", "--continuous", "--bucket=b", "--warehouse=w", *options)
+    assert paces == [Pace(2, 24), Pace(2, 24), Pace(0.5, 12)]
 
 
 @pytest.mark.parametrize("command", ["ingest", "status", "replay", "reject", "retry"])

@@ -11,6 +11,7 @@ output "installation" {
     rejected_prefix = var.rejected_prefix
 
     outcome_topic     = google_pubsub_topic.outcomes.id
+    changes_topic     = google_pubsub_topic.changes.id
     dead_subscription = google_pubsub_subscription.outcomes_dead.name
     sweep_topic       = google_pubsub_topic.sweep.id
 

@@ -60,6 +60,32 @@ locals {
       reducer    = "REDUCE_SUM"
       help       = "The sweep's log line names the run and its error; the run's page in Databricks has the details. No file is lost: the next run takes all files that a failed run leaves. docs/deploy.md, When something is wrong."
     }
+    unpublished_changes = {
+      title      = "changes are not published"
+      severity   = "WARNING"
+      condition  = "any in 30 minutes"
+      filter     = "${local.our}/${google_logging_metric.counted_lines["unpublished_changes"].name}\" AND ${local.on_run}"
+      more_than  = 0
+      absent_for = null
+      auto_close = "1800s"
+      period     = "1800s"
+      aligner    = "ALIGN_SUM"
+      reducer    = "REDUCE_SUM"
+      help       = "The tables are complete; consumers of the changes topic lag behind. The sweep's log line has the error. The next run publishes what is missing, in order. docs/deploy.md, When something is wrong."
+    }
+    no_continuous_run = {
+      title      = "no continuous run is alive"
+      severity   = "ERROR"
+      condition  = "more than once in an hour"
+      filter     = "${local.our}/${google_logging_metric.counted_lines["no_continuous_run"].name}\" AND ${local.on_run}"
+      more_than  = 1 # a sweep may fall into the minute between two runs
+      absent_for = null
+      auto_close = "1800s"
+      period     = "3600s" # several sweeps, also with the slowest schedule
+      aligner    = "ALIGN_SUM"
+      reducer    = "REDUCE_SUM"
+      help       = "No file is lost: until a continuous run is alive again, each sweep starts a run for the files that wait. Check in Databricks whether the job …-live is paused and why its last runs failed. docs/deploy.md, When something is wrong."
+    }
     unbalanced_log = {
       title      = "the log does not balance"
       severity   = "ERROR"

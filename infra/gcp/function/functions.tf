@@ -18,11 +18,13 @@ locals {
       DATABRICKS_JOB_ID     = var.job_id
       DATABRICKS_HOST       = local.base.databricks_host
       DATABRICKS_CLIENT_ID  = local.base.databricks_client_id
+      LAUNCH                = var.continuous_job_id == "" ? "window" : "never"
       LAUNCH_WINDOW_SECONDS = tostring(var.launch_window_seconds)
       MAX_BAD_ROW_RATIO     = tostring(var.max_bad_row_ratio)
       SWEEP_GRACE_SECONDS   = tostring(var.sweep_grace_seconds)
       LOG_EXECUTION_ID      = "true"
     },
+    var.continuous_job_id == "" ? {} : { CONTINUOUS_JOB_ID = var.continuous_job_id },
     local.base.federation_audience == "" ? {} : { DATABRICKS_FEDERATION_AUDIENCE = local.base.federation_audience },
   )
   secrets = local.base.databricks_secret == "" ? [] : [local.base.databricks_secret]

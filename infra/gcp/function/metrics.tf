@@ -20,6 +20,14 @@ locals {
       description = "Accepted files that were handed to a run; files of one window share a run"
       filter      = "jsonPayload.message=~\"^run [0-9]+ takes the files of this window$\""
     }
+    unpublished_changes = {
+      description = "Failed publications of changes that the sweep reports; the runs may have loaded all files"
+      filter      = "jsonPayload.message=~\"^changes not published: \""
+    }
+    no_continuous_run = {
+      description = "Sweeps that found no continuous run alive, although the function leaves the files to one"
+      filter      = "jsonPayload.message=~\"^no continuous run is known to be alive: \""
+    }
     sweeps = {
       description = "Completed sweeps"
       filter      = "jsonPayload.message=\"swept\""

@@ -21,6 +21,16 @@ variable "job_id" {
   }
 }
 
+variable "continuous_job_id" {
+  description = "Id of the continuous job, whose run loads the files: the function then only marks them. Empty: the function starts runs."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^([1-9][0-9]*)?$", var.continuous_job_id))
+    error_message = "continuous_job_id must be the job's number, which databricks bundle summary prints in live mode, or empty."
+  }
+}
+
 variable "source_archive" {
   description = "Zip file with the function's upload set; infra/deploy creates it."
   type        = string

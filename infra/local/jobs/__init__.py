@@ -9,6 +9,7 @@ has the Databricks CLI. With the CLI, the same bundle is deployed to it, next to
 The modules, in the order in which a run passes through them:
 
     bundle                  load the bundle's jobs for one target
+    job_settings            a job as its settings in the API describe it
     environment             build the wheel and install it in its own environment
     endpoints, login        authenticate and read requests
     api                     the Jobs API
@@ -17,7 +18,9 @@ The modules, in the order in which a run passes through them:
     governance              permissions and Unity Catalog's schemas, kept but not enforced
     run_json, answers       format runs and errors as the real API does
     store                   keep runs, attempts and tokens in SQLite
-    scheduler, execution    start the next run; run each attempt in its own process
+    scheduler               start the next run; keep a run of continuous jobs alive
+    tasks                   run the tasks of a run
+    execution, sessions     run each attempt in its own process; end all that it has started
     runner                  inside that process: call the wheel's entry point
     sql_statements          run SQL statements on the job's tables, as a SQL warehouse does
     pages, server           serve the web pages; wire everything together

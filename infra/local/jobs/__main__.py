@@ -40,6 +40,7 @@ def pairs(_context: click.Context, _option: click.Parameter, values: tuple[str, 
 @click.option("--env-cache", type=FOLDER, default=DEFAULT_CACHE, help="Folder for the wheel's environments.")
 @click.option("--run-env", multiple=True, callback=pairs, metavar="NAME=VALUE", help="Environment variable for the runs.")
 @click.option("--queue-timeout", type=float, default=48 * 3600.0, show_default=True, help="Seconds that a run may queue.")
+@click.option("--grace", type=float, default=20.0, show_default=True, help="Seconds that a canceled run may take to end.")
 @click.option("--sql-chunk-rows", default=CHUNK_ROWS, show_default=True, help="Rows of a part of a SQL result.")
 @click.option("--sql-result-seconds", default=RESULT_SECONDS, show_default=True, help="Seconds that a SQL result is kept.")
 @click.option("--token", "tokens", multiple=True, default=("local",), show_default=True, help="Accepted bearer token.")
@@ -60,6 +61,7 @@ def main(
     env_cache: Path,
     run_env: dict[str, str],
     queue_timeout: float,
+    grace: float,
     sql_chunk_rows: int,
     sql_result_seconds: float,
     **login: Any,
@@ -83,7 +85,8 @@ def main(
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     tables = Path(variables.get("warehouse") or data_dir / "warehouse")
     sql = partial(SqlStatements, tables, chunk_rows=sql_chunk_rows, result_seconds=sql_result_seconds)
-    server = JobsServer(bundle, python, env_cache, data_dir, address, LoginRules(**login), run_env, queue_timeout, sql)
+    rules = LoginRules(**login)
+    server = JobsServer(bundle, python, env_cache, data_dir, address, rules, run_env, queue_timeout, grace, sql)
     server.run(sockets=[listener])
 
 

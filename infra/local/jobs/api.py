@@ -8,9 +8,9 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from infra.local.jobs.answers import invalid, malformed
-from infra.local.jobs.bundle import Job
 from infra.local.jobs.endpoints import Endpoints, Fields
 from infra.local.jobs.execution import Execution
+from infra.local.jobs.job_settings import Job
 from infra.local.jobs.posted_jobs import Jobs
 from infra.local.jobs.run_json import job_json, run_json, task_json
 from infra.local.jobs.scheduler import Scheduler
@@ -79,10 +79,14 @@ class JobsApi:
         return job_json(self._job(fields))
 
     def create_job(self, fields: Fields) -> Fields:
-        return {"job_id": self._jobs.create(fields)}
+        job_id = self._jobs.create(fields)
+        self._scheduler.keep_running(self._jobs[job_id])
+        return {"job_id": job_id}
 
     def reset_job(self, fields: Fields) -> Fields:
-        self._jobs.reset(_number(fields, "job_id"), fields.get("new_settings"))
+        job_id = _number(fields, "job_id")
+        self._jobs.reset(job_id, fields.get("new_settings"))
+        self._scheduler.keep_running(self._jobs[job_id])
         return {}
 
     def delete_job(self, fields: Fields) -> Fields:

@@ -10,11 +10,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+
+from infra.local.jobs.job_settings import Job, JobError, as_text, read_job
 
 # The CLI merges the lists of a target override by these fields, not by position.
 LIST_KEYS = {
@@ -26,40 +27,11 @@ LIST_KEYS = {
 # What a target may override, and what of the bundle is deployed.
 SECTIONS = ("bundle", "workspace", "sync", "permissions", "artifacts", "resources")
 REFERENCE = re.compile(r"\$\{([a-zA-Z][\w.-]*)\}")
-DYNAMIC = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 MAX_DEPTH = 10
 
 
 class BundleError(ValueError):
     """The bundle is invalid; the message names the file or field and says what to do."""
-
-
-@dataclass(frozen=True)
-class WheelTask:
-    task_key: str
-    package_name: str
-    entry_point: str
-    parameters: tuple[str, ...]
-    depends_on: tuple[str, ...]
-    max_retries: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job. `settings` is the API resource; a bundle's has all references resolved."""
-
-    job_id: int
-    key: str
-    name: str
-    parameters: Mapping[str, str]
-    tasks: tuple[WheelTask, ...]
-    """Each after those that it depends on. Empty if there is an unsupported task."""
-    unsupported_task: str
-    """The key of the first task that is not a python_wheel_task, or empty."""
-    max_concurrent_runs: int
-    queue: bool
-    timeout_seconds: float
-    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,11 +68,6 @@ def resolve_bundle(root: Path, target: str, variables: Mapping[str, Any]) -> dic
     base, over = ({name: layer[name] for name in SECTIONS if layer.get(name)} for layer in (document, overrides))
     resolved: dict[str, Any] = _substitute(_merge(base, over), known)
     return resolved
-
-
-def fill_dynamic(value: str, known: Mapping[str, str]) -> str:
-    """`value` with each `{{name}}` substituted. Substituted text is not scanned again."""
-    return DYNAMIC.sub(lambda match: known[match[1]], value)
 
 
 # --- files, variables and overrides
@@ -190,70 +157,15 @@ POSTED_BY_DEFAULT = {"max_concurrent_runs": 1, "queue": {"enabled": True}}
 def _read_job(bundle: str, key: str, raw: dict[str, Any]) -> Job:
     """A job as the CLI would post it, with an id that depends only on the names and fits into a JSON number anywhere."""
     for item in raw.get("parameters") or []:
-        for missing in REFERENCE.findall(_text(item.get("default"))):
+        for missing in REFERENCE.findall(as_text(item.get("default"))):
             hint = f"(set it with --var {missing.removeprefix('var.')}=VALUE)"
             raise BundleError(f"job {key}, parameter {item.get('name')}: ${{{missing}}} has no value {hint}")
     for task in raw.get("tasks") or []:
         for value in (task.get("python_wheel_task") or {}).get("parameters") or []:
-            for missing in REFERENCE.findall(_text(value)):
+            for missing in REFERENCE.findall(as_text(value)):
                 raise BundleError(f"job {key}, task {task.get('task_key')}: ${{{missing}}} has no value")
     job_id = int.from_bytes(hashlib.sha256(f"{bundle}/{key}".encode()).digest()[:6], "big")
-    return read_job(job_id, key, {**POSTED_BY_DEFAULT, **raw})
-
-
-def read_job(job_id: int, key: str, raw: Mapping[str, Any]) -> Job:
-    """A job from its settings in the API. Raises BundleError, or what an unexpected type leads to."""
-    parameters = {str(item["name"]): _text(item.get("default")) for item in raw.get("parameters") or []}
-    tasks = raw.get("tasks") or []
-    unsupported = next((str(task.get("task_key")) for task in tasks if "python_wheel_task" not in task), "")
-    return Job(
-        job_id=job_id,
-        key=key,
-        name=str(raw.get("name", key)),
-        parameters=parameters,
-        tasks=() if unsupported else _sorted(key, [_read_task(key, task, parameters) for task in tasks]),
-        unsupported_task=unsupported,
-        max_concurrent_runs=int(raw.get("max_concurrent_runs", 1)),
-        queue=bool((raw.get("queue") or {}).get("enabled", False)),
-        timeout_seconds=float(raw.get("timeout_seconds") or 0),
-        settings=raw,
-    )
-
-
-def _read_task(job: str, raw: dict[str, Any], declared: Mapping[str, str]) -> WheelTask:
-    """Of a task's limits only max_retries has an effect here; a job's time limit has, too."""
-    wheel = raw["python_wheel_task"]
-    where = f"job {job}, task {raw.get('task_key')}"
-    if wheel.get("named_parameters"):
-        raise BundleError(f"{where}: named_parameters are not supported here, use parameters")
-    parameters = tuple(_text(value) for value in wheel.get("parameters") or [])
-    known = {"job.run_id", *(f"job.parameters.{name}" for name in declared)}
-    for value in parameters:
-        for unknown in set(DYNAMIC.findall(value)) - known:
-            hint = "only those and {{job.run_id}} are substituted here"
-            raise BundleError(f"{where}: {{{{{unknown}}}}} is not a parameter of the job; {hint}")
-    return WheelTask(
-        task_key=str(raw["task_key"]),
-        package_name=str(wheel["package_name"]),
-        entry_point=str(wheel["entry_point"]),
-        parameters=parameters,
-        depends_on=tuple(str(item["task_key"]) for item in raw.get("depends_on") or []),
-        max_retries=int(raw.get("max_retries") or 0),
-    )
-
-
-def _sorted(job: str, tasks: list[WheelTask]) -> tuple[WheelTask, ...]:
-    by_key = {task.task_key: task for task in tasks}
     try:
-        order = TopologicalSorter({task.task_key: task.depends_on for task in tasks}).static_order()
-        return tuple(by_key[key] for key in order)
-    except (CycleError, KeyError):
-        message = "the tasks depend on each other in a cycle, or on a task that does not exist"
-        raise BundleError(f"job {job}: {message}") from None
-
-
-def _text(value: Any) -> str:
-    """As a string, like every parameter in the API."""
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return read_job(job_id, key, {**POSTED_BY_DEFAULT, **raw})
+    except JobError as error:
+        raise BundleError(str(error)) from None

@@ -11,14 +11,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from infra.local.jobs.sessions import PROC, end_session
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNNER = Path(__file__).with_name("runner.py")
 NOT_INHERITED = ("DATABRICKS_", "PYTHON", "VIRTUAL_ENV")
-PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,29 @@ class Ended(Exception):
         self.outcome = outcome
 
 
+@dataclass(frozen=True)
+class Cancellation:
+    """What ends attempts early: a request, after which the process may finish what it is doing, or a stop at once."""
+
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
+    at_once: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Execution:
     """Starts attempts. Each run has a folder for log.txt and, while it runs, its working directory and temporary files.
 
     `python` has the wheel of the bundle's jobs (None: there is no bundle), `env_cache` the environments of other wheels.
+    A canceled run has `grace` seconds to end by itself.
     """
 
-    def __init__(self, python: Path | None, env_cache: Path, runs_folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, python: Path | None, env_cache: Path, runs_folder: Path, variables: Mapping[str, str], grace: float
+    ) -> None:
         self._python = python
         self._env_cache = env_cache
         self._runs_folder = runs_folder
         self._variables = variables
+        self._grace = grace
 
     def log_file(self, run_id: int) -> Path:
         return self._runs_folder / str(run_id) / "log.txt"
@@ -79,7 +92,7 @@ class Execution:
         arguments: list[str],
         *,
         timeout: float | None,
-        cancelled: asyncio.Event,
+        cancellation: Cancellation,
         on_start: Callable[[int], object],
     ) -> Outcome:
         """Run the attempt to its end. Returns when none of its processes is left.
@@ -91,7 +104,7 @@ class Execution:
         scratch = folder / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
         result_file = folder / f"{attempt_id}.result.json"
-        limit = _Limit(timeout, cancelled)
+        limit = _Limit(timeout, cancellation, self._grace)
         try:
             with self.log_file(run_id).open("ab") as log:
                 python = await self._install(wheel, scratch, log, limit) if wheel else self._python
@@ -155,23 +168,38 @@ class Execution:
 class _Limit:
     """What ends an attempt before its time: a cancellation, or `timeout` seconds from now."""
 
-    def __init__(self, timeout: float | None, cancelled: asyncio.Event) -> None:
+    def __init__(self, timeout: float | None, cancellation: Cancellation, grace: float) -> None:
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._cancelled = cancelled
+        self._cancellation = cancellation
+        self._grace = grace
 
     async def wait_for(self, process: asyncio.subprocess.Process) -> None:
         """Wait until the process has ended. Raises Ended at the limit."""
-        ended: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
-        stopped: asyncio.Future[Any] = asyncio.ensure_future(self._cancelled.wait())
         remaining = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        done, _ = await asyncio.wait([ended, stopped], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if ended in done:
+        if await _ended(process, remaining, self._cancellation.requested):
             return
-        if stopped in done:
+        if self._cancellation.requested.is_set():
+            await self._let_finish(process)
             raise Ended(Outcome("CANCELED", "Run cancelled."))
         raise Ended(Outcome("TIMEDOUT", f"Run timed out after {self._timeout:.0f} seconds."))
+
+    async def _let_finish(self, process: asyncio.subprocess.Process) -> None:
+        """Only the process itself gets TERM: its children, such as Spark's JVM, must outlive what it is doing."""
+        if not self._cancellation.at_once.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await _ended(process, self._grace, self._cancellation.at_once)
+
+
+async def _ended(process: asyncio.subprocess.Process, seconds: float | None, interrupt: asyncio.Event) -> bool:
+    """Wait until the process has ended, and tell whether it has: no longer than that, or until the interrupt."""
+    ended: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
+    interrupted: asyncio.Future[Any] = asyncio.ensure_future(interrupt.wait())
+    done, pending = await asyncio.wait([ended, interrupted], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for future in pending:
+        future.cancel()
+    return ended in done
 
 
 async def _run(
@@ -197,35 +225,3 @@ def _outcome(result_file: Path, status: int | None) -> Outcome:
         if status is not None and status < 0:
             reason = f"was killed by {signal.Signals(-status).name} (out of memory?)"
         return Outcome("FAILED", f"The process {reason}; see the log.")
-
-
-async def end_session(leader: int) -> None:
-    """End everything that a run has started: its process leads a session, and its children stay in that session.
-
-    Sends TERM (on which Spark's JVM deletes its temporary files), then KILL after a second.
-    """
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in _session_members(leader):
-            with contextlib.suppress(OSError):
-                os.kill(pid, number)
-        deadline = time.monotonic() + 1
-        while _session_members(leader) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-
-
-def _session_members(leader: int) -> list[int]:
-    """Pids of the session's live processes. A process group would miss children that create their own group (as pyspark's
-    worker daemon does). Zombies don't count: in a container, nothing may ever reap them."""
-    found = []
-    if not PROC.is_dir():  # macOS, where we can only reach the process group
-        with contextlib.suppress(OSError):
-            os.killpg(leader, 0)
-            found.append(-leader)
-        return found
-    for entry in PROC.glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            # The command name, in parentheses, may contain anything; the fields follow the last parenthesis.
-            state, _parent, _group, session = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
-            if int(session) == leader and state not in "ZX":
-                found.append(int(entry.name))
-    return found

@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.templating import Jinja2Templates
 
-from infra.local.jobs.bundle import Job
 from infra.local.jobs.execution import Execution
+from infra.local.jobs.job_settings import Job
 from infra.local.jobs.store import Attempt, Run, Store, now_ms
 
 LATEST = 100

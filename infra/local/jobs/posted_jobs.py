@@ -13,8 +13,8 @@ from typing import Any
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from infra.local.jobs.answers import ApiError, invalid, malformed
-from infra.local.jobs.bundle import BundleError, Job, read_job
 from infra.local.jobs.execution import Wheel
+from infra.local.jobs.job_settings import Job, JobError, read_job
 from infra.local.jobs.store import Store
 from infra.local.jobs.workspace import Workspace
 
@@ -104,7 +104,7 @@ def _read(job_id: int, settings: dict[str, Any]) -> Job:
         for task in job.tasks:
             _dependencies(job, task.task_key)
         return job  # noqa: TRY300
-    except BundleError as error:
+    except JobError as error:
         raise invalid(f"{error}.") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise malformed(f"the job's settings have an unexpected form ({error!r})") from None

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.local.jobs.bundle import Job
+from infra.local.jobs.job_settings import Job
 from infra.local.jobs.login import USER
 from infra.local.jobs.store import Attempt, Run, now_ms
 
 # Texts and codes of the real API, as far as they are known.
 WORKLOAD_FAILED = "Workload failed, see run output for details"
-CODES = {"SUCCESS": "SUCCESS", "FAILED": "RUN_EXECUTION_ERROR", "TIMEDOUT": "CANCELED", "CANCELED": "USER_CANCELED"}
+CODES = {
+    "SUCCESS": "SUCCESS",
+    "SUCCESS_WITH_FAILURES": "SUCCESS_WITH_FAILURES",
+    "FAILED": "RUN_EXECUTION_ERROR",
+    "UPSTREAM_FAILED": "RUN_EXECUTION_ERROR",
+    "TIMEDOUT": "CANCELED",
+    "CANCELED": "USER_CANCELED",
+}
 
 
 def run_json(run: Run, attempts: list[Attempt], job: Job | None, page_url: str) -> dict[str, Any]:
@@ -25,7 +32,7 @@ def run_json(run: Run, attempts: list[Attempt], job: Job | None, page_url: str) 
         "run_name": run.run_name,
         "run_type": "JOB_RUN",
         "run_page_url": page_url,
-        "trigger": "ONE_TIME",
+        "trigger": "CONTINUOUS" if job and job.continuous else "ONE_TIME",
         "format": "MULTI_TASK",
         "start_time": run.created,
         "end_time": run.ended or 0,
@@ -88,6 +95,6 @@ def _state(state: str, result: str | None, message: str) -> dict[str, Any]:
     if result is None:
         return {"state": old, "status": {"state": state}}
     code = {"INTERNAL_ERROR": "INTERNAL_ERROR", "SKIPPED": "MAX_CONCURRENT_RUNS_EXCEEDED"}.get(state) or CODES[result]
-    kind = code if code in ("SUCCESS", "INTERNAL_ERROR") else "CLIENT_ERROR"
+    kind = "SUCCESS" if code.startswith("SUCCESS") else code if code == "INTERNAL_ERROR" else "CLIENT_ERROR"
     details = {"code": code, "type": kind, "message": message}
     return {"state": {**old, "result_state": result}, "status": {"state": "TERMINATED", "termination_details": details}}

@@ -1,4 +1,4 @@
-"""Schedule runs: slots per job, the queue, attempts and retries, cancellation, and recovery after a restart.
+"""Schedule runs: slots per job, the queue, continuous jobs, cancellation, and recovery after a restart.
 
 Everything happens in the event loop's thread, and nothing is awaited between checking and writing. If two requests
 have the same token, or two runs compete for one slot, exactly one wins.
@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
-from infra.local.jobs.bundle import Job, WheelTask, fill_dynamic
-from infra.local.jobs.execution import Execution, Outcome, Wheel
-from infra.local.jobs.posted_jobs import Jobs, NoWheel
-from infra.local.jobs.run_json import WORKLOAD_FAILED
+from infra.local.jobs.execution import Cancellation, Execution
+from infra.local.jobs.job_settings import Job
+from infra.local.jobs.posted_jobs import Jobs
 from infra.local.jobs.store import Run, Store, now_ms
+from infra.local.jobs.tasks import RunTasks
 
 JOB_GONE = "The job no longer exists."
 SERVER_STOPPED = "The local jobs server stopped while the run was active."
+RESTART_SECONDS = 1.0
+"""Between two runs of a continuous job; doubled for each failure in a row, up to the limit, as on the platform."""
+MAX_RESTART_SECONDS = 60.0
 
 
 @dataclass
 class RunHandle:
-    """An active run: its asyncio task, and the event that cancels it."""
+    """An active run: its asyncio task, and what cancels it."""
 
     task: asyncio.Task[None]
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    cancellation: Cancellation
 
 
 class Scheduler:
@@ -36,6 +40,7 @@ class Scheduler:
         self._execution = execution
         self._queue_timeout = queue_timeout
         self._active: dict[int, RunHandle] = {}
+        self._failures_in_a_row: Counter[int] = Counter()
         self._stopping = False
 
     def submit(self, job: Job, overriding: dict[str, str], token: str | None, queue: bool) -> Run:
@@ -67,7 +72,12 @@ class Scheduler:
             self._end(run, "TERMINATED", "CANCELED", "Run cancelled.")
         elif run.active and run.run_id in self._active:
             self._store.update_run(run.run_id, state="TERMINATING")
-            self._active[run.run_id].cancelled.set()
+            self._active[run.run_id].cancellation.requested.set()
+
+    def keep_running(self, job: Job) -> None:
+        """Start a run of a continuous job if it has none; no-op for others. Call when a job is new or a run has ended."""
+        if job.continuous and not self._stopping and not self._store.runs(job_id=job.job_id, active=True, limit=1):
+            self.submit(job, {}, None, queue=False)
 
     def job_deleted(self, job_id: int) -> None:
         """Cancel the runs of a job that is deleted."""
@@ -89,13 +99,15 @@ class Scheduler:
                 self._fail_internally(run, SERVER_STOPPED)
         for job in self._jobs.values():
             self._promote(job)
+            self.keep_running(job)
 
     async def stop(self) -> None:
         """End the active runs and wait until they are gone. Queued runs stay queued for the next server."""
         self._stopping = True
         handles = list(self._active.values())
         for handle in handles:
-            handle.cancelled.set()
+            handle.cancellation.at_once.set()
+            handle.cancellation.requested.set()
         await asyncio.gather(*(handle.task for handle in handles), return_exceptions=True)
 
     def _has_free_slot(self, job: Job) -> bool:
@@ -106,7 +118,9 @@ class Scheduler:
             remaining = run.created / 1000 + self._queue_timeout - time.time()
             asyncio.get_running_loop().call_later(max(0.0, remaining), self._expire, run.run_id)
         elif run.state == "PENDING":
-            self._active[run.run_id] = RunHandle(asyncio.create_task(self._drive(run, self._jobs[run.job_id])))
+            cancellation = Cancellation()
+            tasks = RunTasks(self._store, self._jobs, self._execution, run, self._jobs[run.job_id], cancellation)
+            self._active[run.run_id] = RunHandle(asyncio.create_task(self._drive(tasks)), cancellation)
 
     def _expire(self, run_id: int) -> None:
         """Remove a run from the queue if it still waits, as the platform does after 48 hours."""
@@ -122,72 +136,36 @@ class Scheduler:
                 return
             self._start_or_queue(self._store.update_run(run.run_id, state="PENDING", started=now_ms()))
 
-    async def _drive(self, run: Run, job: Job) -> None:
-        """Run all tasks of a run, as its job was when it started, and record its end, whatever happens."""
+    async def _drive(self, tasks: RunTasks) -> None:
+        """Run all tasks of a run and record its end, whatever happens."""
+        run, job = tasks.run, tasks.job
+        result = "FAILED"
         try:
-            message, outcome = await self._run_tasks(run, job)
+            result, message = await tasks.finish()
         except Exception as error:  # noqa: BLE001 - our own errors end the run as an internal error, as on the platform
             self._fail_internally(run, f"The local jobs server failed: {error!r}")
         else:
             # A run that was canceled by a request is TERMINATING.
-            if outcome.result == "CANCELED" and self._stopping and self._store.state(run.run_id) != "TERMINATING":
+            if result == "CANCELED" and self._stopping and self._store.state(run.run_id) != "TERMINATING":
                 self._fail_internally(run, SERVER_STOPPED)
             else:
-                self._end(run, "TERMINATED", outcome.result, message)
+                self._end(run, "TERMINATED", result, message)
         finally:
             del self._active[run.run_id]
             if job.job_id in self._jobs:
                 self._promote(self._jobs[job.job_id])
+                self._restart_later(job.job_id, failed=result not in ("SUCCESS", "CANCELED"))
 
-    async def _run_tasks(self, run: Run, job: Job) -> tuple[str, Outcome]:
-        """The run's message, and the outcome of its last task."""
-        deadline = time.monotonic() + job.timeout_seconds if job.timeout_seconds else None
-        if job.unsupported_task:
-            what = f"task {job.unsupported_task} is not a python_wheel_task; only those run locally"
-            return _failure(job.unsupported_task, what), Outcome("FAILED", what)
-        for task in job.tasks:
-            outcome = await self._run_task(run, job, task, deadline)
-            if outcome.result == "FAILED":
-                return _failure(task.task_key, WORKLOAD_FAILED if outcome.error_trace else outcome.error), outcome
-            if outcome.result != "SUCCESS":
-                return outcome.error, outcome
-        return "", Outcome("SUCCESS")
+    def _restart_later(self, job_id: int, *, failed: bool) -> None:
+        self._failures_in_a_row[job_id] = self._failures_in_a_row[job_id] + 1 if failed else 0
+        pause = min(RESTART_SECONDS * 2.0 ** self._failures_in_a_row[job_id], MAX_RESTART_SECONDS)
 
-    async def _run_task(self, run: Run, job: Job, task: WheelTask, deadline: float | None) -> Outcome:
-        """Run a task, with as many retries as it allows; never retry after a cancellation or the job's time limit."""
-        known = {f"job.parameters.{name}": value for name, value in run.parameters.items()}
-        known["job.run_id"] = str(run.run_id)
-        arguments = [task.package_name, task.entry_point, *(fill_dynamic(value, known) for value in task.parameters)]
-        for number in range(task.max_retries + 1):
-            attempt_id = self._store.add_attempt(run.run_id, task.task_key, number)
-            try:
-                wheel = self._jobs.wheel(job, task.task_key)
-            except NoWheel as error:
-                outcome = Outcome("FAILED", str(error))
-            else:
-                outcome = await self._run_attempt(run, attempt_id, wheel, arguments, deadline)
-            self._store.update_attempt(attempt_id, state="TERMINATED", ended=now_ms(), **vars(outcome))
-            if outcome.result != "FAILED" or (deadline is not None and time.monotonic() >= deadline):
-                break
-        return outcome
+        def restart() -> None:
+            if job_id in self._jobs:
+                self.keep_running(self._jobs[job_id])
 
-    async def _run_attempt(
-        self, run: Run, attempt_id: int, wheel: Wheel | None, arguments: list[str], deadline: float | None
-    ) -> Outcome:
-        def on_start(pid: int) -> None:
-            self._store.update_attempt(attempt_id, state="RUNNING", called=now_ms(), pid=pid)
-            if self._store.state(run.run_id) == "PENDING":
-                self._store.update_run(run.run_id, state="RUNNING")
-
-        return await self._execution.attempt(
-            run.run_id,
-            attempt_id,
-            wheel,
-            arguments,
-            timeout=None if deadline is None else max(0.0, deadline - time.monotonic()),
-            cancelled=self._active[run.run_id].cancelled,
-            on_start=on_start,
-        )
+        if self._jobs[job_id].continuous and not self._stopping:
+            asyncio.get_running_loop().call_later(pause, restart)
 
     def _end(self, run: Run, state: str, result: str, message: str) -> None:
         self._store.update_run(run.run_id, state=state, result=result, message=message, ended=now_ms())
@@ -203,7 +181,3 @@ class Scheduler:
                     ended=attempt.ended or now_ms(),
                 )
         self._end(run, "INTERNAL_ERROR", "FAILED", message)
-
-
-def _failure(task_key: str, why: str) -> str:
-    return f"Task {task_key} failed with message: {why.rstrip('.')}."

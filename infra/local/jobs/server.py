@@ -41,6 +41,7 @@ class JobsServer(uvicorn.Server):
         rules: LoginRules,
         run_variables: Mapping[str, str],
         queue_timeout: float,
+        grace: float,
         sql_warehouse: Callable[[Login], SqlStatements],
     ) -> None:
         self._bundle = bundle
@@ -48,7 +49,7 @@ class JobsServer(uvicorn.Server):
         self._store = Store(data_dir / "jobs.sqlite")
         self._workspace = Workspace(data_dir / "workspace.sqlite")
         jobs = Jobs(bundle.jobs, self._store, self._workspace)
-        execution = Execution(python, env_cache, data_dir / "runs", run_variables)
+        execution = Execution(python, env_cache, data_dir / "runs", run_variables, grace)
         self._scheduler = Scheduler(self._store, jobs, execution, queue_timeout)
         self._login = Login(rules, self._store)
         self._endpoints = Endpoints(self._login)

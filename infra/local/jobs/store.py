@@ -165,8 +165,8 @@ class Store:
     # --- attempts
 
     def add_attempt(self, run_id: int, task_key: str, number: int) -> int:
-        """The new attempt's id."""
-        columns = {"run_id": run_id, "task_key": task_key, "number": number, "state": "PENDING", "created": now_ms()}
+        """The new attempt's id. It is blocked until its task's turn."""
+        columns = {"run_id": run_id, "task_key": task_key, "number": number, "state": "BLOCKED", "created": now_ms()}
         return self._insert("attempts", "attempt_id", **columns)
 
     def update_attempt(self, attempt_id: int, **columns: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from infra.local.folder import StackFolder
 from infra.local.listening import HOST
 from infra.local.services.ports import Ports
-from infra.local.services.pubsub import OUTCOME_TOPIC, PROJECT, emulator_command
+from infra.local.services.pubsub import CHANGES_TOPIC, OUTCOME_TOPIC, PROJECT, emulator_command
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BUCKET = "orders-data"
@@ -34,13 +34,23 @@ _FOREIGN_NAMES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a stack. Seconds are wall-clock time."""
+    """The options of a stack. Seconds are wall-clock time.
+
+    ``live``: a continuous run loads the files and publishes the changes of rows. ``changes``: each run publishes them,
+    after it has loaded its files.
+    """
 
     bucket: str = BUCKET
     window_seconds: int = 2
     sweep_every_seconds: float = 30.0
     sweep_grace_seconds: int = 30
     max_bad_row_ratio: float = 0.1
+    live: bool = False
+    changes: bool = False
+
+    @property
+    def publishes_changes(self) -> bool:
+        return self.live or self.changes
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,13 @@ def storage_service(folder: StackFolder, settings: Settings, ports: Ports, *, pu
 def jobs_service(folder: StackFolder, settings: Settings, ports: Ports, java_home: Path, *, pubsub: bool) -> Service:
     command = [*_module("infra.local.jobs"), f"--port={ports.jobs}", f"--data-dir={folder.jobs}"]
     command += [
+        f"--target={'local_live' if settings.live else 'local'}",
         f"--var=warehouse={folder.warehouse}",
+        f"--var=checkpoint={folder.checkpoints}",
         f"--var=bucket={settings.bucket}",
+        f"--var=outcome_topic={OUTCOME_TOPIC if pubsub else ''}",
+        f"--var=changes_topic={CHANGES_TOPIC if pubsub and settings.publishes_changes else ''}",
+        f"--var=max_bad_row_ratio={settings.max_bad_row_ratio!r}",
         f"--run-env=JAVA_HOME={java_home}",
     ]
     command += [f"--run-env={name}={value}" for name, value in _clients(ports, pubsub=pubsub).items()]
@@ -86,7 +101,9 @@ def pubsub_service(emulator: Path, java_home: Path, ports: Ports) -> Service:
     return Service("pubsub", emulator_command(emulator, java_home, ports.pubsub), ports.pubsub)
 
 
-def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: bool) -> tuple[Service, Service]:
+def function_services(
+    settings: Settings, ports: Ports, job_id: int, continuous_job_id: int | None, *, pubsub: bool
+) -> tuple[Service, Service]:
     """The upload function and the sweep: one source with two entry points, as in the deployment."""
     environment = _clients(ports, pubsub=pubsub) | {
         "SOURCE_BUCKET": settings.bucket,
@@ -94,6 +111,8 @@ def function_services(settings: Settings, ports: Ports, job_id: int, *, pubsub: 
         "ARCHIVE_PREFIX": "archive/",
         "REJECTED_PREFIX": "rejected/",
         "DATABRICKS_JOB_ID": str(job_id),
+        "LAUNCH": "never" if settings.live else "window",
+        "CONTINUOUS_JOB_ID": str(continuous_job_id or ""),
         "OUTCOME_TOPIC": OUTCOME_TOPIC if pubsub else "",
         "LAUNCH_WINDOW_SECONDS": str(settings.window_seconds),
         "MAX_BAD_ROW_RATIO": repr(settings.max_bad_row_ratio),

@@ -1,6 +1,6 @@
 """The official Pub/Sub emulator, as gcloud installs it.
 
-It stores nothing on disk: each start creates topic and subscription again, and earlier outcomes are lost.
+It stores nothing on disk: each start creates topics and subscription again, and earlier messages are lost.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PROJECT = "order-tracking-local"
 OUTCOME_TOPIC = f"projects/{PROJECT}/topics/order-tracking-outcomes"
 OUTCOME_SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/order-tracking-outcomes"
+CHANGES_TOPIC = f"projects/{PROJECT}/topics/order-tracking-changes"
 JARS = "platform/pubsub-emulator/lib/*.jar"
 
 
@@ -49,8 +50,11 @@ def emulator_command(jar: Path, java_home: Path, port: int) -> tuple[str, ...]:
     return (str(java_home / "bin" / "java"), *options, "-jar", str(jar), f"--host={HOST}", f"--port={port}")
 
 
-def create_outcome_topic(address: str) -> None:
-    """Create the topic and the subscription for outcomes unless they exist. ``address`` is host:port."""
+def create_topics(address: str) -> None:
+    """Create the topics, and the subscription for outcomes, unless they exist. ``address`` is host:port.
+
+    Consumers of changes subscribe themselves: a subscription that nobody reads would fill the emulator's memory.
+    """
     from google.api_core.exceptions import AlreadyExists
     from google.cloud import pubsub_v1
     from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport as PublisherTransport
@@ -59,8 +63,9 @@ def create_outcome_topic(address: str) -> None:
     with _channel(address) as channel:
         publisher = pubsub_v1.PublisherClient(transport=PublisherTransport(channel=channel))
         subscriber = pubsub_v1.SubscriberClient(transport=SubscriberTransport(channel=channel))
-        with suppress(AlreadyExists):
-            publisher.create_topic(name=OUTCOME_TOPIC, timeout=20)
+        for topic in (OUTCOME_TOPIC, CHANGES_TOPIC):
+            with suppress(AlreadyExists):
+                publisher.create_topic(name=topic, timeout=20)
         with suppress(AlreadyExists):
             subscriber.create_subscription(
                 name=OUTCOME_SUBSCRIPTION, topic=OUTCOME_TOPIC, ack_deadline_seconds=60, timeout=20

@@ -35,12 +35,19 @@ from infra.local.services.definitions import (
 )
 from infra.local.services.ports import choose_ports
 from infra.local.services.process import ServerFailed, ServerProcess
-from infra.local.services.pubsub import OUTCOME_SUBSCRIPTION, OUTCOME_TOPIC, create_outcome_topic, find_emulator
+from infra.local.services.pubsub import (
+    CHANGES_TOPIC,
+    OUTCOME_SUBSCRIPTION,
+    OUTCOME_TOPIC,
+    create_topics,
+    find_emulator,
+)
 from infra.local.services.sweep_schedule import start_ticks
 from spark_jobs.store.java import find_java
 
 INGEST_JOB = "order_tracking_ingest"
-"""The job's key in the bundle."""
+CONTINUOUS_JOB = "order_tracking_live"
+"""The jobs' keys in the bundle."""
 
 STOP_SECONDS = 8.0
 WATCH_SECONDS = 0.2
@@ -138,10 +145,12 @@ class Stack:
             first.append(pubsub_service(emulator, java, ports))
         self._start_together(first)
         if emulator:
-            create_outcome_topic(f"{HOST}:{ports.pubsub}")
-        job_id = _job_id(self._servers["jobs"])
-        console = console_service(self.folder, self.settings, ports, job_id)
-        self._start_together([*function_services(self.settings, ports, job_id, pubsub=bool(emulator)), console])
+            create_topics(f"{HOST}:{ports.pubsub}")
+        job_id = _job_id(self._servers["jobs"], INGEST_JOB)
+        continuous_job_id = _job_id(self._servers["jobs"], CONTINUOUS_JOB) if self.settings.live else None
+        console = console_service(self.folder, self.settings, ports, continuous_job_id or job_id)
+        functions = function_services(self.settings, ports, job_id, continuous_job_id, pubsub=bool(emulator))
+        self._start_together([*functions, console])
 
         self.addresses = Addresses(
             pid=os.getpid(),
@@ -155,6 +164,7 @@ class Stack:
             pubsub=f"{HOST}:{ports.pubsub}" if emulator else None,
             outcome_topic=OUTCOME_TOPIC if emulator else None,
             outcome_subscription=OUTCOME_SUBSCRIPTION if emulator else None,
+            changes_topic=CHANGES_TOPIC if emulator and self.settings.publishes_changes else None,
             warehouse=str(self.folder.warehouse),
             logs=str(self.folder.logs),
         )
@@ -207,10 +217,10 @@ class Stack:
             list(pool.map(ServerProcess.stop, servers))
 
 
-def _job_id(jobs: ServerProcess) -> int:
-    """The job's id, from the jobs server's ready line: ``ready http://… job.KEY=N``."""
+def _job_id(jobs: ServerProcess, key: str) -> int:
+    """The id of the job with this key, from the jobs server's ready line: ``ready http://… job.KEY=N``."""
     for word in jobs.ready_line.split():
         name, _, value = word.partition("=")
-        if name == f"job.{INGEST_JOB}" and value.isdigit():
+        if name == f"job.{key}" and value.isdigit():
             return int(value)
-    raise ServerFailed(f"the jobs server has no job {INGEST_JOB}: {jobs.ready_line}")
+    raise ServerFailed(f"the jobs server has no job {key}: {jobs.ready_line}")

@@ -20,18 +20,24 @@ from databricks.bundles.alerts import Alert, AlertV2RunAs
 from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
+from databricks.bundles.volumes import Volume
 from packaging.specifiers import SpecifierSet
 
-from infra.local.jobs.bundle import load_bundle, resolve_bundle
+from functions.sweep import CHANGES_TASK
+from infra.deploy.steps import CONTINUOUS_JOB, INGEST_JOB
+from infra.local.jobs.bundle import resolve_bundle
 from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.parameters import RunParameters
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLE = ROOT / "infra" / "databricks"
-PRODUCTION = ["prod", "prod_cluster"]
+PRODUCTION = ["prod", "live", "prod_cluster"]
 DEPLOYED = ["dev", *PRODUCTION]
-BUILT = ["dev", "local"]
-SERVERLESS = ["dev", "prod", "local"]
+LOCAL = ["local", "local_live"]
+TARGETS = [*DEPLOYED, *LOCAL]
+LIVE = ["live", "local_live"]
+BUILT = ["dev", *LOCAL]
+MAINTENANCE_JOB = "order_tracking_maintenance"
 BUILT_WHEEL = "../../spark_jobs/dist/*.whl"
 
 MANAGERS = [{"user_name": "jane@example.com", "level": "CAN_MANAGE"}, {"group_name": "data", "level": "CAN_MANAGE"}]
@@ -63,15 +69,41 @@ def schema(target: str, **variables: Any) -> dict[str, Any]:
     return found
 
 
+def ingest_task(target: str) -> dict[str, Any]:
+    return jobs(target)[INGEST_JOB]["tasks"][0]
+
+
+def changes_task(target: str) -> dict[str, Any]:
+    _, task = jobs(target)[INGEST_JOB]["tasks"]
+    return task
+
+
+def live_task(target: str) -> dict[str, Any]:
+    (task,) = jobs(target)[CONTINUOUS_JOB]["tasks"]
+    return task
+
+
+def options(task: dict[str, Any]) -> dict[str, str]:
+    """What a wheel task passes to the command, by option; flags have an empty value."""
+    _, *words = task["python_wheel_task"]["parameters"]
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
 def main_file() -> dict[str, Any]:
     return yaml.safe_load((BUNDLE / "databricks.yml").read_text())
 
 
-@pytest.mark.parametrize("target", [*DEPLOYED, "local"])
+def declared_variables() -> dict[str, Any]:
+    return yaml.safe_load((BUNDLE / "variables.yml").read_text())["variables"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_every_job_loads_through_the_typed_model(target: str) -> None:
     found = {key: Job.from_dict(settings) for key, settings in jobs(target).items()}
-    assert found.keys() == {"order_tracking_ingest", "order_tracking_maintenance"}
-    assert {job.name for job in found.values()} == {"order-tracking-ingest", "order-tracking-maintenance"}
+    names = {INGEST_JOB: "order-tracking-ingest", MAINTENANCE_JOB: "order-tracking-maintenance"}
+    assert {key: job.name for key, job in found.items()} == names | (
+        {CONTINUOUS_JOB: "order-tracking-live"} if target in LIVE else {}
+    )
 
 
 @pytest.mark.parametrize("target", PRODUCTION)
@@ -81,15 +113,29 @@ def test_the_schema_loads_through_the_typed_model_and_survives_a_destroy(target:
     assert loaded.lifecycle.prevent_destroy is True
 
 
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_the_checkpoints_are_in_a_volume_of_the_schema_that_only_the_job_can_use(target: str) -> None:
+    """Whoever loses it misses changes; the default of the variable is its path."""
+    (declared,) = resolved(target)["resources"]["volumes"].values()
+    volume = Volume.from_dict(declared)
+    assert volume.lifecycle
+    assert volume.lifecycle.prevent_destroy is True
+    assert declared["schema_name"] == "${resources.schemas.order_tracking.name}", "made after the schema"
+    assert declared["grants"] == [{"principal": "job-id", "privileges": ["READ_VOLUME", "WRITE_VOLUME"]}]
+    path = f"/Volumes/{volume.catalog_name}/{schema(target)['name']}/{volume.name}"
+    (parameter,) = (item for item in jobs(target)[INGEST_JOB]["parameters"] if item["name"] == "checkpoint")
+    assert parameter["default"] == path
+
+
 def test_these_tests_cover_every_target_and_every_kind_of_resource() -> None:
     assert set(main_file()["targets"]) == {*DEPLOYED, *BUILT}
-    kinds = {target: {"jobs", "dashboards", "schemas", "alerts"} for target in PRODUCTION}
+    kinds = {target: {"jobs", "dashboards", "schemas", "volumes", "alerts"} for target in PRODUCTION}
     # The local jobs server has neither dashboards nor alerts, and its target must not look up a SQL warehouse.
-    kinds |= {"dev": {"jobs", "dashboards"}, "local": {"jobs"}}
+    kinds |= {"dev": {"jobs", "dashboards"}, **{target: {"jobs"} for target in LOCAL}}
     for target in main_file()["targets"]:
         assert resolved(target)["resources"].keys() == kinds[target]
     assert "sql_warehouse_id" not in main_file()["targets"]["local"]["variables"]
-    assert main_file()["variables"]["sql_warehouse_id"]["default"] == ""
+    assert declared_variables()["sql_warehouse_id"]["default"] == ""
 
 
 WAREHOUSE = "0123456789abcdef"
@@ -146,7 +192,7 @@ def test_a_mistake_in_a_dashboard_or_an_alert_is_refused() -> None:
     ],
 )
 def test_a_mistake_in_a_job_is_refused(path: tuple[Any, ...], wrong: object) -> None:
-    settings = jobs("prod")["order_tracking_ingest"]
+    settings = jobs("prod")[INGEST_JOB]
     inner: Any = settings
     for step in path[:-1]:
         inner = inner[step]
@@ -155,17 +201,76 @@ def test_a_mistake_in_a_job_is_refused(path: tuple[Any, ...], wrong: object) -> 
         Job.from_dict(settings)
 
 
-def test_the_job_declares_and_passes_on_every_parameter_that_the_function_sends() -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_job_declares_and_passes_on_every_parameter_that_the_function_sends(target: str) -> None:
     """A parameter that one side does not know would break a deployment silently."""
     sent = set(RunParameters("b", "s/", "a/", "r/", "t", 0.1, None).as_job_parameters())
-    for target in [*DEPLOYED, "local"]:
-        job = next(j for j in load_bundle(BUNDLE, target, INSTALLATION).jobs if j.key == "order_tracking_ingest")
-        assert sent <= job.parameters.keys()
-        (task,) = job.tasks
-        command, *options = task.parameters
-        passed = dict(re.fullmatch(r"(--[a-z-]+)=\{\{job\.parameters\.(\w+)\}\}", option).groups() for option in options)  # type: ignore[union-attr]
-        assert passed == {f"--{name.replace('_', '-')}": name for name in job.parameters}
-        assert set(passed) <= options_of_the_command_line(command)
+    declared = {parameter["name"] for parameter in jobs(target)[INGEST_JOB]["parameters"]}
+    assert sent <= declared
+    passed = options(ingest_task(target)) | options(changes_task(target))
+    assert passed == {f"--{name.replace('_', '-')}": f"{{{{job.parameters.{name}}}}}" for name in declared}
+    assert sent <= {name.removeprefix("--").replace("-", "_") for name in options(ingest_task(target))}
+
+
+@pytest.mark.parametrize("target", LIVE)
+def test_a_continuous_run_gets_what_the_others_get_although_nobody_passes_parameters(target: str) -> None:
+    """Not those that belong to one launch."""
+    of_one_launch = {"--not-before", "--feed", "--contract-version", "--files-root"}
+    given = options(live_task(target))
+    assert given.keys() == (options(ingest_task(target)) | options(changes_task(target))).keys() - of_one_launch | {
+        "--continuous"
+    }
+    defaults = {f"--{item['name'].replace('_', '-')}": item["default"] for item in jobs(target)[INGEST_JOB]["parameters"]}
+    assert {name: value for name, value in given.items() if name != "--continuous"} == {
+        name: value for name, value in defaults.items() if name in given
+    }
+
+
+@pytest.mark.parametrize(
+    "task", [ingest_task("prod"), changes_task("prod"), live_task("live")], ids=["ingest", "changes", "live"]
+)
+def test_the_command_line_knows_every_option_that_a_task_passes(task: dict[str, Any]) -> None:
+    command = task["python_wheel_task"]["parameters"][0]
+    assert set(options(task)) <= options_of_the_command_line(command)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_changes_are_published_after_each_ingest_whatever_became_of_it_and_for_a_limited_time(target: str) -> None:
+    """A failed ingest may have merged all files but one. The next run waits until this task has ended."""
+    task = changes_task(target)
+    assert task["task_key"] == CHANGES_TASK
+    assert task["depends_on"] == [{"task_key": "ingest"}]
+    assert task["run_if"] == "ALL_DONE"
+    assert 0 < task["timeout_seconds"] <= 900
+
+
+@pytest.mark.parametrize("target", PRODUCTION)
+def test_a_failed_ingest_is_mailed_although_the_run_may_count_as_successful(target: str) -> None:
+    """A run's result is that of its last task: the mails of the job would miss it."""
+    emails = {"alert_emails": ["ops@example.com"]}
+    ingest = jobs(target, **emails)[INGEST_JOB]
+    assert ingest["tasks"][0]["email_notifications"] == {"on_failure": ["ops@example.com"]}
+    assert ingest["email_notifications"]["on_failure"] == ["ops@example.com"]
+
+
+def test_live_is_prod_and_a_continuous_job_in_the_same_deployment() -> None:
+    """Deploying one over the other then keeps the ids of jobs, schema and volume, and moves no file."""
+    live, prod = resolved("live"), resolved("prod")
+    job = live["resources"]["jobs"].pop(CONTINUOUS_JOB)
+    live["bundle"].pop("target", None)
+    prod["bundle"].pop("target", None)
+    assert live == prod
+    assert job["continuous"] == {"pause_status": "UNPAUSED", "task_retry_mode": "NEVER"}
+
+
+@pytest.mark.parametrize("target", LIVE)
+def test_a_continuous_job_has_only_what_the_platform_allows(target: str) -> None:
+    job = jobs(target)[CONTINUOUS_JOB]
+    assert job["max_concurrent_runs"] == 1
+    assert not {"depends_on", "max_retries", "run_if"} & live_task(target).keys()
+    if target == "live":  # serverless has no continuous jobs
+        assert "environments" not in job
+        assert job["timeout_seconds"] > 24 * 3600, "the run ends by itself after 24 hours"
 
 
 def options_of_the_command_line(command: str) -> set[str]:
@@ -194,19 +299,21 @@ def entry_points() -> dict[str, str]:
     return project()["scripts"]
 
 
-@pytest.mark.parametrize("target", [*DEPLOYED, "local"])
-def test_the_job_calls_the_wheels_entry_point(target: str) -> None:
-    (task,) = jobs(target)["order_tracking_ingest"]["tasks"]
-    assert task["python_wheel_task"]["package_name"] == project()["name"].replace("-", "_")
-    assert task["python_wheel_task"]["entry_point"] in entry_points()
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_tasks_call_the_wheels_entry_point(target: str) -> None:
+    tasks = [task for job in jobs(target).values() for task in job["tasks"] if "python_wheel_task" in task]
+    assert len(tasks) == (3 if target in LIVE else 2)
+    for task in tasks:
+        assert task["python_wheel_task"]["package_name"] == project()["name"].replace("-", "_")
+        assert task["python_wheel_task"]["entry_point"] in entry_points()
 
 
 def wheels(job: dict[str, Any]) -> list[str]:
-    """What is installed for the job's only task."""
-    (task,) = job["tasks"]
-    if "libraries" in task:
-        return [library["whl"] for library in task["libraries"]]
-    return [line for environment in job["environments"] for line in environment["spec"]["dependencies"]]
+    """What is installed for each of the job's tasks, which all install the same."""
+    shared = [line for environment in job.get("environments", []) for line in environment["spec"]["dependencies"]]
+    first, *others = ([one["whl"] for one in task["libraries"]] if "libraries" in task else shared for task in job["tasks"])
+    assert all(installed == first for installed in others)
+    return first
 
 
 @pytest.mark.parametrize("target", BUILT)
@@ -214,7 +321,7 @@ def test_dev_and_local_build_the_wheel_that_their_tasks_install(target: str) -> 
     """A path that is relative to the bundle's folder; the CLI uploads the file and puts its path in the workspace there."""
     (artifact,) = resolved(target)["artifacts"].values()
     assert (BUNDLE / artifact["path"]).resolve() == ROOT / "spark_jobs"
-    assert [wheels(job) for job in jobs(target).values()] == [[BUILT_WHEEL]] * 2
+    assert all(wheels(job) == [BUILT_WHEEL] for job in jobs(target).values())
     synced = [(BUNDLE / path).resolve() for path in resolved(target)["sync"]["paths"]]
     assert (BUNDLE / BUILT_WHEEL).parents[1].resolve() in synced
 
@@ -223,15 +330,15 @@ def test_dev_and_local_build_the_wheel_that_their_tasks_install(target: str) -> 
 def test_a_production_deployment_builds_nothing_and_names_one_wheel(target: str) -> None:
     """The same wheel gives the same job, so that the plan of an unchanged tree is empty, and another one is another job."""
     assert not resolved(target).get("artifacts")
-    assert [wheels(job) for job in jobs(target).values()] == [[INSTALLATION["wheel"]]] * 2
+    assert all(wheels(job) == [INSTALLATION["wheel"]] for job in jobs(target).values())
     older = "/Workspace/order-tracking/wheels/order_tracking-0.1.0+g1111111-py3-none-any.whl"
-    assert [wheels(job) for job in jobs(target, wheel=older).values()] == [[older]] * 2
+    assert all(wheels(job) == [older] for job in jobs(target, wheel=older).values())
 
 
 @pytest.mark.parametrize("missing", ["wheel", "schema"])
 def test_a_production_deployment_needs_its_wheel_and_schema(missing: str) -> None:
     """They have no default, so the CLI refuses to go on without."""
-    assert "default" not in main_file()["variables"][missing]
+    assert "default" not in declared_variables()[missing]
     assert missing not in main_file()["targets"]["prod"].get("variables", {})
     given = {name: value for name, value in INSTALLATION.items() if name != missing}
     assert f"${{var.{missing}}}" in str(resolve_bundle(BUNDLE, "prod", given))
@@ -239,30 +346,32 @@ def test_a_production_deployment_needs_its_wheel_and_schema(missing: str) -> Non
 
 def test_only_what_production_runs_is_synced_to_its_folder() -> None:
     assert resolved("prod")["sync"]["paths"] == ["."]
-    (task,) = jobs("prod")["order_tracking_maintenance"]["tasks"]
+    (task,) = jobs("prod")[MAINTENANCE_JOB]["tasks"]
     assert (BUNDLE / "resources" / task["spark_python_task"]["python_file"]).resolve().is_relative_to(BUNDLE)
 
 
-@pytest.mark.parametrize("target", [*DEPLOYED, "local"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_every_task_has_compute(target: str) -> None:
     """Without a cluster or an environment the CLI refuses the task."""
     for key, settings in jobs(target).items():
         environments = {item["environment_key"]: item["spec"] for item in settings.get("environments", [])}
         clusters = {item["job_cluster_key"]: item["new_cluster"] for item in settings.get("job_clusters", [])}
+        on_cluster = target == "prod_cluster" or (target == "live" and key == CONTINUOUS_JOB)
         for task in settings["tasks"]:
-            if target in SERVERLESS:
-                assert environments[task["environment_key"]]["environment_version"], key
-                assert task["disable_auto_optimization"] is True
-                assert settings["performance_target"] in {"PERFORMANCE_OPTIMIZED", "STANDARD"}
-            else:
+            if on_cluster:
                 assert clusters[task["job_cluster_key"]]["spark_version"].startswith("17.3.")
                 assert "environment_key" not in task
-            assert task["max_retries"] == 0
+            else:
+                assert environments[task["environment_key"]]["environment_version"], key
+            if key != CONTINUOUS_JOB:
+                assert task["max_retries"] == 0
+                assert on_cluster or task["disable_auto_optimization"] is True
+                assert on_cluster or settings["performance_target"] in {"PERFORMANCE_OPTIMIZED", "STANDARD"}
 
 
 @pytest.mark.parametrize("target", DEPLOYED)
 def test_one_run_at_a_time_with_a_queue_and_a_time_limit(target: str) -> None:
-    ingest = jobs(target)["order_tracking_ingest"]
+    ingest = jobs(target)[INGEST_JOB]
     assert ingest["queue"] == {"enabled": True}
     assert ingest["max_concurrent_runs"] == 1
     assert 0 < ingest["timeout_seconds"] <= 4 * 3600
@@ -272,10 +381,11 @@ def test_one_run_at_a_time_with_a_queue_and_a_time_limit(target: str) -> None:
 def test_one_principal_owns_the_jobs_and_the_function_may_run_one(target: str) -> None:
     """Were there no owner, the CLI would make the deploying user the owner, and refuse the next one who is not an admin."""
     owner = {"service_principal_name": "deployer-id", "level": "IS_OWNER"}
+    seen = {CONTINUOUS_JOB: [owner, {"service_principal_name": "function-id", "level": "CAN_VIEW"}]}
     assert {key: job["permissions"] for key, job in jobs(target).items()} == {
-        "order_tracking_ingest": [owner, {"service_principal_name": "function-id", "level": "CAN_MANAGE_RUN"}],
-        "order_tracking_maintenance": [owner],
-    }
+        INGEST_JOB: [owner, {"service_principal_name": "function-id", "level": "CAN_MANAGE_RUN"}],
+        MAINTENANCE_JOB: [owner],
+    } | (seen if target == "live" else {})
 
 
 @pytest.mark.parametrize("target", PRODUCTION)
@@ -289,7 +399,8 @@ def test_managers_get_the_jobs_and_the_folder_of_the_deployment(target: str) -> 
 @pytest.mark.parametrize("target", PRODUCTION)
 def test_the_folder_of_the_deployment_is_below_the_one_that_only_deployers_can_write(target: str) -> None:
     """/Workspace/Shared is writable by everyone, who could then replace the code that runs with the job's rights."""
-    assert resolved(target)["workspace"] == {"root_path": f"/Workspace/order-tracking/{target}"}
+    folder = "prod" if target == "live" else target
+    assert resolved(target)["workspace"] == {"root_path": f"/Workspace/order-tracking/{folder}"}
 
 
 @pytest.mark.parametrize("target", BUILT)
@@ -300,7 +411,7 @@ def test_a_copy_of_ones_own_has_no_shared_folder_owner_or_managers(target: str) 
 
 @pytest.mark.parametrize("target", PRODUCTION)
 def test_jobs_run_as_the_jobs_service_principal(target: str) -> None:
-    assert [job["run_as"] for job in jobs(target).values()] == [{"service_principal_name": "job-id"}] * 2
+    assert all(job["run_as"] == {"service_principal_name": "job-id"} for job in jobs(target).values())
 
 
 def test_two_installations_share_nothing_that_they_write() -> None:
@@ -354,15 +465,15 @@ def test_the_bundle_requires_a_cli_that_deploys_without_terraform() -> None:
 
 
 def test_maintenance_is_paused_by_default() -> None:
-    assert jobs("prod")["order_tracking_maintenance"]["schedule"]["pause_status"] == "PAUSED"
+    assert jobs("prod")[MAINTENANCE_JOB]["schedule"]["pause_status"] == "PAUSED"
     enabled = {key: job.get("schedule") for key, job in jobs("prod", maintenance="UNPAUSED").items()}
-    assert enabled["order_tracking_ingest"] is None
-    assert enabled["order_tracking_maintenance"]["pause_status"] == "UNPAUSED"
+    assert enabled[INGEST_JOB] is None
+    assert enabled[MAINTENANCE_JOB]["pause_status"] == "UNPAUSED"
 
 
 def test_every_variable_is_declared_and_used() -> None:
-    declared = set(main_file()["variables"])
+    declared = set(declared_variables())
     used = set()
-    for path in [BUNDLE / "databricks.yml", *BUNDLE.glob("resources/*.yml")]:
+    for path in [*BUNDLE.glob("*.yml"), *BUNDLE.glob("resources/*.yml")]:
         used |= set(re.findall(r"\$\{var\.(\w+)\}", path.read_text()))
     assert used == declared

@@ -46,6 +46,7 @@ OUTPUTS = {
     "archive_prefix": "archive/",
     "rejected_prefix": "rejected/",
     "outcome_topic": "projects/orders-prod/topics/order-tracking-outcomes",
+    "changes_topic": "projects/orders-prod/topics/order-tracking-changes",
     "sweep_topic": "projects/orders-prod/topics/order-tracking-sweep",
     "databricks_host": "https://123.4.gcp.databricks.com",
     "databricks_client_id": "the-function",
@@ -63,6 +64,13 @@ SUMMARY = {
     "resources": {
         "jobs": {"order_tracking_ingest": {"id": "4711"}, "order_tracking_maintenance": {"id": "12"}},
         "schemas": {"order_tracking": {"id": "main.order_tracking", "catalog_name": "main"}},
+        "volumes": {"order_tracking_checkpoints": {"id": "main.order_tracking.checkpoints"}},
+    }
+}
+LIVE_SUMMARY = {
+    "resources": {
+        **SUMMARY["resources"],
+        "jobs": {**SUMMARY["resources"]["jobs"], "order_tracking_live": {"id": "13"}},
     }
 }
 WAREHOUSES = [

@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from tests.infra.gcp.terraform_files import load
 
 CLOUD = Path(os.environ.get("STAND_IN_CLOUD", "/nonexistent"))
+KINDS = ("jobs", "schemas", "volumes")
+"""Of the bundle's resources."""
 PRINCIPALS = {"job_principal": "job", "databricks_client_id": "function", "deployer_principal": "deployer"}
 
 
@@ -304,6 +306,9 @@ def databricks(cloud: dict[str, Any], arguments: list[str]) -> None:
                     [{"path": name, **info} for name, info in cloud["files"].items() if name.rpartition("/")[0] == path]
                 )
             )
+        case ["jobs", "cancel-all-runs", "--job-id", job_id]:
+            if job_id not in cloud["jobs"]:
+                fail(f"Error: Job {job_id} does not exist.")
         case ["workspace", "import-dir", source, target]:
             _writable(cloud, target)
             for file in sorted(Path(source).iterdir()):
@@ -340,21 +345,22 @@ def _bundle(cloud: dict[str, Any], arguments: list[str]) -> None:
     local = json.loads(copy.read_text()) if copy.is_file() else None
     if remote and local and remote["lineage"] != local["lineage"]:
         fail(f"Error: lineage mismatch in state files: {remote['lineage']} and {local['lineage']}")
-    state = remote or local or {"lineage": str(uuid.uuid4()), "jobs": {}, "schemas": {}}
+    state = remote or local or {"lineage": str(uuid.uuid4()), **{kind: {} for kind in KINDS}}
     match words:
         case ["validate"]:
             print("Validation OK!")
             return
         case ["summary"]:
             with_ids = {
-                kind: {key: {**body, **state[kind].get(key, {})} for key, body in declared[kind].items()}
-                for kind in ("jobs", "schemas")
+                kind: {key: {**body, **state[kind].get(key, {})} for key, body in declared[kind].items()} for kind in KINDS
             }
             print(json.dumps({"bundle": {"target": options.target}, "resources": with_ids}))
             return
         case ["plan"]:
             plan = {}
-            for kind in ("jobs", "schemas"):
+            for kind in KINDS:
+                for key in state[kind].keys() - declared[kind].keys():
+                    plan[f"resources.{kind}.{key}"] = {"action": "delete"}
                 for key, body in declared[kind].items():
                     deployed = {name: value for name, value in state[kind].get(key, {}).items() if name != "id"}
                     plan[f"resources.{kind}.{key}"] = {
@@ -366,10 +372,10 @@ def _bundle(cloud: dict[str, Any], arguments: list[str]) -> None:
             _writable(cloud, root)
             _deploy(cloud, declared, state)
         case ["deployment", "unbind", key]:
-            state["schemas"].pop(key, None) or state["jobs"].pop(key)
+            next(state[kind] for kind in KINDS if key in state[kind]).pop(key)
         case ["destroy"]:
-            if state["schemas"]:
-                fail("Error: schema order_tracking has lifecycle.prevent_destroy set")
+            if state["schemas"] or state["volumes"]:
+                fail("Error: a resource has lifecycle.prevent_destroy set")
             if not options.auto_approve:
                 fail("Error: please specify --auto-approve to skip interactive confirmation checks for non tty consoles")
             for job in state["jobs"].values():
@@ -386,6 +392,7 @@ def _bundle(cloud: dict[str, Any], arguments: list[str]) -> None:
 def _resolved_bundle(target: str) -> dict[str, Any]:
     """What of the bundle's target decides about installations: its folder, jobs and schema."""
     text = yaml.safe_load(Path("databricks.yml").read_text())
+    text |= yaml.safe_load(Path("variables.yml").read_text())
     overrides_file = Path(f".databricks/bundle/{target}/variable-overrides.json")
     overrides = json.loads(overrides_file.read_text()) if overrides_file.is_file() else {}
     if unknown := set(overrides) - set(text["variables"]):
@@ -411,12 +418,14 @@ def _resolved_bundle(target: str) -> dict[str, Any]:
 
     chosen = resolved(text["targets"][target])
     jobs = chosen["resources"]["jobs"]
-    names = {key: body["name"] for file in Path("resources").glob("*.yml") for key, body in _jobs_of(file).items()}
+    names = {key: body["name"] for key, body in jobs.items() if "name" in body}
+    names |= {key: body["name"] for file in Path("resources").glob("*.yml") for key, body in _jobs_of(file).items()}
     return {
         "root": chosen["workspace"]["root_path"],
         "schemas": chosen["resources"]["schemas"],
+        "volumes": chosen["resources"]["volumes"],
         "jobs": {
-            key: {"name": resolved(names[key]), "managers": chosen["permissions"], **body} for key, body in jobs.items()
+            key: {**body, "name": resolved(names[key]), "managers": chosen["permissions"]} for key, body in jobs.items()
         },
         "wheel": values["wheel"],
     }
@@ -435,6 +444,10 @@ def _deploy(cloud: dict[str, Any], declared: dict[str, Any], state: dict[str, An
             fail(f"Error: cannot create resources.schemas.{key}: Schema '{full}' already exists")
         cloud["schemas"].setdefault(full, state["lineage"])
         state["schemas"][key] = {"id": full, **body}
+    for key, body in declared["volumes"].items():
+        state["volumes"][key] = {"id": body["name"], **body}
+    for key in state["jobs"].keys() - declared["jobs"].keys():
+        del cloud["jobs"][state["jobs"].pop(key)["id"]]
     for key, body in declared["jobs"].items():
         me = {"user_name": cloud["user"], "level": "CAN_MANAGE"}
         if me not in body["managers"]:

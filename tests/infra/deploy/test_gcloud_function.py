@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from functions.config import Config
 from infra.deploy.gcloud_function import DEFAULTS, function_with_gcloud
-from tests.infra.deploy.recorded_programs import OUTPUTS, ROOT, Programs, good
+from tests.infra.deploy.recorded_programs import LIVE_SUMMARY, OUTPUTS, ROOT, Programs, good
 from tests.infra.gcp.terraform_files import load
 
 
@@ -44,7 +45,16 @@ def test_gcloud_deploys_both_functions_and_lets_the_trigger_call_them(deployed: 
 def test_gcloud_and_terraform_give_the_function_the_same_settings(deployed: list[list[str]]) -> None:
     by_terraform = str(load(ROOT / "infra/gcp/function").locals["settings"])
     named = set(re.findall(r"\b([A-Z][A-Z_]{4,})\b\s*=", by_terraform))
-    assert set(environment_of(deployed[0])) == named | {"DATABRICKS_FEDERATION_AUDIENCE"}
+    assert set(environment_of(deployed[0])) == (named | {"DATABRICKS_FEDERATION_AUDIENCE"}) - {"CONTINUOUS_JOB_ID"}
+    assert environment_of(deployed[0])["LAUNCH"] == "window"
+
+
+def test_in_live_mode_the_function_leaves_the_files_to_the_continuous_job(programs: Programs, tmp_path: Path) -> None:
+    programs.answer({("databricks", "summary"): json.dumps(LIVE_SUMMARY)})
+    function_with_gcloud(good(tmp_path, BUNDLE_TARGET="live"))
+    intake = next(call for call in programs.calls() if call[1:3] == ["functions", "deploy"])
+    config = Config.read(environment_of(intake))
+    assert (config.launch, config.job_id, config.continuous_job_id) == ("never", 4711, 13)
 
 
 def test_gcloud_and_terraform_have_the_same_defaults() -> None:

@@ -42,6 +42,7 @@ def test_the_function_goes_before_the_bundle_and_the_bundle_before_its_identitie
     assert changes(programs) == [
         "terraform -chdir=infra/gcp/function destroy -auto-approve",
         "databricks bundle deployment unbind order_tracking --target prod",
+        "databricks bundle deployment unbind order_tracking_checkpoints --target prod",
         "databricks bundle destroy --auto-approve --target prod",
         "terraform -chdir=infra/gcp/foundation state rm google_storage_bucket.files"
         " google_project_iam_member.storage_publishes",
@@ -60,13 +61,13 @@ def test_what_is_protected_is_what_is_kept() -> None:
     assert protected <= set(removal.PROTECTED)
     assert set(removal.PROTECTED) <= {f"{kind}.{name}" for kind, name in folder.resources}
     targets = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["targets"]
-    for target in ("prod", "prod_cluster"):
-        assert [
-            key
-            for resources in targets[target]["resources"].values()
+    for target in ("prod", "live", "prod_cluster"):
+        assert {
+            kind: key
+            for kind, resources in targets[target]["resources"].items()
             for key, resource in resources.items()
             if resource.get("lifecycle", {}).get("prevent_destroy")
-        ] == [removal.SCHEMA_KEY]
+        } == removal.KEPT_OF_THE_BUNDLE
 
 
 def test_it_can_be_repeated_after_an_error(programs: Programs, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_all_names_follow_from_the_installation(tmp_path: Path) -> None:
     assert first.state_prefix("foundation") != second.state_prefix("foundation")
     for settings in (first, second):
         assert settings.foundation_variables(["users/me"])["name"] == settings["INSTALLATION"]
-        assert settings.function_variables("1", "x.zip")["state_prefix"] == f"{settings['INSTALLATION']}/foundation"
+        assert settings.function_variables("1", "", "x.zip")["state_prefix"] == f"{settings['INSTALLATION']}/foundation"
 
 
 def test_the_settings_give_each_step_the_variables_that_it_declares(tmp_path: Path) -> None:
@@ -95,21 +95,23 @@ def test_the_settings_give_each_step_the_variables_that_it_declares(tmp_path: Pa
     ours = good(tmp_path, READERS="analysts", SQL_WAREHOUSE_ID="0123456789abcdef", REJECTED_SHARE_ALERT="0.02", **TUNED)
     for given, step in [
         (ours.foundation_variables(["users/me"]), "foundation"),
-        (ours.function_variables("1", "x.zip"), "function"),
+        (ours.function_variables("1", "", "x.zip"), "function"),
     ]:
         declared = load(ROOT / "infra/gcp" / step).variables
         assert set(given) <= set(declared)
         assert {name for name, body in declared.items() if "default" not in body} <= set(given)
-    bundle = yaml.safe_load((ROOT / "infra/databricks/databricks.yml").read_text())["variables"]
+    bundle = yaml.safe_load((ROOT / "infra/databricks/variables.yml").read_text())["variables"]
     given = ours.bundle_variables(OUTPUTS, "/Workspace/x.whl")
     assert set(given) <= set(bundle)
-    assert set(bundle) - set(given) == {"warehouse"}
+    assert set(bundle) - set(given) == {"warehouse", "checkpoint"}
+    assert (given["changes_topic"], given["max_bad_row_ratio"]) == (OUTPUTS["changes_topic"], "0.25")
+    assert good(tmp_path, PUBLISH_CHANGES="no").bundle_variables(OUTPUTS, "x.whl")["changes_topic"] == ""
 
 
 def test_every_tunable_is_passed_as_a_number_if_it_is_set_and_not_at_all_if_not(tmp_path: Path) -> None:
     def variables(**changes: str) -> dict[str, object]:
         ours = good(tmp_path, **changes)
-        return ours.foundation_variables(["users/me"]) | ours.function_variables("1", "x.zip")
+        return ours.foundation_variables(["users/me"]) | ours.function_variables("1", "", "x.zip")
 
     tuned, untouched = variables(**TUNED), variables()
     assert tuned["max_bad_row_ratio"] == 0.25

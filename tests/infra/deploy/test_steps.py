@@ -11,7 +11,7 @@ import pytest
 
 from infra.deploy import steps, wheel
 from infra.deploy.shell import CommandFailed
-from tests.infra.deploy.recorded_programs import GOOD, OUTPUTS, SUMMARY, Programs, good
+from tests.infra.deploy.recorded_programs import GOOD, LIVE_SUMMARY, OUTPUTS, SUMMARY, Programs, good
 
 BUILT = re.compile(r"/Workspace/order-tracking/wheels/order_tracking-\d+\.\d+\.\d+\+g[0-9a-f]{12}\S*-py3-none-any\.whl")
 
@@ -44,6 +44,26 @@ def test_the_job_is_deployed_before_the_function_which_gets_its_id(programs: Pro
     assert variables["job_id"] == "4711"
     hosts = {environment["DATABRICKS_HOST"] for environment in programs.environments("databricks")}
     assert hosts == {GOOD["DATABRICKS_HOST"]}, "not the workspace of the shell"
+
+
+def test_in_live_mode_the_function_gets_both_jobs_and_a_running_run_is_replaced_after_the_bundle(
+    programs: Programs, tmp_path: Path
+) -> None:
+    """It would otherwise go on with the old wheel for up to a day."""
+    programs.answer({("databricks", "summary"): json.dumps(LIVE_SUMMARY)})
+    ours = good(tmp_path, BUNDLE_TARGET="live")
+    steps.bundle(ours)
+    steps.function(ours, yes=True)
+    deploy, cancel = (line for line in programs.lines() if re.search(r"bundle deploy|cancel", line))
+    assert deploy == "databricks bundle deploy --target live"
+    assert cancel == "databricks jobs cancel-all-runs --job-id 13"
+    variables = json.loads((tmp_path / "work/order-tracking/function.tfvars.json").read_text())
+    assert (variables["job_id"], variables["continuous_job_id"]) == ("4711", "13")
+
+
+def test_a_first_deployment_in_live_mode_has_no_run_to_replace(programs: Programs, tmp_path: Path) -> None:
+    steps.bundle(good(tmp_path, BUNDLE_TARGET="live"))
+    assert not [line for line in programs.lines() if "cancel" in line]
 
 
 def test_the_zip_is_named_as_terraform_sees_it_and_not_by_its_place_on_this_machine(

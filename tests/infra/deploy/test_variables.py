@@ -31,7 +31,7 @@ def variables_of(step: str, folder: Path) -> dict[str, Any]:
     return (
         settings.foundation_variables(["users/me@example.com"])
         if step == "foundation"
-        else settings.function_variables("4711", "x.zip")
+        else settings.function_variables("4711", "12", "x.zip")
     )
 
 
@@ -55,6 +55,7 @@ def test_terraform_accepts_the_variables_from_the_settings(tmp_path: Path, step:
         ("foundation", "deployers", ["me@example.com"], "users/NAME"),
         ("foundation", "name", "order-tracking-for-the-whole-company", "so that the service accounts' names fit"),
         ("function", "job_id", "order_tracking_ingest", "must be the job's number"),
+        ("function", "continuous_job_id", "order_tracking_live", "must be the job's number"),
         ("function", "launch_window_seconds", 60, "from 1 to 55"),
         ("function", "state_prefix", "order-tracking", "NAME/foundation"),
         ("function", "max_bad_row_ratio", 10, "from 0 to 1"),

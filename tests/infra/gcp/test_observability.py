@@ -16,7 +16,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from functions import bootstrap, logs
 from functions.handler import handle_upload
-from functions.sweep import LOOK_BACK, UNBALANCED, sweep
+from functions.sweep import CHANGES_TASK, LOOK_BACK, UNBALANCED, sweep
 from spark_jobs.cloud.ports import FailedRun, TransientError
 from spark_jobs.contract.violations import RULES
 from tests.fakes.dependencies import BAD_HEADER, GOOD, NAME, FakeDependencies
@@ -96,18 +96,35 @@ def test_a_sweep_is_counted_and_logs_the_age_of_the_oldest_file(lines: io.String
 
 @pytest.mark.parametrize(
     ("reason", "metric"),
-    [("SessionError: no catalog", "failed_runs"), (f"RunFailed: 2 {UNBALANCED}, among them x", "unbalanced_log")],
+    [
+        ("SessionError: no catalog", "failed_runs"),
+        (f"RunFailed: 2 {UNBALANCED}, among them x", "unbalanced_log"),
+        ("PublishFailed: 503", "unpublished_changes"),
+    ],
 )
 def test_a_failed_run_is_counted_once_and_is_not_a_function_error(lines: io.StringIO, reason: str, metric: str) -> None:
     fake = FakeDependencies()
-    fake.job.failed.append(FailedRun(7, fake.clock(), reason))
+    task = CHANGES_TASK if metric == "unpublished_changes" else "ingest"
+    fake.job.failed.append(FailedRun(7, fake.clock(), reason, task))
     sweep("tick", fake.deps)
     (entry,) = [entry for entry in printed(lines) if entry["message"] != "swept"]
     assert [name for name in METRICS if matching(name, entry)] == [metric]
     assert entry["run_id"] == 7
 
 
-@pytest.mark.parametrize("alert", ["failed_runs", "unbalanced_log"])
+def test_that_no_continuous_run_is_alive_is_an_alert_from_the_second_sweep_on(lines: io.StringIO) -> None:
+    """Between two runs there is none for up to a minute."""
+    sweep("tick", FakeDependencies.live(alive=False).deps)
+    (entry,) = [entry for entry in printed(lines) if matching("no_continuous_run", entry)]
+    assert entry["job_id"] == 88
+    (condition,) = ALERTS["no_continuous_run"]["conditions"][0]["condition_threshold"]
+    assert int(text(condition["threshold_value"])) == 1
+    slowest_sweep = timedelta(minutes=20)  # the limit of sweep_schedule
+    period = timedelta(seconds=int(text(condition["aggregations"][0]["alignment_period"]).removesuffix("s")))
+    assert period > 2 * slowest_sweep
+
+
+@pytest.mark.parametrize("alert", ["failed_runs", "unbalanced_log", "unpublished_changes"])
 def test_a_run_reported_twice_is_one_incident(alert: str) -> None:
     """The incident stays open while a report is in the window, so the next report opens no new one."""
     (condition,) = ALERTS[alert]["conditions"][0]["condition_threshold"]

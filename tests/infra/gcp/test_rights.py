@@ -56,6 +56,7 @@ ON = {
     "google_storage_bucket.uploads.name": "bucket of function sources",
     "var.state_bucket": "bucket of Terraform states",
     "google_pubsub_topic.outcomes.id": "outcomes topic",
+    "google_pubsub_topic.changes.id": "changes topic",
     "google_pubsub_topic.outcomes_dead.id": "dead-letter topic",
     "google_pubsub_subscription.outcomes.id": "outcomes subscription",
     "google_artifact_registry_repository.images.name": "image repository",
@@ -151,8 +152,9 @@ def _joined(values: list[Any]) -> str:
 
 
 def given_by_the_bundle() -> list[Right]:
+    """Of the target with all jobs. The others have the same resources without the continuous job."""
     target, more = (
-        yaml.safe_load((ROOT / "infra/databricks" / file).read_text())["targets"]["prod"]
+        yaml.safe_load((ROOT / "infra/databricks" / file).read_text())["targets"]["live"]
         for file in ("databricks.yml", "resources/alerts.yml")
     )
     resources = target["resources"]
@@ -166,9 +168,10 @@ def given_by_the_bundle() -> list[Right]:
         assert dashboard["permissions"] == "${var.viewers}", "infra.deploy makes them from READERS, with CAN_READ"
         found.append(Right("readers", "CAN_READ", f"dashboard {key}", ""))
     found += [
-        Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), "schema", "")
-        for schema in resources["schemas"].values()
-        for grant in schema["grants"]
+        Right(WHO[grant["principal"]], ", ".join(sorted(grant["privileges"])), on, "")
+        for kind, on in (("schemas", "schema"), ("volumes", "volume of checkpoints"))
+        for resource in resources[kind].values()
+        for grant in resource["grants"]
     ]
     for key, job in resources["jobs"].items():
         for permission in job.get("permissions", []):

@@ -23,6 +23,7 @@ ADDRESSES = Addresses(
     pubsub=None,
     outcome_topic=None,
     outcome_subscription=None,
+    changes_topic=None,
     warehouse="w",
     logs="l",
 )

@@ -208,7 +208,7 @@ class TestReal:
         server.wait_state(launcher.launch("window-1", PARAMETERS), "FAILED")
         server.fault(times=10, path_regex=".*get-output.*", action="status", status=400)
         (failed,) = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
-        assert failed.reason == "Task ingest failed with message: Workload failed, see run output for details."
+        assert failed.reason == "Workload failed, see run output for details"
 
     def test_only_the_latest_runs_are_searched_with_one_call(
         self, tmp_path: Path, start_jobs_server: StartJobsServer, monkeypatch: pytest.MonkeyPatch
@@ -220,3 +220,21 @@ class TestReal:
         monkeypatch.setattr("spark_jobs.cloud.databricks_jobs.LATEST_RUNS", 2)
         failed = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
         assert [run.run_id for run in failed] == [runs[2], runs[1]]
+
+    def test_the_failure_of_a_task_is_found_whatever_became_of_the_run(
+        self, tmp_path: Path, start_jobs_server: StartJobsServer
+    ) -> None:
+        """A later task that runs in any case makes the run a success, and a task that does not run at all did not fail."""
+        server = start_jobs_server(tmp_path / "data")
+        config = SdkConfig(host=server.url, token="local", auth_type="pat")
+        launcher = DatabricksJob(lambda: WorkspaceClient(config=config), server.job_ids["steps"])
+        for first, second, result, tasks in [
+            ("fail", "print", "SUCCESS_WITH_FAILURES", {"first"}),
+            ("print", "fail", "FAILED", {"second"}),
+            ("fail", "fail", "FAILED", {"first", "second"}),
+        ]:
+            run_id = server.run_now("steps", job_parameters={"first": first, "second": second})
+            server.wait_state(run_id, result)
+            failed = launcher.failed_runs(datetime.now(UTC) - timedelta(hours=1))
+            assert {run.task for run in failed if run.run_id == run_id} == tasks
+            assert all(run.reason.startswith("ValueError: it went wrong") for run in failed)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.local.services.process import ServerProcess
-from infra.local.services.pubsub import OUTCOME_TOPIC, create_outcome_topic, emulator_command, find_emulator, pull_outcomes
+from infra.local.services.pubsub import OUTCOME_TOPIC, create_topics, emulator_command, find_emulator, pull_outcomes
 from spark_jobs.cloud import pubsub
 from spark_jobs.cloud.ports import Announcer, TransientError
 from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
@@ -41,7 +41,7 @@ def emulator() -> Iterator[str]:
     port = free_port()
     address = f"127.0.0.1:{port}"
     with ServerProcess(emulator_command(found, find_java().home, port), ready_prefix="INFO: Server started"):
-        create_outcome_topic(address)
+        create_topics(address)
         yield address
 
 

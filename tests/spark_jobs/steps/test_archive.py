@@ -51,7 +51,7 @@ def test_a_file_that_can_not_be_moved_does_not_stop_the_others() -> None:
     entries = uploaded(store, *(f"order_tracking_2026_01_0{day}.csv" for day in (1, 2, 3)))
     run = run_on(store)
     archive(run, entries, published(entries))
-    (problem,) = run.problems
+    (problem,) = run.problems.values()
     assert str(entries[1].file) in problem and "retention" in problem
     assert store.names("source/") == ["source/order_tracking_2026_01_02.csv"]
     assert len(store.names("archive/")) == 2
@@ -63,7 +63,7 @@ def test_an_object_that_is_gone_is_an_answer_and_a_superseded_one_is_not_moved()
     store.delete(gone.file.name)
     run, entries = run_on(store), [gone, entry(newer.file, "superseded")]
     archive(run, entries, published(entries))
-    assert run.problems == []
+    assert run.problems == {}
     assert store.names("source/") == [newer.file.name]
 
 

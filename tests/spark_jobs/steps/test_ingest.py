@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,19 +87,38 @@ def test_with_nothing_accepted_no_spark_is_started(harness: JobHarness) -> None:
     assert len(harness.store.names("source/")) == 4
 
 
+def test_spark_starts_and_opens_the_tables_while_the_run_waits_for_its_window(harness: JobHarness) -> None:
+    """If files wait already. Files that are marked during the wait are in the same batch."""
+    from spark_jobs.steps.ingest import ingest
+
+    opened = threading.Event()
+
+    def open_spark() -> SparkSession:
+        opened.set()
+        return harness.spark
+
+    def wait(seconds: float) -> None:
+        assert opened.wait(60), "Spark starts only after the wait"
+        harness.day(2, row("T2"))
+        harness.clock.advance(seconds)
+
+    harness.day(1, row("T1"))
+    settings = replace(harness.settings, not_before=harness.clock() + timedelta(seconds=20))
+    entries = ingest(settings, replace(harness.deps(), sleep=wait), open_spark)
+    harness.assert_right()
+    assert len(entries) == 2 and len({entry.batch_id for entry in entries}) == 1
+
+
 def test_a_run_waits_for_the_end_of_its_window_before_it_lists(harness: JobHarness) -> None:
     from spark_jobs.steps.ingest import ingest
 
     called_at: list[Any] = []
     harness.store.before_call = lambda method, name: called_at.append(harness.clock())
-    from datetime import timedelta
-
     start = harness.clock()
-    from dataclasses import replace
-
     ingest(replace(harness.settings, not_before=start + timedelta(seconds=20)), harness.deps(), no_spark)
     ingest(replace(harness.settings, not_before=harness.clock() + timedelta(hours=2)), harness.deps(), no_spark)
-    assert called_at == [start + timedelta(seconds=20), start + timedelta(seconds=80)], "a minute at most"
+    waited = [0, 20, 20, 80]
+    assert called_at == [start + timedelta(seconds=s) for s in waited], "a minute at most; the first one looks what waits"
 
 
 @pytest.mark.parametrize("moment", ["taken", "staged"])

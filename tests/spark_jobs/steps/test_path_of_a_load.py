@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 MOST = 15
-STEPS = {"archive", "ingest", "merge", "parking", "record", "run", "settle", "stage", "take"}
+STEPS = {"archive", "batch", "ingest", "merge", "parking", "record", "run", "settle", "stage", "take"}
 NOT_COUNTED = (
     "spark_jobs.contract",  # the reference, which the function runs as well
     "spark_jobs.cloud",  # ports and their adapters; tests replace the adapters

@@ -52,10 +52,10 @@ def test_our_bundle_has_the_ingest_job_and_passes_on_every_parameter() -> None:
     assert job.queue
     assert job.max_concurrent_runs == 1
     assert job.parameters["warehouse"] == "/data/warehouse"
-    (task,) = job.tasks
-    assert task.parameters[0] == "ingest"
-    passed = [f"--{name.replace('_', '-')}={{{{job.parameters.{name}}}}}" for name in job.parameters]
-    assert list(task.parameters[1:]) == passed
+    ingest, changes = job.tasks
+    assert (ingest.parameters[0], changes.parameters[0]) == ("ingest", "changes")
+    passed = {f"--{name.replace('_', '-')}={{{{job.parameters.{name}}}}}" for name in job.parameters}
+    assert {*ingest.parameters[1:], *changes.parameters[1:]} == passed
     assert bundle.wheel_sources == (ROOT / "spark_jobs",)
 
 

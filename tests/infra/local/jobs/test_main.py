@@ -22,6 +22,6 @@ def test_a_used_folder_a_used_port_and_an_unknown_variable_are_refused_in_one_se
     with pytest.raises(ServerFailed, match=rf"status 2:\nerror: port {port} .*; choose another port with --port$"):
         start_jobs_server(tmp_path / "other", "--port", port)
     with pytest.raises(
-        ServerFailed, match=r"status 2:\nerror: the bundle has no variable 'moed'; its variables: mode, warehouse$"
+        ServerFailed, match=r"status 2:\nerror: the bundle has no variable 'moed'; its variables: mode, warehouse, trigger$"
     ):
         start_jobs_server(tmp_path / "third", "--var", "moed=x")

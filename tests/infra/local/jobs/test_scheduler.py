@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from databricks.sdk.errors import InvalidParameterValue
+from databricks.sdk.service.jobs import QueueSettings
 
 from tests.jobs_fixtures import RunningJobsServer, StartJobsServer, alive, until
 
@@ -135,3 +137,49 @@ def test_a_run_that_queues_too_long_is_skipped_and_never_runs(start_jobs_server:
     (tmp_path / "gate").touch()
     server.wait_state(first, "SUCCESS")
     assert not server.run(second).tasks, "it never runs"
+
+
+def test_a_canceled_run_may_finish_what_it_is_doing(jobs_server: RunningJobsServer, tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    run_id = jobs_server.start_mode("unqueued", "batch", batch)
+    until(batch.exists, "the batch has begun")
+    jobs_server.client().jobs.cancel_run(run_id)
+    jobs_server.wait_state(run_id, "CANCELED")
+    assert batch.with_name("batch.finished").exists()
+
+
+def continuous_runs(server: RunningJobsServer) -> list[tuple[int, str]]:
+    """Id and state of the continuous job's runs, the oldest first."""
+    runs = server.client().jobs.list_runs(job_id=server.job_ids["continuous"])
+    return [(run.run_id or 0, server.state(run.run_id or 0)) for run in runs][::-1]
+
+
+def test_a_continuous_job_runs_from_the_start_and_again_after_each_end(
+    start_jobs_server: StartJobsServer, tmp_path: Path
+) -> None:
+    server = start_jobs_server(tmp_path / "data", "--var=trigger=UNPAUSED", "--var=mode=wait")
+    until(lambda: [state for _, state in continuous_runs(server)] == ["RUNNING"], "it runs by itself")
+    ((first, _),) = continuous_runs(server)
+    assert server.run(first).trigger
+    assert server.run(first).trigger.value == "CONTINUOUS"  # type: ignore[union-attr]
+    extra = server.client().jobs.run_now(job_id=server.job_ids["continuous"], queue=QueueSettings(enabled=False)).run_id
+    assert server.state(extra or 0) == "MAXIMUM_CONCURRENT_RUNS_REACHED"
+    server.client().jobs.cancel_run(first)
+    until(lambda: [state for _, state in continuous_runs(server)][-1] == "RUNNING", "a new run starts after a cancellation")
+    server.process.kill()
+    again = start_jobs_server(tmp_path / "data", "--var=trigger=UNPAUSED", "--var=mode=wait")
+    until(lambda: [state for _, state in continuous_runs(again)][-1] == "RUNNING", "and with the next server")
+    again.process.kill()
+    paused = start_jobs_server(tmp_path / "data", "--var=mode=wait")
+    assert not list(paused.client().jobs.list_runs(active_only=True)), "a paused trigger starts none"
+
+
+def test_a_continuous_job_that_fails_is_restarted_ever_more_slowly(
+    start_jobs_server: StartJobsServer, tmp_path: Path
+) -> None:
+    server = start_jobs_server(tmp_path / "data", "--var=trigger=UNPAUSED", "--var=mode=fail")
+    until(lambda: len(continuous_runs(server)) == 3, "it is restarted after each failure")
+    runs = [server.run(run_id) for run_id, _ in continuous_runs(server)]
+    first, second = ((after.start_time or 0) - (before.end_time or 0) for before, after in pairwise(runs))
+    assert 2000 <= first < second
+    assert second >= 4000

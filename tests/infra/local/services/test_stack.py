@@ -38,6 +38,7 @@ def test_the_ready_line_names_the_addresses_and_status_shows_them(shared_stack: 
     assert words[0] == "ready"
     assert words[1] == stack.addresses.storage
     assert f"bucket={stack.addresses.bucket}" in words
+    assert "changes=none" in words
     shown = stack.command("status", "-o", "json")
     assert shown.returncode == 0
     assert json.loads(shown.stdout)["storage"] == stack.addresses.storage
