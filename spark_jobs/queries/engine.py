@@ -22,8 +22,8 @@ class NoChanges(LookupError):
 
 class Engine(Protocol):
     """Runs statements in Spark's dialect of SQL, as far as DuckDB knows it too: names may be in backticks, ``:name`` is a
-    parameter; ``unix_micros``, ``unix_date`` and, as a column, ``explode`` are known. What comes from outside is a
-    parameter, never part of the text. Unqualified names are tables of one folder or schema.
+    parameter; ``unix_micros``, ``unix_date``, ``to_date`` (of a time) and, as a column, ``explode`` are known. What comes
+    from outside is a parameter, never part of the text. Unqualified names are tables of one folder or schema.
 
     ``table_changes('TABLE', :time)`` has the columns of Delta's change feed. DuckDB gives updated rows only, before and
     after: `_change_type` is ``update_preimage`` or ``update_postimage``.

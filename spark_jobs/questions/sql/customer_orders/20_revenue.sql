@@ -4,10 +4,10 @@
 -- chart: line x=day y=revenue color=currency
 -- columns: day date, currency text, orders number, revenue number
 WITH days AS (
-  SELECT CAST(ordered_at AS DATE) AS day, currency, COUNT(*) AS orders, SUM(order_total) AS revenue
+  SELECT to_date(ordered_at) AS day, currency, COUNT(*) AS orders, SUM(order_total) AS revenue
   FROM {target}
   WHERE status <> 'canceled' AND ordered_at <= :now
-  GROUP BY CAST(ordered_at AS DATE), currency
+  GROUP BY to_date(ordered_at), currency
 ), numbered AS (
   SELECT day, currency, orders, revenue, DENSE_RANK() OVER (ORDER BY day DESC) AS place,
          ROW_NUMBER() OVER (PARTITION BY day ORDER BY orders DESC, currency) AS rank_in_day

@@ -5,7 +5,7 @@
 -- columns: state text, orders number, median_days_late number, most_days_late number, example text
 WITH judged AS (
   SELECT order_id, status,
-         unix_date(CAST(CASE WHEN status = 'delivered' THEN last_update_timestamp ELSE :now END AS DATE))
+         unix_date(to_date(CASE WHEN status = 'delivered' THEN last_update_timestamp ELSE :now END))
            - unix_date(expected_delivery_date) AS days_late
   FROM {target}
   WHERE status <> 'canceled'

@@ -4,10 +4,10 @@
 -- chart: bar x=month y=customers color=kind
 -- columns: month date, kind text, customers number, orders number
 WITH months AS (
-  SELECT customer_id, CAST(date_trunc('month', ordered_at) AS DATE) AS month, COUNT(*) AS orders
+  SELECT customer_id, CAST(date_trunc('month', to_date(ordered_at)) AS DATE) AS month, COUNT(*) AS orders
   FROM {target}
   WHERE status <> 'canceled' AND ordered_at <= :now
-  GROUP BY customer_id, CAST(date_trunc('month', ordered_at) AS DATE)
+  GROUP BY customer_id, CAST(date_trunc('month', to_date(ordered_at)) AS DATE)
 ), compared AS (
   SELECT month, orders, MIN(month) OVER (PARTITION BY customer_id) AS first_month FROM months
 ), kinds AS (

@@ -7,7 +7,7 @@ WITH delivered AS (
   SELECT CAST(date_trunc('week', pck_recieved_date) AS DATE) AS week,
          unix_date(package_deliver_date) - unix_date(pck_recieved_date) AS days
   FROM {target}
-  WHERE status = 'delivered' AND package_deliver_date IS NOT NULL AND pck_recieved_date <= CAST(:now AS DATE)
+  WHERE status = 'delivered' AND package_deliver_date IS NOT NULL AND pck_recieved_date <= to_date(:now)
 ), weeks AS (
   SELECT week, COUNT(*) AS shipments, percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median,
          percentile_cont(0.9) WITHIN GROUP (ORDER BY days) AS p90

@@ -8,7 +8,7 @@ WITH wrong AS (
          CASE WHEN status = 'delivered' THEN 'delivered, no date' ELSE 'date has passed, open' END AS problem
   FROM {target}
   WHERE (status = 'delivered' AND package_deliver_date IS NULL)
-     OR (status NOT IN ('delivered', 'canceled') AND package_deliver_date < CAST(:now AS DATE))
+     OR (status NOT IN ('delivered', 'canceled') AND package_deliver_date < to_date(:now))
 )
 SELECT problem, status, COUNT(*) AS shipments, MIN(package_deliver_date) AS earliest_date, MIN(tracking_num) AS example
 FROM wrong

@@ -4,7 +4,7 @@
 -- chart: line x=day y=hours color=percentile
 -- columns: day date, percentile text, hours number, current_rows number, arrived_rows number, outranked_percent number
 WITH files AS (
-  SELECT file_id, arrived_at, CAST(arrived_at AS DATE) AS day, `rows` - rejected_rows AS valid, outranked
+  SELECT file_id, arrived_at, to_date(arrived_at) AS day, `rows` - rejected_rows AS valid, outranked
   FROM {ingest_log}
   WHERE outcome = 'merged' AND arrived_at >= :now - INTERVAL 90 DAYS AND file_id NOT LIKE '%/replay/%'
 ), arrived AS (

@@ -3,9 +3,9 @@
 -- unit: files
 -- chart: bar x=day y=files color=outcome
 -- columns: day date, outcome text, files number, rows number, rejected_rows number
-SELECT CAST(logged_at AS DATE) AS day, outcome, COUNT(*) AS files,
+SELECT to_date(logged_at) AS day, outcome, COUNT(*) AS files,
        COALESCE(SUM(`rows`), 0) AS `rows`, COALESCE(SUM(rejected_rows), 0) AS rejected_rows
 FROM {ingest_log}
 WHERE logged_at >= :now - INTERVAL 90 DAYS
-GROUP BY CAST(logged_at AS DATE), outcome
+GROUP BY to_date(logged_at), outcome
 ORDER BY day, outcome

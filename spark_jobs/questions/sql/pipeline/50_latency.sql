@@ -4,7 +4,7 @@
 -- chart: line x=day y=seconds color=percentile
 -- columns: day date, percentile text, seconds number, files number
 WITH merged AS (
-  SELECT CAST(logged_at AS DATE) AS day, (unix_micros(logged_at) - unix_micros(arrived_at)) / 1000000 AS seconds
+  SELECT to_date(logged_at) AS day, (unix_micros(logged_at) - unix_micros(arrived_at)) / 1000000 AS seconds
   FROM {ingest_log}
   WHERE outcome = 'merged' AND logged_at >= :now - INTERVAL 90 DAYS
     AND file_id NOT LIKE '%/replay/%' -- these keep the time of their first arrival
