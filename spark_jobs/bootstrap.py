@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 
-def build_dependencies(settings: IngestSettings | None = None) -> Dependencies:
-    """Cloud Storage, and Pub/Sub if the settings name a topic. Raises SettingsError."""
+def build_dependencies(settings: IngestSettings | None = None, storage_retry_seconds: float | None = None) -> Dependencies:
+    """Cloud Storage, and Pub/Sub if the settings name a topic. Raises SettingsError. ``storage_retry_seconds``: for a
+    command whose reader waits.
+    """
     from spark_jobs.cloud.gcs import GcsFileStore
     from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 
     credentials = _service_credential(settings.service_credential if settings else "")
     topic = settings.outcome_topic if settings else ""
     announcer: Announcer = PubSubAnnouncer(topic, credentials) if topic else LogAnnouncer()
-    return Dependencies(GcsFileStore.connect(credentials), announcer)
+    return Dependencies(GcsFileStore.connect(credentials, storage_retry_seconds), announcer)
 
 
 def build_job(job_id: int) -> Job:

@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from google.api_core.exceptions import (
     BadRequest,
+    Forbidden,
     GoogleAPICallError,
     NotFound,
     PreconditionFailed,
     RequestRangeNotSatisfiable,
     RetryError,
+    Unauthorized,
 )
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
-from spark_jobs.cloud.ports import STORAGE_CALLS_AT_ONCE, FileGone, FileRefused, StoredFile, TransientError
+from spark_jobs.cloud.ports import (
+    STORAGE_CALLS_AT_ONCE,
+    AccessRefused,
+    FileGone,
+    FileRefused,
+    NoLogin,
+    StoredFile,
+    TransientError,
+)
 from spark_jobs.contract.file_ids import FileId
 
 if TYPE_CHECKING:
@@ -40,26 +51,28 @@ T = TypeVar("T")
 class GcsFileStore:
     """Implements FileStore with google-cloud-storage. The client itself reads ``STORAGE_EMULATOR_HOST``."""
 
-    def __init__(self, client: storage.Client) -> None:
-        self._client = client
+    def __init__(self, client: storage.Client | Callable[[], storage.Client], retry_seconds: float | None = None) -> None:
+        self._given = client
+        self._options = _CALL if retry_seconds is None else {**_CALL, "retry": DEFAULT_RETRY.with_timeout(retry_seconds)}
 
     @classmethod
-    def connect(cls, credentials: Credentials | None = None) -> GcsFileStore:
-        """Without credentials: with the application default ones."""
-        client = storage.Client(credentials=credentials)
-        # urllib3 closes connections beyond its pool's size.
-        adapter = HTTPAdapter(pool_maxsize=STORAGE_CALLS_AT_ONCE)
-        client._http.mount("https://", adapter)
-        client._http.mount("http://", adapter)
-        return cls(client)
+    def connect(cls, credentials: Credentials | None = None, retry_seconds: float | None = None) -> GcsFileStore:
+        """Without credentials: with the application default ones. Connects at the first call, whose errors are those of
+        the port then. ``retry_seconds``: how long a call is retried, RETRY_SECONDS by default.
+        """
+        return cls(partial(_connected, credentials), retry_seconds)
+
+    @cached_property
+    def _client(self) -> storage.Client:
+        return self._call(self._given) if callable(self._given) else self._given
 
     def stat(self, bucket: str, name: str) -> StoredFile | None:
-        blob = self._call(lambda: self._client.bucket(bucket).get_blob(name, **_CALL))
+        blob = self._call(lambda: self._client.bucket(bucket).get_blob(name, **self._options))
         return _stored(bucket, blob) if blob else None
 
     def list_files(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
         fields = "items(name,generation,metageneration,size,timeCreated,metadata,contentEncoding),nextPageToken"
-        blobs = self._call(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **_CALL)))
+        blobs = self._call(lambda: iter(self._client.list_blobs(bucket, prefix=prefix, fields=fields, **self._options)))
         while (blob := self._call(lambda: next(blobs, None))) is not None:
             yield _stored(bucket, blob)
 
@@ -67,12 +80,12 @@ class GcsFileStore:
     def open_file(self, file: FileId) -> Iterator[BinaryIO | None]:
         blob = self._client.bucket(file.bucket).blob(file.name, generation=file.generation)
         # The reader needs the size to find the end; the call also shows whether the generation is still live.
-        if self._change(lambda: blob.reload(**_CALL)) is None:
+        if self._change(lambda: blob.reload(**self._options)) is None:
             yield None
             return
         # Raw, so that the client doesn't decompress: ranges and the object's size count stored bytes.
         with (
-            blob.open("rb", chunk_size=READ_CHUNK_BYTES, raw_download=True, **_CALL) as stream,
+            blob.open("rb", chunk_size=READ_CHUNK_BYTES, raw_download=True, **self._options) as stream,
             ThreadPoolExecutor(1) as pool,
         ):
             yield cast("BinaryIO", _ReadAhead(stream, int(blob.size), pool, self._call))
@@ -83,7 +96,7 @@ class GcsFileStore:
         def read() -> bytes:
             try:
                 end = start + size - 1 if start >= 0 else None
-                return blob.download_as_bytes(start=start, end=end, raw_download=True, **_CALL)
+                return blob.download_as_bytes(start=start, end=end, raw_download=True, **self._options)
             except RequestRangeNotSatisfiable:  # an empty object has no byte
                 return b""
 
@@ -97,7 +110,7 @@ class GcsFileStore:
             "if_generation_match": stored.file.generation,
             "if_metageneration_match": stored.metageneration,
         }
-        if self._change(lambda: blob.patch(**conditions, **_CALL)) is not None:
+        if self._change(lambda: blob.patch(**conditions, **self._options)) is not None:
             return True
         # The patch may have succeeded although its response was lost; the client's retry then failed the precondition.
         now = self.stat(stored.file.bucket, stored.file.name)
@@ -105,13 +118,13 @@ class GcsFileStore:
 
     def write(self, bucket: str, name: str, content: bytes, content_type: str) -> None:
         blob = self._client.bucket(bucket).blob(name)
-        self._call(lambda: blob.upload_from_string(content, content_type=content_type, **_CALL))
+        self._call(lambda: blob.upload_from_string(content, content_type=content_type, **self._options))
 
     def move(self, file: FileId, to: str) -> bool:
         bucket = self._client.bucket(file.bucket)
         # A move replaces its destination unless told not to, and soft delete does not keep what was there.
         conditions = {"if_generation_match": 0, "if_source_generation_match": file.generation}
-        if self._change(lambda: bucket.move_blob(self._blob(file), to, **conditions, **_CALL)) is not None:
+        if self._change(lambda: bucket.move_blob(self._blob(file), to, **conditions, **self._options)) is not None:
             return True
         if self.stat(file.bucket, to) is None:
             return False  # overwritten or deleted by someone else
@@ -148,6 +161,10 @@ class GcsFileStore:
             raise _Gone(error.message) from error
         except BadRequest as error:
             raise FileRefused(error.message) from error
+        except (DefaultCredentialsError, RefreshError, Unauthorized) as error:
+            raise NoLogin(f"Cloud Storage: {type(error).__name__}: {error}") from error
+        except Forbidden as error:
+            raise AccessRefused(f"Cloud Storage: {type(error).__name__}: {error}") from error
         except (GoogleAPICallError, GoogleAuthError, RetryError, RequestException, ConnectionError, TimeoutError) as error:
             raise TransientError(f"Cloud Storage: {type(error).__name__}: {error}") from error
 
@@ -199,6 +216,15 @@ class _ReadAhead:
         if not chunk or self._received > self._size:
             raise TransientError(f"Cloud Storage: {self._received:,} bytes were read of an object of {self._size:,} bytes")
         return chunk
+
+
+def _connected(credentials: Credentials | None) -> storage.Client:
+    client = storage.Client(credentials=credentials)
+    # urllib3 closes connections beyond its pool's size.
+    adapter = HTTPAdapter(pool_maxsize=STORAGE_CALLS_AT_ONCE)
+    client._http.mount("https://", adapter)
+    client._http.mount("http://", adapter)
+    return client
 
 
 def _rewrite(source: storage.Blob, target: storage.Blob) -> None:

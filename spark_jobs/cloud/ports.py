@@ -39,6 +39,14 @@ class TransientError(Exception):
     """Storage, Databricks or Pub/Sub is down, slow or refuses the request for now: retry later. Not the file's fault."""
 
 
+class NoLogin(TransientError):
+    """There is no login, or it has expired (a 401). A person can log in."""
+
+
+class AccessRefused(TransientError):
+    """The login lacks a right (a 403): a grant may be missing, or not in effect yet."""
+
+
 class FileGone(Exception):
     """The generation was overwritten or deleted while it was read."""
 

@@ -1,4 +1,7 @@
-"""Console output: tables and JSON on stdout, progress on stderr. Control characters in names never reach the terminal."""
+"""Console output: answers on stdout, progress on stderr. Control characters in names never reach the terminal.
+
+Tables are in tables.py, bars in shares.py, times in times.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,25 +20,19 @@ from spark_jobs.store import session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table, or nothing without rows. Off a terminal it is as wide as its text, so nothing is wrapped or cut."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    if not rows:
-        return
-    table = Table()
-    for cell in header:
-        table.add_column(Text(printable(cell)))
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console()
+
+def stdout() -> Console:
+    """Standard output. Off a terminal it is as wide as its text: nothing is wrapped, shortened or decorated there, so that
+    a line can be searched for. Scripts read JSON.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 10_000
-    console.print(table)
+    return console
 
 
 def printable(text: str) -> str:
@@ -85,16 +82,6 @@ def _as_json(value: Any) -> Any:
         # One level only, unlike `asdict`, which would take a file id apart.
         return vars(value)
     raise TypeError(f"{type(value).__name__} can't be written as JSON")
-
-
-def format_time(time: datetime) -> str:
-    """An aware time, to the second, in UTC."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def shown(number: int | None) -> str:
-    """A count in a table; nothing if it is unknown."""
-    return "" if number is None else str(number)
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from spark_jobs.contract.marks import AcceptedMark, arrival_of
 from spark_jobs.contract.validation_results import ValidationResult
 from spark_jobs.contract.violations import Violation
 from spark_jobs.operator.backlog import mark_of, state_of
-from spark_jobs.operator.console import print_json, print_table, printable, spark_session
+from spark_jobs.operator.console import print_json, printable, spark_session, stdout
 from spark_jobs.operator.moved_files import relative_name, settings_for, split_id
 from spark_jobs.operator.options import SettingsOf, json_option, location_options, outcome_topic_option
+from spark_jobs.operator.tables import Details
 from spark_jobs.settings import BucketLayout, Explained, SettingsError
 from spark_jobs.steps.archive import destination, finish, finish_logged
 from spark_jobs.steps.parking import RETRY
@@ -69,8 +70,8 @@ def reject(
     if as_json:
         print_json(rejected)
         return
-    rows = [["reason", rejected.reason], ["moved to", rejected.place], ["report", rejected.report]]
-    print_table(["rejected", str(rejected.file)], rows)
+    rows = [("reason", rejected.reason), ("moved to", rejected.place), ("report", rejected.report)]
+    stdout().print(Details(f"rejected {rejected.file}", rows))
 
 
 @click.command()

@@ -1,59 +1,40 @@
-"""Where is my file, and why didn't my row change: the history of one file, read from the bucket, the log and the target."""
+"""Where is my file: the history of each of its generations, read from the bucket and the log, or from the log alone."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from io import StringIO
-from itertools import islice
-from typing import Any
+from datetime import datetime
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
-from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.feeds import file_date
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.contract.file_validation import CheckedRow, FileValidation, blocks_of
 from spark_jobs.contract.marks import arrival_of
-from spark_jobs.contract.rows import latest_allowed, precedence
-from spark_jobs.contract.values import WHITE_SPACE, Fault
 from spark_jobs.operator.backlog import reason_of, state_of
-from spark_jobs.operator.lookups import Key, attempts_at, entries_of, target_rows
-from spark_jobs.operator.moved_files import MovedFile, moved_files, relative_name
+from spark_jobs.operator.lookups import attempts_at, entries_of, named
+from spark_jobs.operator.moved_files import MovedFile, moved_files, name_at_upload, relative_name
 from spark_jobs.operator.parked import FailedRuns, ParkedFile, parked_file
-from spark_jobs.queries.engine import Engine, Row
+from spark_jobs.queries.engine import Engine
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.steps.archive import destination
-from spark_jobs.steps.parking import NOTES, attempts_of
+from spark_jobs.steps.parking import NOTES, AttemptRow, attempts_of
 from spark_jobs.store.ingest_log import LogEntry
-
-_CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class FileHistory:
     """The history of one generation. Times are aware. ``place`` is the object's current name, ``taken`` when batches took
-    it; ``entry`` is None until it is logged, ``parked`` unless runs failed on it.
+    it; ``entry`` is None until it is logged, ``parked`` unless runs failed on it. ``place`` is None if the bucket can't be
+    read, and ``seen`` if it isn't logged either.
     """
 
     file: str
-    place: str
-    seen: datetime
+    place: str | None
+    seen: datetime | None
     state: str
     taken: tuple[datetime, ...]
     entry: LogEntry | None
     parked: ParkedFile | None
-
-
-@dataclass(frozen=True)
-class KeyHistory:
-    """What happened to a file's row for one key: ``sentence`` explains it; row numbers are None if there is no such row."""
-
-    sentence: str
-    row: int | None = None
-    outranked_by: str | None = None
-    outranking_row: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,13 +129,41 @@ def file_history(
     histories = []
     for one in found:
         file, place = str(one.file), one.stored.file.name
-        taken = [row.attempted_at for row in rows if row.file_id == file and not row.batch_id.startswith(NOTES)]
         parked = None
         if place.startswith(layout.source_prefix) and one.entry is None and one.file in attempts:
             parked = parked_file(one.file, attempts[one.file], failed_runs)
         state = describe_state(store, layout, one)
-        histories.append(FileHistory(file, place, one.arrival, state, tuple(sorted(taken)), one.entry, parked))
+        histories.append(FileHistory(file, place, one.arrival, state, _taken(rows, file), one.entry, parked))
     return histories
+
+
+def logged_history(
+    engine: Engine, settings: IngestSettings, name: str, failed_runs: FailedRuns | None
+) -> list[FileHistory]:
+    """What the tables know about each generation of a file, for a caller that can't read the bucket. A name without a
+    folder means any folder.
+    """
+    relative, generation = name_at_upload(settings.layout, name)
+    folder, _, base = relative.rpartition("/")
+    entries, rows = named(engine, settings.feed, base)
+    logged = {entry.file: entry for entry in entries}
+    attempts = attempts_of(rows)
+    wanted = settings.layout.source_prefix + relative
+    histories = []
+    for file in sorted({*logged, *attempts}):
+        is_named = file.name == wanted if folder else file.name.rpartition("/")[2] == base
+        if file.bucket != settings.layout.bucket or not is_named or generation not in (None, file.generation):
+            continue
+        entry = logged.get(file)
+        parked = None if entry else parked_file(file, attempts[file], failed_runs)
+        state = entry.outcome if entry else "taken, not logged yet"
+        seen = entry.arrived_at if entry else None
+        histories.append(FileHistory(str(file), None, seen, state, _taken(rows, str(file)), entry, parked))
+    return histories
+
+
+def _taken(rows: Sequence[AttemptRow], file: str) -> tuple[datetime, ...]:
+    return tuple(sorted(row.attempted_at for row in rows if row.file_id == file and not row.batch_id.startswith(NOTES)))
 
 
 def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
@@ -164,119 +173,3 @@ def describe_state(store: FileStore, layout: BucketLayout, found: Found) -> str:
     if found.stored.file.name.startswith(layout.archive_prefix):
         return "merged and archived"
     return f"{found.entry.outcome}, not moved yet" if found.entry else f"waiting: {state_of(found.stored)}"
-
-
-def explain_key(engine: Engine, store: FileStore, feed: Feed, found: Sequence[Found], key: str) -> list[KeyHistory]:
-    """For each of these generations: which of its rows has the key, and what the target has instead.
-
-    Raises SettingsError if the key isn't valid.
-    """
-    values = parse_key(feed, key)
-    row = next(target_rows(engine, feed, [values]), None)
-    target = TargetRow.of(feed, row) if row else None
-    return [explain(good_rows(store, feed, one), target, feed, one.file, values) for one in found]
-
-
-def parse_key(feed: Feed, text: str) -> Key:
-    """A key as typed values. Several columns are written as a line of CSV. Raises SettingsError."""
-    parts = next(csv.reader([text]), []) if len(feed.key) > 1 else [text]
-    values: tuple[Any, ...] = tuple(
-        feed.column(name).type.parse(name, part.strip(WHITE_SPACE), datetime.max.replace(tzinfo=UTC))
-        for name, part in zip(feed.key, parts, strict=False)
-    )
-    if len(parts) != len(feed.key) or any(isinstance(value, Fault) for value in values):
-        raise SettingsError(f"--key must be a value of {', '.join(feed.key)} (several columns: as in a line of CSV)")
-    return values
-
-
-def key_text(values: Sequence[Any]) -> str:
-    """A key for people: the value, or a line of CSV."""
-    if len(values) == 1:
-        return str(values[0])
-    line = StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
-
-
-@dataclass(frozen=True)
-class TargetRow:
-    """One row of the target: where it came from, its values in the feed's order, and its timestamp (aware)."""
-
-    file_id: str
-    row_number: int
-    values: tuple[Any, ...]
-    stamp: datetime
-
-    @classmethod
-    def of(cls, feed: Feed, row: Row) -> TargetRow:
-        """From a row as `target_rows` gives it."""
-        values = tuple(row[name] for name in feed.column_names)
-        return cls(row["file_id"], row["row_number"], values, row[feed.moment])
-
-    def __str__(self) -> str:
-        return f"row {self.row_number} of {self.file_id} ({self.stamp:%Y-%m-%d %H:%M:%S})"
-
-
-def explain(rows: Iterable[CheckedRow], target: TargetRow | None, feed: Feed, file: FileId, key: Key) -> KeyHistory:
-    """Compare a file's newest row for a key with the target's row."""
-    best: CheckedRow | None = None
-    for row in rows:
-        if tuple(row.values[position] for position in feed.key_positions) != key:
-            continue
-        if best is None or precedence(feed, row.values) > precedence(feed, best.values):
-            best = row
-    if best is None:
-        invalid = f"see {feed.table_prefix}_rejected_rows for its invalid rows"
-        return KeyHistory(f"{file} has no valid row for {', '.join(feed.key)} {key_text(key)!r}; {invalid}")
-    stamp = best.values[feed.position(feed.moment)]
-    ours = f"row {best.number} of {file} ({stamp:%Y-%m-%d %H:%M:%S})"
-    if target is None:
-        return KeyHistory(f"{ours} has not reached the target yet", best.number)
-    if target.file_id == str(file):
-        return KeyHistory(f"the target has {target}", best.number)
-    if precedence(feed, target.values) == precedence(feed, best.values):
-        return KeyHistory(f"the target has the same content as {ours}, from {target}", best.number)
-    return KeyHistory(f"{ours} was outranked by {target}", best.number, target.file_id, target.row_number)
-
-
-def good_rows(store: FileStore, feed: Feed, found: Found) -> Iterator[CheckedRow]:
-    """The valid rows of a generation, up to the first violation of the whole file, where a rejected file stops."""
-    file = FileValidation(feed, latest_allowed(feed, found.arrival))
-    with store.open_file(found.stored.file) as stream:
-        for block, last in blocks_of(stream) if stream else ():
-            yield from (row for row in file.take(block, last=last) if not row.faults)
-            if file.violations:
-                return
-
-
-@dataclass(frozen=True)
-class Tie:
-    """``row`` of ``file`` shares ``key`` and ``stamp`` (aware) with the target's row, which came from ``kept_row`` of
-    ``kept_file`` and differs in another column. Ties that a newer row has resolved since are not listed.
-    """
-
-    key: str
-    stamp: datetime
-    file: str
-    row: int
-    kept_file: str
-    kept_row: int
-
-
-def find_ties(engine: Engine, store: FileStore, feed: Feed, found: Sequence[Found]) -> Iterator[Tie]:
-    """The ties of each of these generations, in row order."""
-    for one in found:
-        rows = good_rows(store, feed, one)
-        while chunk := list(islice(rows, _CHUNK_ROWS)):
-            yield from _ties_in(engine, feed, one.file, chunk)
-
-
-def _ties_in(engine: Engine, feed: Feed, file: FileId, rows: Sequence[CheckedRow]) -> Iterator[Tie]:
-    moment = feed.position(feed.moment)
-    keys = {tuple(row.values[at] for at in feed.key_positions) for row in rows}
-    kept = {tuple(row[name] for name in feed.key): TargetRow.of(feed, row) for row in target_rows(engine, feed, keys)}
-    for row in rows:
-        key = tuple(row.values[at] for at in feed.key_positions)
-        target = kept.get(key)
-        if target and target.stamp == row.values[moment] and target.values != tuple(row.values):
-            yield Tie(key_text(key), target.stamp, str(file), row.number, target.file_id, target.row_number)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -33,13 +33,63 @@ def recent_entries(engine: Engine, feed: Feed, limit: int) -> list[LogEntry]:
     return _entries(engine, f"SELECT {_LOG} FROM {_log(feed)} {order} LIMIT {int(limit)}")
 
 
-def has_log(engine: Engine, feed: Feed) -> bool:
-    """Whether the feed's log exists and may be read: engines answer alike if not."""
+@dataclass(frozen=True)
+class LogTotals:
+    """Files by outcome, and rows by what became of them, in the log lines since a time; ``last_merge`` (aware) of all."""
+
+    merged: int = 0
+    rejected: int = 0
+    superseded: int = 0
+    inserted: int = 0
+    updated: int = 0
+    outranked: int = 0
+    rejected_rows: int = 0
+    last_merge: datetime | None = None
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The rows of merged files, by what became of them."""
+        return {
+            "inserted": self.inserted,
+            "updated": self.updated,
+            "outranked": self.outranked,
+            "rejected": self.rejected_rows,
+        }
+
+    @property
+    def rows(self) -> int:
+        return sum(self.shares.values())
+
+    @classmethod
+    def sum(cls, totals: Sequence[LogTotals]) -> LogTotals:
+        """Of several feeds."""
+        counts = {f.name: sum(getattr(one, f.name) for one in totals) for f in fields(cls) if f.name != "last_merge"}
+        return cls(**counts, last_merge=max((one.last_merge for one in totals if one.last_merge), default=None))
+
+
+def log_totals(engine: Engine, feed: Feed, since: datetime) -> LogTotals | None:
+    """The totals of a feed's log lines since this time (aware). None if its log doesn't exist or may not be read: engines
+    answer alike then.
+    """
+    names = ("inserted", "updated", "outranked", "rejected_rows")
+    recent = "CASE WHEN unix_micros(logged_at) >= :since THEN"
+    sums = ", ".join([f"sum({recent} 1 END) AS files", *(f"sum({recent} {name} END) AS {name}" for name in names)])
+    statement = f"SELECT outcome, max(unix_micros(logged_at)) AS latest, {sums} FROM {_log(feed)} GROUP BY outcome"
     try:
-        engine.rows(f"SELECT file_id FROM {_log(feed)} LIMIT 1")
+        rows = {
+            row["outcome"]: row for row in engine.rows(statement, {"since": (since - _EPOCH) // timedelta(microseconds=1)})
+        }
     except NoTable:
-        return False
-    return True
+        return None
+    files = {outcome: row["files"] or 0 for outcome, row in rows.items()}
+    # A rejected file's rows were not loaded, so that no row of it is inserted, updated or outranked.
+    merged = rows.get("merged", {})
+    latest = merged.get("latest")
+    return LogTotals(
+        **files,
+        **{name: merged.get(name) or 0 for name in names},
+        last_merge=None if latest is None else _EPOCH + timedelta(microseconds=latest),
+    )
 
 
 def entries_of(engine: Engine, feed: Feed, generations: Sequence[int]) -> list[LogEntry]:
@@ -61,6 +111,23 @@ def attempts_at(engine: Engine, feed: Feed, files: Sequence[FileId]) -> list[Att
         columns = ", ".join(AttemptRow._fields)
         found += _rows(engine, f"SELECT {columns} FROM {feed.table_prefix}_attempts a {where}", parameters)
     return [AttemptRow(**row) for row in found]
+
+
+def unlogged_attempts(engine: Engine, feed: Feed) -> dict[FileId, Attempts]:
+    """What was noted about all files that are not in the log, for a caller that can't read the bucket."""
+    columns = ", ".join(f"a.{name}" for name in AttemptRow._fields)
+    logged = f"SELECT 1 FROM {_log(feed)} l WHERE l.generation = a.generation AND l.file_id = a.file_id"
+    rows = _rows(engine, f"SELECT {columns} FROM {feed.table_prefix}_attempts a WHERE NOT EXISTS ({logged})")
+    return attempts_of(AttemptRow(**row) for row in rows)
+
+
+def named(engine: Engine, feed: Feed, base: str) -> tuple[list[LogEntry], list[AttemptRow]]:
+    """The log lines and attempts of all files with this base name, in any folder."""
+    part: dict[str, Scalar] = {"part": f"/{base}#"}
+    where = "WHERE contains(file_id, :part)"
+    entries = _entries(engine, f"SELECT {_LOG} FROM {_log(feed)} {where}", part)
+    rows = _rows(engine, f"SELECT {', '.join(AttemptRow._fields)} FROM {feed.table_prefix}_attempts {where}", part)
+    return entries, [AttemptRow(**row) for row in rows]
 
 
 def waiting_attempts(engine: Engine, feed: Feed, files: Sequence[FileId]) -> dict[FileId, Attempts]:
@@ -105,9 +172,9 @@ def _as_value(feed: Feed, name: str, value: Any) -> Any:
     return value
 
 
-def _entries(engine: Engine, statement: str) -> list[LogEntry]:
+def _entries(engine: Engine, statement: str, parameters: dict[str, Scalar] | None = None) -> list[LogEntry]:
     found = []
-    for row in _rows(engine, statement):
+    for row in _rows(engine, statement, parameters):
         row["file"] = FileId.parse(row.pop("file_id"))
         found.append(LogEntry(**row))
     return found

@@ -76,6 +76,17 @@ def feed_in(name: str) -> Feed | None:
     return feed_of(_GENERATION.sub("", name))
 
 
+def name_at_upload(layout: BucketLayout, text: str) -> tuple[str, int | None]:
+    """The name below the source folder, and the generation if it is known, of a file given its name, the name of its
+    object in any of the three folders, or its file id. Raises SettingsError.
+    """
+    name, generation = split_id(layout, text)
+    if parts := _parts(layout, name):
+        folder, base, moved = parts
+        return folder + base, moved
+    return name.removeprefix(layout.source_prefix), generation
+
+
 def settings_for(settings: IngestSettings, text: str) -> IngestSettings:
     """The settings for the feed of a file, given its name, object name or file id; unchanged if it is of no feed."""
     feed = feed_in(split_id(settings.layout, text)[0])
@@ -89,21 +100,26 @@ def relative_name(layout: BucketLayout, text: str) -> str:
 
 def moved_file(store: FileStore, layout: BucketLayout, stored: StoredFile) -> MovedFile | None:
     """None if the object isn't a file of any feed (a report, or another name)."""
-    name = stored.file.name
-    if name.startswith(layout.archive_prefix):
-        matched = _ARCHIVED.fullmatch(name.removeprefix(layout.archive_prefix))
-        base = f"{matched['stem']}.csv" if matched else ""
-    else:
-        matched = _REJECTED.fullmatch(name.removeprefix(layout.rejected_prefix))
-        base = matched["base"] if matched else ""
-    if not matched or file_date(base) is None:
+    parts = _parts(layout, stored.file.name)
+    if parts is None or file_date(parts[1]) is None:
         return None
-    folder, original = matched["folder"], int(matched["generation"])
+    folder, base, original = parts
     # A replay of a replay goes to the same depth. A folder that the function would reject is left out.
     kept = _REPLAYED.sub("", folder, count=1) if _REPLAYED.match(folder) else folder
     kept = "" if name_problem(kept + base) else kept
     to = f"{layout.source_prefix}{REPLAY_FOLDER}{original}/{kept}{base}"
     return MovedFile(stored, folder + base, original, _arrival(store, stored, original), to)
+
+
+def _parts(layout: BucketLayout, name: str) -> tuple[str, str, int] | None:
+    """The folder and base name at upload, and the generation then, from the name of an archived or rejected object."""
+    if name.startswith(layout.archive_prefix):
+        matched = _ARCHIVED.fullmatch(name.removeprefix(layout.archive_prefix))
+        return (matched["folder"], f"{matched['stem']}.csv", int(matched["generation"])) if matched else None
+    if name.startswith(layout.rejected_prefix):
+        matched = _REJECTED.fullmatch(name.removeprefix(layout.rejected_prefix))
+        return (matched["folder"], matched["base"], int(matched["generation"])) if matched else None
+    return None
 
 
 def _arrival(store: FileStore, stored: StoredFile, original: int) -> datetime:

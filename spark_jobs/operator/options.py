@@ -77,6 +77,7 @@ timeout_option = click.option(
     metavar="SECONDS",
     help="How long --wait waits.",
 )
+utc_option = click.option("--utc", is_flag=True, help="Show times in UTC, not in your time zone.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 sql_warehouse_option = click.option(
     "--sql-warehouse",

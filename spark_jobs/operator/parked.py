@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from spark_jobs.batches import Attempts
 from spark_jobs.cloud.ports import FailedRun
-from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.violations import shorten
-from spark_jobs.operator.lookups import waiting_attempts
-from spark_jobs.queries.engine import Engine
 from spark_jobs.steps.parking import is_parked, next_try
 
 FailedRuns = Callable[[datetime], Sequence[FailedRun]]
@@ -32,10 +29,9 @@ class ParkedFile:
     last_error: str
 
 
-def parked_files(engine: Engine, feed: Feed, files: Sequence[FileId], failed_runs: FailedRuns | None) -> list[ParkedFile]:
-    """The parked ones among these waiting files of a feed, those due first at the top."""
-    noted = waiting_attempts(engine, feed, files)
-    found = (parked_file(file, attempts, failed_runs) for file, attempts in noted.items())
+def parked_files(attempts: Mapping[FileId, Attempts], failed_runs: FailedRuns | None) -> list[ParkedFile]:
+    """The parked ones among files without a log line, those due first at the top."""
+    found = (parked_file(file, noted, failed_runs) for file, noted in attempts.items())
     return sorted((parked for parked in found if parked), key=lambda parked: parked.next_try)
 
 

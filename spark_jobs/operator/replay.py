@@ -17,7 +17,7 @@ from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.marks import ARRIVAL_KEY
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.operator.backlog import wait_for
-from spark_jobs.operator.console import format_time, print_json, print_table, shown
+from spark_jobs.operator.console import print_json, stdout
 from spark_jobs.operator.lookups import entries_of
 from spark_jobs.operator.moved_files import MovedFile, moved_file, moved_files, relative_name
 from spark_jobs.operator.options import (
@@ -27,8 +27,11 @@ from spark_jobs.operator.options import (
     location_options,
     sql_warehouse_option,
     timeout_option,
+    utc_option,
 )
 from spark_jobs.operator.replay_result import RESULT_FIELDS, replay_results, summary
+from spark_jobs.operator.tables import Column, Table
+from spark_jobs.operator.times import Times
 from spark_jobs.queries.engine import Engine
 from spark_jobs.settings import BucketLayout, IngestSettings, SettingsError
 from spark_jobs.store.ingest_log import LogEntry
@@ -46,6 +49,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--dry-run", is_flag=True, help="Show what would be copied, but copy nothing.")
 @click.option("--wait", "should_wait", is_flag=True, help="Wait for the copies and show their results (needs the tables).")
 @timeout_option
+@utc_option
 @json_option
 def replay(
     layout: BucketLayout,
@@ -58,6 +62,7 @@ def replay(
     dry_run: bool,
     should_wait: bool,
     timeout: float,
+    utc: bool,
     as_json: bool,
 ) -> None:
     """Copy archived or rejected files back to the source folder, to be ingested again.
@@ -80,8 +85,10 @@ def replay(
     if as_json:
         print_json([_copy_fields(one, copy) for one, copy in copies])
         return
-    rows = [[one.stored.file.name, one.to, format_time(one.arrival), copy.answer] for one, copy in copies]
-    print_table(["from", "to", "arrived", ""], rows)
+    times = Times(deps.now(), utc)
+    columns = [Column("from", "path"), Column("to", folds=True), Column("arrived"), Column("answer")]
+    rows = [[one.stored.file.name, one.to, times.minute(one.arrival), copy.answer] for one, copy in copies]
+    stdout().print(Table(columns, rows))
     hint = "to see what they change, use replay --wait, or status --file with a name from `to` after the next run"
     click.echo(f"{len(copies)} files; {hint}", err=True)
 
@@ -181,12 +188,17 @@ def _show_results(
     if as_json:
         print_json([_copy_fields(*copy) | result for copy, result in zip(copies, fields, strict=True)])
         return
-    _, *columns = RESULT_FIELDS  # the file is the copy, which is shown by its name
-    print_table(
-        ["copy", "", *("rejected" if name == "rejected_rows" else name for name in columns)],
-        [
-            [one.to, copy.answer, *(shown(result[name]) for name in columns)]
-            for (one, copy), result in zip(copies, fields, strict=True)
-        ],
-    )
+    _, outcome, *counts, reason = RESULT_FIELDS  # the file is the copy, which is shown by its name
+    columns = [
+        Column("copy", "path"),
+        Column("answer", folds=True),
+        Column(outcome, folds=True),
+        *(Column("rejected" if name == "rejected_rows" else name, "count") for name in counts),
+        Column(reason, folds=True),
+    ]
+    rows = [
+        [one.to, copy.answer, *(result[name] for name in (outcome, *counts, reason))]
+        for (one, copy), result in zip(copies, fields, strict=True)
+    ]
+    stdout().print(Table(columns, rows))
     click.echo(summary(list(results.values())))

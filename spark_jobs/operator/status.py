@@ -1,23 +1,23 @@
-"""`order-tracking status`: the backlog, recent outcomes and runs, or the history of one file."""
+"""`order-tracking status`: the backlog, recent outcomes and runs, or the history of one file; once, or again and again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from spark_jobs import bootstrap
-from spark_jobs.cloud.ports import Job
-from spark_jobs.contract.feed import Feed
-from spark_jobs.contract.feeds import FEEDS, feed_of
+from spark_jobs.cloud.ports import TransientError
+from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.dependencies import Dependencies
-from spark_jobs.operator.backlog import backlog, rejected_since, state_of, wait_for
-from spark_jobs.operator.console import format_time, print_json, print_table, shown
-from spark_jobs.operator.file_history import FileHistory, explain_key, file_history, find, find_ties, identify
-from spark_jobs.operator.lookups import has_log, recent_entries
-from spark_jobs.operator.moved_files import feed_in, settings_for
+from spark_jobs.operator import file_view, overview
+from spark_jobs.operator.backlog import backlog, wait_for
+from spark_jobs.operator.console import print_json, printable, stdout
+from spark_jobs.operator.file_history import find
+from spark_jobs.operator.moved_files import settings_for
 from spark_jobs.operator.options import (
     SettingsOf,
     feed_option,
@@ -25,14 +25,18 @@ from spark_jobs.operator.options import (
     location_options,
     sql_warehouse_option,
     timeout_option,
+    utc_option,
 )
-from spark_jobs.operator.parked import ParkedFile, parked_files
-from spark_jobs.queries.engine import Engine
-from spark_jobs.settings import BucketLayout, IngestSettings
-from spark_jobs.store.ingest_log import LogEntry
+from spark_jobs.operator.times import Times
+from spark_jobs.settings import BucketLayout, Explained, IngestSettings
 
-RECENT_FILES = 10
-RECENT_RUNS = 5
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+STORAGE_RETRY_SECONDS = 5.0
+"""Someone is waiting for the answer, and it says what it lacks."""
+REFRESH_SECONDS = 5.0
+View = overview.Overview | file_view.FileView
 
 
 @click.command()
@@ -49,6 +53,8 @@ RECENT_RUNS = 5
     "--wait", "should_wait", is_flag=True, help="First wait until the current backlog (with --file: that file) is done."
 )
 @timeout_option
+@click.option("--watch", "should_watch", is_flag=True, help=f"Refresh every {REFRESH_SECONDS:g} s until Ctrl-C.")
+@utc_option
 @json_option
 def status(
     layout: BucketLayout,
@@ -61,21 +67,77 @@ def status(
     show_ties: bool,
     should_wait: bool,
     timeout: float,
+    should_watch: bool,
+    utc: bool,
     as_json: bool,
 ) -> None:
-    """Show the backlog, parked files, recent outcomes and the latest runs, or the history of one file."""
+    """Show the backlog, parked files, recent outcomes and the latest runs, or the history of one file.
+
+    Times are in your time zone; JSON has them in UTC.
+    """
     if (key or show_ties) and not name:
         raise click.UsageError("--key and --ties need --file")
+    console = stdout()
+    if should_watch and (as_json or not console.is_terminal):
+        raise click.UsageError("--watch draws on a terminal; a script repeats status --json")
     settings = settings_of()
-    deps = bootstrap.build_dependencies(settings)
+    retry_seconds = None if should_wait else STORAGE_RETRY_SECONDS
+    deps = bootstrap.build_dependencies(settings, storage_retry_seconds=retry_seconds)
     engine = bootstrap.build_engine(settings, sql_warehouse)
     if should_wait:
         wait_for(_files_to_wait_for(settings, deps, name), deps, layout, timeout)
     job = bootstrap.build_job(job_id) if job_id else None
+    gather: Callable[[], View]
     if name:
-        _show_file(settings_for(settings, name), deps, engine, job, name, key, show_ties, as_json)
+        question = file_view.Question(name, key, show_ties)
+        gather = partial(file_view.gather, settings_for(settings, name), deps, engine, job, question)
     else:
-        _show_overview(settings, deps, engine, job, [FEEDS[feed]] if feed else list(FEEDS.values()), as_json)
+        feeds = [FEEDS[feed]] if feed else list(FEEDS.values())
+        gather = partial(overview.gather, settings, deps, engine, job, feeds)
+    if should_watch:
+        watch(console, lambda: _shown(gather(), deps, utc), deps, utc)
+        return
+    view = gather()
+    if isinstance(view, overview.Overview) and view.totals is None:
+        place = settings.warehouse or f"{settings.catalog}.{settings.schema}"
+        click.echo(f"no tables in {place}: no run has created them yet, or you may not read them", err=True)
+    if as_json:
+        print_json(view.as_json())
+    else:
+        console.print(_shown(view, deps, utc))
+
+
+def _shown(view: View, deps: Dependencies, utc: bool) -> RenderableType:
+    times = Times(deps.now(), utc)
+    return overview.show(view, times) if isinstance(view, overview.Overview) else file_view.show(view, times)
+
+
+def watch(console: Console, show: Callable[[], RenderableType], deps: Dependencies, utc: bool) -> None:
+    """Show it again and again, until Ctrl-C, which is no error. If a later refresh fails, the last view stays, with the
+    error above it: an outage may end. The first one raises what it raises.
+    """
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    def now() -> str:
+        return Times(deps.now(), utc).second(deps.now())
+
+    try:
+        shown, at = show(), now()
+        line = Text(f"{at}, every {REFRESH_SECONDS:g} s until Ctrl-C", "dim")
+        # What doesn't fit is cut at the bottom, so the line about the refresh is at the top.
+        with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+            while True:
+                live.update(Group(line, shown), refresh=True)
+                deps.sleep(REFRESH_SECONDS)
+                try:
+                    shown, at = show(), now()
+                    line = Text(f"{at}, every {REFRESH_SECONDS:g} s until Ctrl-C", "dim")
+                except (Explained, TransientError) as error:
+                    line = Text(printable(f"not refreshed since {at}: {error}"), "red")
+    except KeyboardInterrupt:
+        return
 
 
 def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str | None) -> list[FileId]:
@@ -85,106 +147,3 @@ def _files_to_wait_for(settings: IngestSettings, deps: Dependencies, name: str |
         named = {one.stored.file for one in find(deps.store, settings, name)}
         waiting = [stored for stored in waiting if stored.file in named]
     return [stored.file for stored in waiting if stored.size]
-
-
-def _show_file(
-    settings: IngestSettings,
-    deps: Dependencies,
-    engine: Engine,
-    job: Job | None,
-    name: str,
-    key: str | None,
-    show_ties: bool,
-    as_json: bool,
-) -> None:
-    feed, store = settings.feed, deps.store
-    found = identify(engine, store, settings, name)
-    histories = file_history(engine, store, settings, found, job.failed_runs if job else None)
-    key_histories = explain_key(engine, store, feed, found, key) if key else []
-    ties = list(find_ties(engine, store, feed, found)) if show_ties else []
-    if as_json:
-        print_json({"file": histories, "key": key_histories, "ties": ties})
-        return
-    for history in histories:
-        print_table(["", history.file], _history_rows(history))
-    for key_history in key_histories:
-        click.echo(key_history.sentence)
-    print_table(
-        ["key", "time", "row", "of file", "row in the target", "of file"],
-        [[t.key, format_time(t.stamp), str(t.row), t.file, str(t.kept_row), t.kept_file] for t in ties],
-    )
-    if show_ties and not ties:
-        click.echo("no row conflicts with the target at the same timestamp")
-
-
-def _history_rows(history: FileHistory) -> list[list[str]]:
-    rows = [["seen", format_time(history.seen)], ["location", history.place], ["state", history.state]]
-    rows += [["taken", format_time(taken)] for taken in history.taken]
-    if parked := history.parked:
-        rows.append(["parked", f"{parked.attempts} failed attempts; decide with order-tracking reject or retry"])
-        rows += [["next try", format_time(parked.next_try)], ["last error", parked.last_error]]
-    if entry := history.entry:
-        rows.append([entry.outcome, format_time(entry.logged_at)])
-        if entry.reason:
-            rows.append(["reason", entry.reason])
-        if entry.rows is not None:
-            equation = f"{entry.rows} = {entry.inserted} inserted + {entry.updated} updated"
-            rows.append(["rows", f"{equation} + {entry.outranked} outranked + {entry.rejected_rows} rejected"])
-            rows.append(["balanced", {True: "yes", False: "NO", None: "unknown"}[entry.balanced]])
-    return rows
-
-
-def _show_overview(
-    settings: IngestSettings,
-    deps: Dependencies,
-    engine: Engine,
-    job: Job | None,
-    feeds: Sequence[Feed],
-    as_json: bool,
-) -> None:
-    def is_shown(name: str) -> bool:
-        """Without --feed, also files whose names no feed has."""
-        return len(feeds) == len(FEEDS) or feed_in(name) in feeds
-
-    waiting = [(stored, state_of(stored)) for stored in backlog(deps.store, settings.layout) if is_shown(stored.file.name)]
-    since = deps.now() - timedelta(hours=24)
-    rejected = [one for one in rejected_since(deps.store, settings.layout, since) if is_shown(one.name)]
-    runs = job.recent_runs(RECENT_RUNS) if job else []
-    accepted = [stored.file for stored, state in waiting if state == "accepted"]
-    entries: list[LogEntry] = []
-    parked: list[ParkedFile] = []
-    for feed in feeds:
-        entries += recent_entries(engine, feed, RECENT_FILES)
-        of_feed = [file for file in accepted if feed_of(file.name) is feed]
-        parked += parked_files(engine, feed, of_feed, job.failed_runs if job else None)
-    if not entries and not any(has_log(engine, feed) for feed in feeds):
-        place = settings.warehouse or f"{settings.catalog}.{settings.schema}"
-        click.echo(f"no tables in {place}: no run has created them yet, or you may not read them", err=True)
-    entries = sorted(entries, key=lambda entry: entry.logged_at, reverse=True)[:RECENT_FILES]
-    if as_json:
-        lines = [
-            {"name": one.file.name, "generation": one.file.generation, "since": one.created, "state": state}
-            for one, state in waiting
-        ]
-        print_json({"waiting": lines, "parked": parked, "rejected_24h": rejected, "runs": runs, "files": entries})
-        return
-    oldest = f" (oldest: {str(deps.now() - waiting[0][0].created).partition('.')[0]})" if waiting else ""
-    merged = max((e.logged_at for e in entries if e.outcome == "merged"), default=None)
-    click.echo(
-        f"{len(waiting)} waiting{oldest}; {len(parked)} parked; {len(rejected)} rejected in 24 h; "
-        f"last merge: {format_time(merged) if merged else 'never'}"
-    )
-    parked_rows = [[p.file.name, str(p.attempts), format_time(p.next_try), p.last_error] for p in parked[:RECENT_FILES]]
-    print_table(["parked", "failed attempts", "next try", "last error"], parked_rows)
-    print_table(["rejected", "when", "reason"], [[r.name, format_time(r.at), r.reason] for r in rejected[:RECENT_FILES]])
-    waiting_rows = [[one.file.name, format_time(one.created), state] for one, state in waiting[:RECENT_FILES]]
-    print_table(["waiting", "since", "state"], waiting_rows)
-    run_rows = [[str(run.run_id), format_time(run.started), run.state, run.page] for run in runs]
-    print_table(["run", "started", "state", "page"], run_rows)
-    header = ["file", "when", "outcome", "rows", "inserted", "updated", "outranked", "rejected"]
-    print_table(header, [_entry_row(e) for e in entries])
-
-
-def _entry_row(entry: LogEntry) -> list[str]:
-    counts = map(shown, (entry.rows, entry.inserted, entry.updated, entry.outranked, entry.rejected_rows))
-    return [entry.file.name, format_time(entry.logged_at), entry.outcome, *counts]

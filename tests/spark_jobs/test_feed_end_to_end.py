@@ -125,7 +125,7 @@ def plain(value: Any) -> Any:
 def pipeline(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.setitem(FEEDS, PARCELS.name, PARCELS)
     pipeline = Pipeline(spark, tmp_path)
-    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: pipeline.harness.deps())
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings, **_: pipeline.harness.deps())
     monkeypatch.setattr(session, "open_session", lambda: spark)
     return pipeline
 

@@ -6,6 +6,7 @@ import gzip
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -15,9 +16,10 @@ from google.cloud import storage
 from infra.local.services.process import ServerProcess
 from spark_jobs.cloud import gcs
 from spark_jobs.cloud.gcs import GcsFileStore
-from spark_jobs.cloud.ports import FileRefused, FileStore, StoredFile, TransientError
+from spark_jobs.cloud.ports import AccessRefused, FileRefused, FileStore, NoLogin, StoredFile, TransientError
 from spark_jobs.contract.file_ids import FileId
 from tests.fakes.file_store import FakeFileStore
+from tests.free_port import free_port
 
 NAME = "source/order_tracking_2026_01_31.csv"
 ODD = "source/a b/%2F#?é'\"&=+;.csv"
@@ -276,6 +278,24 @@ def test_copy_of_a_missing_generation_does_nothing(place: Bucket) -> None:
     assert place.store.stat(place.name, NAME) is None
 
 
+def test_without_a_login_the_first_call_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    store = GcsFileStore.connect()
+    with pytest.raises(NoLogin, match="default credentials were not found"):
+        store.stat("b", NAME)
+    with pytest.raises(NoLogin), store.open_file(FileId("b", NAME, 1)):
+        pass
+
+
+def test_a_caller_who_waits_can_shorten_the_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(TransientError, match=r"Timeout of 0\.1s exceeded"):
+        GcsFileStore.connect(retry_seconds=0.1).stat("b", NAME)
+
+
 @pytest.fixture
 def short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries are limited to what a test can wait for."""
@@ -313,6 +333,14 @@ class TestOutages:
         fault(storage_server, times=1000, path_regex=".*/o.*", **order)
         with pytest.raises(TransientError):
             real.store.stat(real.name, NAME)
+
+    @pytest.mark.parametrize(("status", "expected"), [(401, NoLogin), (403, AccessRefused)])
+    def test_a_refused_login_is_told_apart_from_an_outage(
+        self, real: RealBucket, storage_server: ServerProcess, status: int, expected: type[TransientError]
+    ) -> None:
+        fault(storage_server, times=1, path_regex=".*/o.*", action="status", status=status)
+        with pytest.raises(expected):
+            list(real.store.list_files(real.name, "source/"))
 
     def test_a_move_whose_response_was_lost_counts_as_done(self, real: RealBucket, storage_server: ServerProcess) -> None:
         file = real.upload(NAME, b"abc")

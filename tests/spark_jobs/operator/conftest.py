@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 
 from functions.handler import handle_upload
 from spark_jobs import bootstrap
@@ -71,7 +75,7 @@ def bucket() -> LiveBucket:
 @pytest.fixture
 def command_line(bucket: LiveBucket, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Runs a command on that bucket. Starting Spark fails the test."""
-    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: bucket.deps)
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings, **_: bucket.deps)
     monkeypatch.setattr(session, "open_session", no_spark)
     return invoke
 
@@ -86,3 +90,22 @@ def invoke(command: str, *arguments: str) -> Result:
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+def drawn(shown: RenderableType, width: int = 80) -> list[str]:
+    """The lines on a terminal of this width, without colors. None may be wider."""
+    out = io.StringIO()
+    Console(file=out, force_terminal=True, color_system=None, width=width, legacy_windows=False).print(shown)
+    lines = out.getvalue().splitlines()
+    assert all(cell_len(line) <= width for line in lines), lines
+    return lines
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The reader's time zone is that of Berlin."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()

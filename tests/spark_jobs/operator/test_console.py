@@ -1,15 +1,15 @@
-"""Console output: escaped names, plain tables off a terminal, progress on stderr, JSON of our own types."""
+"""Console output: escaped names, the width off a terminal, progress on stderr, JSON of our own types."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 
 import pytest
 
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.operator.console import format_time, print_json, print_table, printable, wait_progress
+from spark_jobs.operator.console import print_json, printable, stdout, wait_progress
 
 
 @dataclass(frozen=True)
@@ -18,23 +18,19 @@ class Line:
     at: datetime
 
 
-def test_control_characters_are_escaped_in_headers_and_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(["file", "\x1b[31m[red]header"], [["a\nb", "[bold]x\x07"]])
-    out = capsys.readouterr().out
-    assert "\\x1b[31m[red]header" in out
-    assert "a\\nb" in out and "[bold]x\\x07" in out
-    assert "\x1b" not in out
-    assert printable("größe\u202e") == "größe\\u202e"
+def test_control_characters_are_escaped() -> None:
+    assert printable("\x1b[31m[red]\n\x07größe\u202e") == "\\x1b[31m[red]\\n\\x07größe\\u202e"
 
 
-def test_off_a_terminal_a_long_cell_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(["name"], [["x" * 500]])
-    assert "x" * 500 in capsys.readouterr().out
+def test_off_a_terminal_a_long_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    stdout().print("x " * 500)
+    assert capsys.readouterr().out.splitlines() == ["x " * 500]
 
 
-def test_a_table_without_rows_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(["name"], [])
-    assert capsys.readouterr().out == ""
+def test_a_terminal_has_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert stdout().width == 80
 
 
 def test_json_shows_file_ids_and_times_as_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,10 +42,6 @@ def test_json_shows_file_ids_and_times_as_text(capsys: pytest.CaptureFixture[str
     ]
     with pytest.raises(TypeError, match="object can't be written as JSON"):
         print_json(object())
-
-
-def test_times_are_shown_in_utc() -> None:
-    assert format_time(datetime(2026, 1, 31, 10, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-31 08:00:00 UTC"
 
 
 def test_a_terminal_shows_a_progress_bar_on_stderr(

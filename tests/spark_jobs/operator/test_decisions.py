@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spark_jobs import bootstrap
-from spark_jobs.cloud.ports import TransientError
+from spark_jobs.cloud.ports import NoLogin, TransientError
 from spark_jobs.operator.decisions import CODE, Refused, find_waiting, reject_file, request_retry
 from spark_jobs.settings import BucketLayout, SettingsError
 from spark_jobs.steps.take import look_up
@@ -164,6 +164,10 @@ def test_a_merged_file_that_only_has_to_be_moved_is_refused(harness: JobHarness,
             command(harness, waiting)
 
 
+def no_login(method: str, name: str) -> None:
+    raise NoLogin("Cloud Storage: no login")
+
+
 def test_a_parked_file_is_shown_retried_first_and_merged(
     harness: JobHarness, waiting: StoredFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +175,7 @@ def test_a_parked_file_is_shown_retried_first_and_merged(
         lines = json.loads(invoke("status", *tables, "--json").stdout)["parked"]
         return [line for line in lines if line["file"] == str(waiting.file)]
 
-    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: harness.deps())
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings, **_: harness.deps())
     monkeypatch.setattr(session, "open_session", lambda: harness.spark)
     tables = ("--warehouse", harness.settings.warehouse)
     for _ in range(2):
@@ -183,6 +187,9 @@ def test_a_parked_file_is_shown_retried_first_and_merged(
     assert line["next_try"] > line["last_attempt"]
     assert line["last_error"].startswith("see the log of the run that began at")
     assert "decide with order-tracking reject or retry" in invoke("status", *tables, "--file", waiting.file.name).stdout
+    harness.store.before_call = no_login
+    assert parked() == [line], "without the bucket, the attempts say it"
+    harness.store.before_call = lambda method, name: None
     harness.ingest()
     assert str(waiting.file) not in harness.log(), "it is not due yet"
 

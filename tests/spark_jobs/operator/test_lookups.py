@@ -5,15 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from functions.handler import handle_upload
 from spark_jobs.contract.feeds import CUSTOMER_ORDERS, ORDER_TRACKING
 from spark_jobs.contract.file_ids import FileId
-from spark_jobs.operator.lookups import attempts_at, entries_of, recent_entries, target_rows, waiting_attempts
+from spark_jobs.operator.lookups import (
+    LogTotals,
+    attempts_at,
+    entries_of,
+    log_totals,
+    named,
+    recent_entries,
+    target_rows,
+    unlogged_attempts,
+    waiting_attempts,
+)
 from spark_jobs.queries.delta_folder import DeltaFolder
 from spark_jobs.queries.engine import Engine
 from spark_jobs.steps.parking import AttemptRow
@@ -61,9 +73,54 @@ def test_attempts_are_found_by_file_and_count_only_for_files_that_are_not_logged
     assert {one: len(attempts.times) for one, attempts in found.items()} == {file(1): 2}
 
 
+class SparkEngine:
+    """Runs statements in the dialect that they are written in, on the tables of the harness."""
+
+    max_parameters = 1000
+
+    def __init__(self, harness: JobHarness) -> None:
+        self.spark = harness.spark
+        for name in ("ingest_log", "attempts"):
+            self.spark.table(getattr(harness.tables, name)).createOrReplaceTempView(f"orders_{name}")
+
+    def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        rows = [row.asDict() for row in self.spark.sql(statement, args=dict(parameters or {})).collect()]
+        times = (
+            {name: value.astimezone(UTC) for name, value in row.items() if isinstance(value, datetime)} for row in rows
+        )
+        return [row | aware for row, aware in zip(rows, times, strict=True)]
+
+
+def test_totals_and_files_by_name_are_the_same_on_both_engines(spark: SparkSession, tmp_path: Path) -> None:
+    """Old lines count for the last merge only, and a file is found in any folder, but not by a part of its name."""
+    harness = JobHarness(spark, tmp_path)
+    counts = {"inserted": 1, "updated": 2, "outranked": 3, "rejected_rows": 4}
+    lines = [
+        replace(entry(1), **counts),
+        replace(entry(2), **counts),
+        replace(entry(3), inserted=None),
+        replace(entry(4), outcome="rejected", rejected_rows=9, logged_at=AT + timedelta(days=1)),
+    ]
+    frame_of(spark, [one.as_row() for one in lines], INGEST_LOG_COLUMNS).writeTo(harness.tables.ingest_log).append()
+    noted = [(str(file(n)), n, "run1-1", 0, AT) for n in (1, 5)]
+    frame_of(spark, noted, ATTEMPTS_COLUMNS).writeTo(harness.tables.attempts).append()
+    engines: list[Engine] = [DeltaFolder(harness.settings.warehouse), SparkEngine(harness)]
+    for engine in engines:
+        assert log_totals(engine, ORDER_TRACKING, AT + timedelta(minutes=2)) == LogTotals(
+            merged=2, rejected=1, inserted=1, updated=2, outranked=3, rejected_rows=4, last_merge=AT + timedelta(minutes=3)
+        )
+        assert list(unlogged_attempts(engine, ORDER_TRACKING)) == [file(5)]
+        entries, attempts = named(engine, ORDER_TRACKING, "order_tracking_2026_01_01.csv")
+        assert (entries, [row.file_id for row in attempts]) == ([lines[0]], [str(file(1))])
+        assert named(engine, ORDER_TRACKING, "2026_01_01.csv") == named(engine, ORDER_TRACKING, "%") == ([], [])
+
+
 def test_before_the_first_run_there_is_nothing(tmp_path: Path) -> None:
     engine: Engine = DeltaFolder(str(tmp_path / "nowhere"))
     assert recent_entries(engine, ORDER_TRACKING, 5) == []
+    assert log_totals(engine, ORDER_TRACKING, AT) is None
+    assert unlogged_attempts(engine, ORDER_TRACKING) == {}
+    assert named(engine, ORDER_TRACKING, "x.csv") == ([], [])
     assert waiting_attempts(engine, ORDER_TRACKING, [file(1)]) == {}
     assert list(target_rows(engine, ORDER_TRACKING, [("T1",)])) == []
 

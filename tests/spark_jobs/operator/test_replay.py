@@ -116,7 +116,7 @@ def test_a_replay_of_a_merged_file_changes_nothing_and_its_copy_has_its_own_hist
     deps = Dependencies(
         harness.store, harness.announcer, harness.clock, next_run, elapsed=lambda: harness.clock().timestamp()
     )
-    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings: deps)
+    monkeypatch.setattr(bootstrap, "build_dependencies", lambda settings, **_: deps)
     monkeypatch.setattr(session, "open_session", no_spark)
     tables = ("--warehouse", harness.settings.warehouse)
     before = harness.target()
