@@ -8,6 +8,8 @@ from datetime import datetime
 from spark_jobs.cloud.ports import AccessRefused, FailedRun, FileRefused, Job, NoLogin, TransientError
 
 LOGIN = "gcloud auth application-default login"
+STORAGE_RETRY_SECONDS = 5.0
+"""For commands whose reader waits for the answer, which says what it lacks."""
 _LONGEST_ERROR = 200
 
 

@@ -17,6 +17,7 @@ from spark_jobs.operator import file_view, overview
 from spark_jobs.operator.backlog import backlog, wait_for
 from spark_jobs.operator.console import print_json, printable, stdout
 from spark_jobs.operator.file_history import find
+from spark_jobs.operator.missing import STORAGE_RETRY_SECONDS
 from spark_jobs.operator.moved_files import settings_for
 from spark_jobs.operator.options import (
     SettingsOf,
@@ -33,8 +34,6 @@ from spark_jobs.settings import BucketLayout, Explained, IngestSettings
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-STORAGE_RETRY_SECONDS = 5.0
-"""Someone is waiting for the answer, and it says what it lacks."""
 REFRESH_SECONDS = 5.0
 View = overview.Overview | file_view.FileView
 

@@ -6,6 +6,8 @@ import json
 import re
 import sys
 import tarfile
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.operator import report
 from spark_jobs.settings import SettingsError
+from tests.fakes.dependencies import BUCKET
 from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,6 +66,25 @@ def test_the_terminal_shows_every_question_and_no_control_characters(
     assert "\x1b" not in everything
 
 
+def test_times_in_the_terminal_are_the_readers_or_utc(
+    command_line: CommandLine, bucket: LiveBucket, tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = bucket.rejected_file()
+    moved = bucket.fake.store.stat(BUCKET, f"rejected/order_tracking_2026_01_31.csv.{file.generation}")
+    assert moved
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        shown = command_line("report", "--warehouse", tables).stdout
+        in_utc = command_line("report", "--warehouse", tables, "--utc").stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert f"{moved.created + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M} IST" in shown
+    assert f"{moved.created:%Y-%m-%d %H:%M} UTC" in in_utc
+
+
 def test_without_the_bucket_the_tables_are_asked_and_the_output_says_what_is_missing(
     command_line: CommandLine, bucket: LiveBucket, tables: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +95,7 @@ def test_without_the_bucket_the_tables_are_asked_and_the_output_says_what_is_mis
     file = tmp_path / "report.html"
     shown = command_line("report", "--warehouse", tables, "--html", str(file))
 
-    assert "files that it rejected are missing" in shown.stderr
+    assert "missing: files that wait for the function, and files that it rejected, because" in shown.stderr
     assert "no &lt;login&gt;" in file.read_text("utf-8")
     assert f"wrote {file}" in shown.stdout
 

@@ -117,7 +117,7 @@ def test_a_missing_answer_and_one_without_rows_say_so() -> None:
     assert included(page)["stuck"] == {"title": "Stuck shipments", **empty(whole, "stuck"), "missing": "no tables <yet>"}
     assert re.search(r'id="ties".*?None\.', page, re.DOTALL)
     assert not {"stuck", "ties"} & set(included(page, "charts"))
-    assert "the bucket can&#39;t be read" in page
+    assert "The bucket can&#39;t be read" in page
 
 
 def empty(whole: Gathered, name: str) -> dict[str, Any]:
