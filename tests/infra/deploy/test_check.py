@@ -145,7 +145,7 @@ def test_it_looks_for_the_warehouse_that_the_bundle_will_use(
 
 def test_the_starter_warehouse_has_the_name_that_the_bundle_looks_up() -> None:
     bundle = yaml.safe_load((steps.BUNDLE / "databricks.yml").read_text())
-    for target in ("dev", "prod", "prod_cluster"):
+    for target in ("dev", "prod", "live", "prod_cluster"):
         lookup = bundle["targets"][target]["variables"]["sql_warehouse_id"]["lookup"]
         assert lookup == {"warehouse": check.STARTER_WAREHOUSE}
 
