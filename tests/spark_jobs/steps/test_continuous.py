@@ -250,7 +250,7 @@ def test_rounds_keep_nothing_in_memory(harness: JobHarness, monkeypatch: pytest.
     run(harness, *[load(day) for day in range(1, 7)], nothing)
     harness.assert_right()
     assert len(harness.target()) == 6
-    assert max(held) <= 1
+    assert max(held) - held[0] <= 1, "other tests may hold some before the first load"
 
 
 def test_beside_an_ordinary_run_on_the_same_files_it_ends_as_one(harness: JobHarness) -> None:
