@@ -11,7 +11,7 @@ FILE = yaml.safe_load(bundle_file(FEEDS.values()))
 
 
 def test_every_feed_has_every_alert_in_production_only() -> None:
-    assert FILE["targets"].keys() == set(TARGETS) == {"prod", "prod_cluster"}
+    assert FILE["targets"].keys() == set(TARGETS) == {"prod", "live", "prod_cluster"}
     for target in FILE["targets"].values():
         assert target["resources"]["alerts"].keys() == {f"{feed}_{alert.name}" for feed in FEEDS for alert in ALERTS}
 
