@@ -37,7 +37,7 @@ FOR_DATAFUSION = [
     question_named(ORDER_TRACKING, "status_funnel"),
     question_named(CUSTOMER_ORDERS, "orders_by_status"),
 ]
-"""The text of others uses functions that DataFusion doesn't have."""
+"""Their text is plain SQL; others name parameters and functions of Spark."""
 
 
 @dataclass(frozen=True)
