@@ -49,7 +49,6 @@ ACROSS_MODULES = {
 """Test modules without a source module of the same name, and why."""
 
 COVERED_BY = {
-    "spark_jobs/steps/batch.py": "spark_jobs/steps/test_poison.py",
     "infra/deploy/__main__.py": "infra/deploy/test_page.py",
     "infra/local/class_data.py": "spark_jobs/store/test_java.py",
     "infra/local/demo/__main__.py": "e2e/test_demo.py",

@@ -9,17 +9,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spark_jobs.batches import WaitingFile
+from spark_jobs.batches import Batch, WaitingFile
+from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract import CONTRACT_VERSION
 from spark_jobs.contract.feeds import FEEDS
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.violations import shorten
 from spark_jobs.dependencies import Dependencies
 from spark_jobs.settings import MAX_WAIT_SECONDS, IngestSettings
-from spark_jobs.steps.batch import next_batch
+from spark_jobs.steps.archive import finish, finish_logged
+from spark_jobs.steps.failures import excuse, isolate
+from spark_jobs.steps.merge import merge
+from spark_jobs.steps.record import merged_entries, rejected_entries, superseded_entries
 from spark_jobs.steps.run import FilesFailed, Run, timed
 from spark_jobs.steps.settle import settle
-from spark_jobs.steps.take import waiting_files
+from spark_jobs.steps.stage import stage
+from spark_jobs.steps.take import choose, look_up, take, waiting_files
 from spark_jobs.store.ingest_log import LogEntry
 from spark_jobs.store.tables import create_tables
 
@@ -169,3 +174,54 @@ def raise_problems(problems: Mapping[FileId, str], failed: Mapping[str, Exceptio
     feeds = [f"feed {feed}: {type(error).__name__}: {shorten(str(error))}" for feed, error in failed.items()]
     if problems or feeds:
         raise FilesFailed([*problems.values(), *feeds], entries) from next(iter(failed.values()), None)
+
+
+def next_batch(run: Run, waiting: list[WaitingFile]) -> set[FileId]:
+    """Finish files that only have to be moved, then process one batch. Returns the files that are done for this run."""
+    with timed("look", run.deps):
+        known = look_up(run, [w.file for w in waiting])
+    if known.done:
+        finish_logged(run, known)
+    fresh = [w for w in waiting if w.file not in known.done]
+    chosen = _next_group(run, fresh) or choose(fresh, known, run.settings, run.deps.now())
+    if not chosen:
+        if fresh:
+            _log.info("step=run parked=%d files wait for their next retry", len(fresh))
+        return {w.file for w in waiting}
+    try:
+        with timed("take", run.deps) as fields:
+            batch = take(run, chosen, known)
+            fields["files"] = len(chosen)
+        work(run, batch)
+    except TransientError:
+        excuse(run, chosen, known)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever Spark raises; reported at the end, or raised by `isolate`
+        return known.done | isolate(run, chosen, known, error)
+    run.failures = 0
+    return {*known.done, *(w.file for w in chosen)}
+
+
+def _next_group(run: Run, waiting: Sequence[WaitingFile]) -> list[WaitingFile]:
+    by_file = {w.file: w for w in waiting}
+    while run.groups:
+        if group := [by_file[file] for file in run.groups.popleft() if file in by_file]:
+            return group
+    return []
+
+
+def work(run: Run, batch: Batch) -> None:
+    """The steps after taking."""
+    deps = run.deps
+    deps.checkpoint("taken")
+    with timed("stage", deps):
+        staged = stage(run, batch)
+    deps.checkpoint("staging done")
+    with timed("merge", deps):
+        target_version, changed = merge(run, batch, staged)
+    deps.checkpoint("merged")
+    with timed("count", deps):
+        entries = merged_entries(run, batch, staged, target_version, changed)
+        entries += rejected_entries(run, batch, staged)
+        entries += superseded_entries(run, batch, staged)
+    finish(run, entries, staged.version)

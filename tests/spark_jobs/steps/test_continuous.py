@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import spark_jobs.steps.batch
+import spark_jobs.steps.ingest
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.settings import Pace
 from spark_jobs.steps.continuous import ROUND_SECONDS, ingest_continuously
@@ -78,7 +78,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException]
             raise error()
         return stage(run, batch)
 
-    monkeypatch.setattr(spark_jobs.steps.batch, "stage", fail)
+    monkeypatch.setattr(spark_jobs.steps.ingest, "stage", fail)
     return tried
 
 

@@ -15,8 +15,8 @@ from tests.spark_jobs.harness import JobHarness, row
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MOST = 16
-STEPS = {"archive", "batch", "ingest", "merge", "parking", "record", "run", "settle", "stage", "take"}
+MOST = 15
+STEPS = {"archive", "ingest", "merge", "parking", "record", "run", "settle", "stage", "take"}
 NOT_COUNTED = (
     "spark_jobs.contract",  # the reference, which the function runs as well
     "spark_jobs.cloud",  # ports and their adapters; tests replace the adapters

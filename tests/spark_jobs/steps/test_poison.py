@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import spark_jobs.steps.batch
+import spark_jobs.steps.ingest
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.steps.parking import RETRY
 from spark_jobs.steps.run import FilesFailed
@@ -32,7 +32,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException])
             raise error()
         return stage(run, batch)
 
-    monkeypatch.setattr(spark_jobs.steps.batch, "stage", poisoned)
+    monkeypatch.setattr(spark_jobs.steps.ingest, "stage", poisoned)
     return tried
 
 
