@@ -49,7 +49,7 @@ def bundle(settings: Settings) -> None:
         built = wheel.build(work(settings) / "wheel")
         # Never overwrites: it skips files that exist.
         run_with_retries("databricks", "workspace", "import-dir", str(built.parent), folder, env=env)
-    continuous_job = _job_id(settings, outputs, CONTINUOUS_JOB) if settings.live else ""
+    continuous_job = _job_id(bundle_resources(settings, outputs), CONTINUOUS_JOB) if settings.live else ""
     for verb in ("validate", "deploy"):
         run_with_retries(*bundle_command(settings, verb), cwd=BUNDLE, env=env)
     if continuous_job:
@@ -228,17 +228,18 @@ def deployed_job_ids(settings: Settings, outputs: dict[str, Any]) -> tuple[str, 
 
     Raises CommandFailed if the bundle is not deployed.
     """
-    ingest = _job_id(settings, outputs, INGEST_JOB)
-    continuous = _job_id(settings, outputs, CONTINUOUS_JOB) if settings.live else ""
+    resources = bundle_resources(settings, outputs)
+    ingest = _job_id(resources, INGEST_JOB)
+    continuous = _job_id(resources, CONTINUOUS_JOB) if settings.live else ""
     if not ingest or (settings.live and not continuous):
         target = settings["BUNDLE_TARGET"]
         raise CommandFailed(f"the bundle target {target} is not deployed; run step 2 first: python -m infra.deploy bundle")
     return ingest, continuous
 
 
-def _job_id(settings: Settings, outputs: dict[str, Any], key: str) -> str:
+def _job_id(resources: dict[str, dict[str, dict[str, Any]]], key: str) -> str:
     """Empty if the job is not deployed."""
-    return str(bundle_resources(settings, outputs).get("jobs", {}).get(key, {}).get("id") or "")
+    return str(resources.get("jobs", {}).get(key, {}).get("id") or "")
 
 
 def bundle_resources(settings: Settings, outputs: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
