@@ -81,7 +81,7 @@ class Console:
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             middleware=[Middleware(Protection, port=port)],
-            exception_handlers={HTTPException: _sentence},
+            exception_handlers={HTTPException: self._sentence},
         )
 
     def overview(self, _request: Request) -> Response:
@@ -148,6 +148,13 @@ class Console:
         new = await run_sync(uploads.upload_object, of.uploads, bucket, name, content)
         return JSONResponse({"file": new.file_id, "name": new.name, "size": new.size})
 
+    def _sentence(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+        if request.method == "POST":
+            return JSONResponse({"error": error.detail}, error.status_code)
+        shown = {"problem": error.detail, "status": error.status_code}
+        return self._templates.TemplateResponse(request, "problem.html", shown, status_code=error.status_code)
+
     def _ago(self, time: datetime) -> str:
         """How long ago that was, in one unit."""
         seconds = max((self._sources.now() - time).total_seconds(), 0)
@@ -174,15 +181,6 @@ async def _body(request: Request) -> bytes:
             )
         parts.append(part)
     return b"".join(parts)
-
-
-async def _sentence(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-    if request.method == "POST":
-        return JSONResponse({"error": error.detail}, error.status_code)
-    return Jinja2Templates(HERE / "templates").TemplateResponse(
-        request, "problem.html", {"problem": error.detail, "status": error.status_code}, status_code=error.status_code
-    )
 
 
 def _segment(name: str) -> str:
