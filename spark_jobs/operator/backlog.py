@@ -99,14 +99,22 @@ def mark_of(stored: StoredFile) -> AcceptedMark | None:
     return AcceptedMark.valid_on(stored.file.generation, stored.metageneration, stored.size, stored.metadata)
 
 
-def rejected_since(store: FileStore, layout: BucketLayout, since: datetime) -> list[RejectedFile]:
-    """Files moved to the rejected folder after ``since`` (aware), latest first."""
-    files = [
-        RejectedFile(stored.file.name, stored.created, reason_of(store, stored))
+def rejected_objects(store: FileStore, layout: BucketLayout, since: datetime) -> list[StoredFile]:
+    """The files, without their reports, that were moved to the rejected folder after ``since`` (aware), latest first."""
+    found = [
+        stored
         for stored in store.list_files(layout.bucket, layout.rejected_prefix)
         if stored.created >= since and not stored.file.name.endswith(report_name(""))
     ]
-    return sorted(files, key=lambda file: file.at, reverse=True)
+    return sorted(found, key=lambda stored: stored.created, reverse=True)
+
+
+def rejected_since(store: FileStore, layout: BucketLayout, since: datetime, most: int | None = None) -> list[RejectedFile]:
+    """The same with their reasons, each of which is a download; at most the latest ``most``."""
+    return [
+        RejectedFile(stored.file.name, stored.created, reason_of(store, stored))
+        for stored in rejected_objects(store, layout, since)[:most]
+    ]
 
 
 def reason_of(store: FileStore, rejected: StoredFile) -> str:

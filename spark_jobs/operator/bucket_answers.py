@@ -9,8 +9,7 @@ from typing import Any
 
 from spark_jobs.cloud.ports import FileStore, StoredFile
 from spark_jobs.contract.feed import Feed
-from spark_jobs.contract.object_names import report_name
-from spark_jobs.operator.backlog import backlog, read_report, state_of
+from spark_jobs.operator.backlog import backlog, read_report, rejected_objects, state_of
 from spark_jobs.operator.moved_files import feed_in
 from spark_jobs.questions.answers import Answer
 from spark_jobs.report.gather import FeedAnswers, Gathered
@@ -84,13 +83,7 @@ def _waiting(tables: Answer, waiting: Sequence[StoredFile]) -> Answer:
 
 
 def _rejected(store: FileStore, layout: BucketLayout, since: datetime) -> list[_Rejected]:
-    """Files moved to the rejected folder after ``since`` (aware), latest first."""
-    objects = [
-        stored
-        for stored in store.list_files(layout.bucket, layout.rejected_prefix)
-        if stored.created >= since and not stored.file.name.endswith(report_name(""))
-    ]
-    objects.sort(key=lambda stored: stored.created, reverse=True)
+    objects = rejected_objects(store, layout, since)
     return [_explained(store, stored, place < MAX_REPORTS) for place, stored in enumerate(objects)]
 
 

@@ -66,7 +66,7 @@ def gather(store: FileStore, engine: Engine, runs: Runs, layout: BucketLayout, n
 
     waiting = read("waiting files", lambda: backlog(store, layout))
     since = now - timedelta(hours=REJECTED_HOURS)
-    live.rejected = read("rejected files", lambda: rejected_since(store, layout, since))[:RECENT_FILES]
+    live.rejected = read("rejected files", lambda: rejected_since(store, layout, since, RECENT_FILES))
     live.runs = read("runs", lambda: runs.latest(now))
     for feed in FEEDS.values():
         live.versions += [engine.version(f"{feed.table_prefix}_{table}") for table in CHANGING]
