@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from spark_jobs.questions.catalog import Chart, ColumnType, Question
+from spark_jobs.report.charts import words
 
 Json = dict[str, Any]
 
@@ -20,11 +21,6 @@ _SCALES: dict[ColumnType, str] = {
 }
 
 
-def label(column: str) -> str:
-    """A column's name for people."""
-    return column.replace("_", " ")
-
-
 def heading(name: str, text: str) -> Json:
     """A line of text in large letters."""
     return {"name": name, "multilineTextboxSpec": {"lines": [f"## {text}"]}}
@@ -34,7 +30,7 @@ def chart(name: str, dataset: str, question: Question) -> Json:
     """The question's chart, which must not be of the kind ``none``."""
     channels = _channels(question.chart)
     encodings = {
-        channel: {"fieldName": column, "displayName": label(column), "scale": _scale(channel, question.columns[column])}
+        channel: {"fieldName": column, "displayName": words(column), "scale": _scale(channel, question.columns[column])}
         for channel, column in channels.items()
     }
     spec = {"version": 3, "widgetType": question.chart.kind, "encodings": encodings, "frame": _frame(question)}
@@ -43,7 +39,7 @@ def chart(name: str, dataset: str, question: Question) -> Json:
 
 def table(name: str, dataset: str, question: Question) -> Json:
     """All columns of the answer."""
-    columns = [{"fieldName": column, "displayName": label(column)} for column in question.columns]
+    columns = [{"fieldName": column, "displayName": words(column)} for column in question.columns]
     # Senders choose what is in the cells.
     spec = {"version": 2, "widgetType": "table", "allowHTMLByDefault": False, "encodings": {"columns": columns}}
     return {"name": name, "queries": _queries(dataset, question.columns), "spec": {**spec, "frame": _frame(question)}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,12 +16,12 @@ from spark_jobs.changes.settings import ChangesSettings
 from spark_jobs.cloud.ports import ChangePublisher
 from spark_jobs.contract.changes import Message, Snapshot
 from spark_jobs.contract.feed import Feed
+from spark_jobs.contract.values import EPOCH, from_micros
 from spark_jobs.store.tables import Tables, at_version, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
 
@@ -96,4 +96,4 @@ def _committed_at(spark: SparkSession, table: str, version: int) -> datetime:
 
     history = spark.sql(f"DESCRIBE HISTORY {table}").where(F.col("version") == version)
     micros = history.select(F.unix_micros("timestamp")).collect()[0][0]
-    return EPOCH + timedelta(microseconds=micros)
+    return from_micros(micros)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from spark_jobs.changes.images import Image
 from spark_jobs.contract.changes import Change
 from spark_jobs.contract.feed import Feed
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from spark_jobs.contract.values import from_micros
 
 
 def changes(feed: Feed, images: Iterable[Image], remaining: Callable[[int], Mapping[str, Image]]) -> Iterator[Change]:
@@ -35,7 +33,7 @@ def changes(feed: Feed, images: Iterable[Image], remaining: Callable[[int], Mapp
             before=json.loads(before.content) if before else None,
             after=json.loads(now.content) if now else None,
             commit_version=version,
-            committed_at=_EPOCH + timedelta(microseconds=written[0].at),
+            committed_at=from_micros(written[0].at),
             file_id=now.file_id if now else None,
             row_number=now.row_number if now else None,
         )

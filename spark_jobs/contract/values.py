@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHITE_SPACE = " \t\n\r\v\f"
 CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f"
 """The control characters that no field may have, for a character class."""
@@ -33,6 +34,11 @@ class Fault(NamedTuple):
     found: str | None = None
     detail: object = None
     place: str | None = None
+
+
+def from_micros(micros: int) -> datetime:
+    """The time (aware, in UTC) so many microseconds after 1970 began: as engines give times with all their digits."""
+    return EPOCH + timedelta(microseconds=micros)
 
 
 def parse_date(text: str) -> date | None:

@@ -13,7 +13,7 @@ from spark_jobs.contract.column_types import Timestamp
 from spark_jobs.contract.feed import Feed
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.record_lists import Records
-from spark_jobs.contract.values import Value
+from spark_jobs.contract.values import EPOCH, Value, from_micros
 from spark_jobs.queries.engine import Engine, NoTable, Row, Scalar
 from spark_jobs.steps.parking import AttemptRow, attempts_of
 from spark_jobs.store.ingest_log import LogEntry
@@ -21,7 +21,6 @@ from spark_jobs.store.tables import near_sql
 
 _FILES_PER_QUERY = 100
 _LOG = ", ".join("file_id" if field.name == "file" else field.name for field in fields(LogEntry))
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
 Key = tuple[Value, ...]
 T = TypeVar("T")
@@ -77,7 +76,7 @@ def log_totals(engine: Engine, feed: Feed, since: datetime) -> LogTotals | None:
     statement = f"SELECT outcome, max(unix_micros(logged_at)) AS latest, {sums} FROM {_log(feed)} GROUP BY outcome"
     try:
         rows = {
-            row["outcome"]: row for row in engine.rows(statement, {"since": (since - _EPOCH) // timedelta(microseconds=1)})
+            row["outcome"]: row for row in engine.rows(statement, {"since": (since - EPOCH) // timedelta(microseconds=1)})
         }
     except NoTable:
         return None
@@ -88,7 +87,7 @@ def log_totals(engine: Engine, feed: Feed, since: datetime) -> LogTotals | None:
     return LogTotals(
         **files,
         **{name: merged.get(name) or 0 for name in names},
-        last_merge=None if latest is None else _EPOCH + timedelta(microseconds=latest),
+        last_merge=None if latest is None else from_micros(latest),
     )
 
 
@@ -166,7 +165,7 @@ def _as_value(feed: Feed, name: str, value: Any) -> Any:
         return value
     match feed.column(name).type:
         case Timestamp():
-            return _EPOCH + timedelta(microseconds=value)
+            return from_micros(value)
         case Records() as kind:
             return kind.parse(name, value, _LATEST)
     return value

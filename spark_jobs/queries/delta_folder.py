@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.contract.values import from_micros
 from spark_jobs.queries.delta_log import AWARE, ChangesUnknown, Commit, commits, sql_text, updates_since
 from spark_jobs.queries.engine import NoTable, Row, Scalar
 from spark_jobs.settings import SettingsError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
 
 INSTALL = "pip install duckdb==1.5.5 duckdb-extension-delta==1.5.5"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARKER = re.compile(r"(?<![:\w]):(\w+)")
 """A parameter in a statement."""
 _WORD = re.compile(r"\w+")
@@ -183,7 +183,7 @@ def _translated(statement: str) -> str:
 
 
 def _time(micros: Any) -> datetime | None:
-    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+    return None if micros is None else from_micros(micros)
 
 
 def _name(name: str) -> str:

@@ -7,15 +7,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
+from spark_jobs.contract.values import EPOCH
 from spark_jobs.queries.engine import NoChanges, NoTable
 
 AWARE = "TIMESTAMP WITH TIME ZONE"
 _COMMIT = re.compile(r"\d{20}\.json")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ChangesUnknown(Exception):
@@ -38,7 +38,7 @@ def commits(table: Path) -> list[Commit]:
     """
     found: list[Commit] = []
     for path in sorted(path for path in (table / "_delta_log").glob("*.json") if _COMMIT.fullmatch(path.name)):
-        at = _EPOCH + timedelta(milliseconds=path.stat().st_mtime_ns // 1_000_000)
+        at = EPOCH + timedelta(milliseconds=path.stat().st_mtime_ns // 1_000_000)
         if found:  # times grow, as in Spark
             at = max(at, found[-1].at + timedelta(milliseconds=1))
         found.append(Commit(int(path.stem), at, path))

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from spark_jobs.report.cards import sections_of
 from spark_jobs.report.cells import as_cell
+from spark_jobs.report.charts import words
 from spark_jobs.report.facts import facts_of
 from spark_jobs.report.gather import Gathered
 from spark_jobs.report.values import as_json, as_moment
@@ -117,5 +118,5 @@ def _environment(loader: BaseLoader | None) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters.update(iso=as_json, moment=as_moment, words=lambda name: name.replace("_", " "), cell=as_cell)
+    environment.filters.update(iso=as_json, moment=as_moment, words=words, cell=as_cell)
     return environment

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from infra.dashboards.widgets import chart, label, table
+from infra.dashboards.widgets import chart, table
 from spark_jobs.contract.feeds import ORDER_TRACKING
 from spark_jobs.questions.catalog import Chart, ColumnType, Question
+from spark_jobs.report.charts import words
 
 QUESTION = Question(
     name="q",
@@ -64,4 +65,4 @@ def test_cells_are_text() -> None:
 
 
 def test_labels_are_for_people() -> None:
-    assert label("oldest_update") == "oldest update"
+    assert words("oldest_update") == "oldest update"
