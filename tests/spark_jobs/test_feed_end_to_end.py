@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import shutil
-import tarfile
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -32,6 +31,7 @@ from spark_jobs.store import session
 from spark_jobs.store.tables import Tables
 from tests import oracle
 from tests.fakes.dependencies import FakeDependencies
+from tests.released_tables import unpack_tables
 from tests.spark_jobs.harness import JobHarness
 from tests.spark_jobs.operator.conftest import invoke
 
@@ -246,8 +246,7 @@ def test_a_column_is_added_to_tables_that_an_earlier_version_wrote_without_stopp
     harness = JobHarness(spark, tmp_path)
     warehouse = Path(harness.settings.warehouse)
     shutil.rmtree(warehouse)
-    with tarfile.open(Path(__file__).parents[1] / "data" / "tables_0_1_0.tar.gz") as archive:
-        archive.extractall(warehouse, filter="data")
+    unpack_tables(warehouse)
     assert harness.target()["T1"]["status"] == "delivered"
     harness.clock.advance(3600)
 

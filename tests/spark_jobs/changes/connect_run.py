@@ -16,9 +16,8 @@ from spark_jobs.changes.run import ChangesFailed, publish_changes
 from spark_jobs.changes.settings import ChangesSettings
 from spark_jobs.cloud.ports import TransientError
 from spark_jobs.contract.changes import Message
-from spark_jobs.store.java import fetch_jars
-from spark_jobs.store.session import local_settings
 from tests.spark_jobs.changes.scene import FEED, Scene
+from tests.spark_jobs.connect import connect_session
 from tests.spark_jobs.harness import row
 
 
@@ -44,15 +43,7 @@ class FileChanges:
 
 
 def main(folder: Path) -> None:
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.remote("local[2]")
-    for key, value in local_settings(fetch_jars()).items():
-        if key != "spark.master":
-            builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    if "connect" not in type(spark).__module__:
-        raise AssertionError(f"not a Connect session: {type(spark)}")
+    spark = connect_session()
     scene = Scene(spark, folder)
     settings = ChangesSettings(scene.harness.settings, "projects/p/topics/t", str(folder / "checkpoint"), "beginning")
     publisher = FileChanges(folder)

@@ -18,10 +18,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.services.process import ServerProcess
-from infra.local.services.pubsub import emulator_command, find_emulator
-from spark_jobs.store.java import find_java
-from tests.free_port import free_port
+from tests.pubsub_emulator import running_emulator
 from tests.spark_jobs.changes.consumer import copy_of, subscriber
 from tests.spark_jobs.changes.scene import Scene
 from tests.spark_jobs.harness import row
@@ -34,15 +31,11 @@ PATIENCE_SECONDS = 240
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    found = find_emulator()
-    if found is None:
-        pytest.skip("gcloud's Pub/Sub emulator isn't installed here")
-    port = free_port()
-    with ServerProcess(emulator_command(found, find_java().home, port), ready_prefix="INFO: Server started"):
+    with running_emulator() as address:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{port}")
+            patch.setenv("PUBSUB_EMULATOR_HOST", address)
             create_subscription()
-        yield {**os.environ, "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}", "PYTHONPATH": str(ROOT)}
+        yield {**os.environ, "PUBSUB_EMULATOR_HOST": address, "PYTHONPATH": str(ROOT)}
 
 
 def create_subscription() -> None:
@@ -86,8 +79,12 @@ def test_killed_while_it_publishes_the_next_run_makes_the_subscribers_copy_compl
         f"--checkpoint={tmp_path / 'checkpoint'}", "--from=beginning", "--feed=order_tracking",
     ]  # fmt: skip
 
+    def opened() -> sqlite3.Connection:
+        # The subscriber commits every message, and a reader may not get between two of them for seconds.
+        return sqlite3.connect(database, timeout=PATIENCE_SECONDS)
+
     def kept() -> int:
-        with closing(sqlite3.connect(database)) as db:
+        with closing(opened()) as db:
             return int(db.execute("SELECT count(*) FROM kept").fetchone()[0])
 
     with process(environment, tmp_path / "subscriber.log", str(code), SUBSCRIPTION, str(database)):
@@ -102,4 +99,4 @@ def test_killed_while_it_publishes_the_next_run_makes_the_subscribers_copy_compl
         with process(environment, log, *command) as publisher:
             assert publisher.wait(PATIENCE_SECONDS) == 0, log.read_text()
         target = scene.target()
-        wait_until(lambda: copy_of(sqlite3.connect(database), "order_tracking") == target)
+        wait_until(lambda: copy_of(opened(), "order_tracking") == target)

@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 
-from infra.local.services.process import ServerProcess
-from infra.local.services.pubsub import OUTCOME_TOPIC, create_topics, emulator_command, find_emulator, pull_outcomes
+from infra.local.services.pubsub import OUTCOME_TOPIC, create_topics, pull_outcomes
 from spark_jobs.cloud import pubsub
 from spark_jobs.cloud.ports import Announcer, TransientError
 from spark_jobs.cloud.pubsub import LogAnnouncer, PubSubAnnouncer
 from spark_jobs.contract.file_ids import FileId
 from spark_jobs.contract.outcomes import Outcome
-from spark_jobs.store.java import find_java
 from tests.fakes.announcer import FakeAnnouncer
 from tests.free_port import free_port
+from tests.pubsub_emulator import running_emulator
 
 AT = datetime(2026, 2, 1, 6, 0, tzinfo=UTC)
 ODD = FileId("orders-data", "source/" + "é\n#?" * 250, 17)
@@ -35,12 +34,7 @@ class Topic:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[str]:
-    found = find_emulator()
-    if found is None:
-        pytest.skip("gcloud's Pub/Sub emulator isn't installed here")
-    port = free_port()
-    address = f"127.0.0.1:{port}"
-    with ServerProcess(emulator_command(found, find_java().home, port), ready_prefix="INFO: Server started"):
+    with running_emulator() as address:
         create_topics(address)
         yield address
 

@@ -14,16 +14,13 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from infra.local.services.process import ServerProcess
-from infra.local.services.pubsub import emulator_command, find_emulator
 from spark_jobs.cloud import pubsub_changes
 from spark_jobs.cloud.ports import ChangePublisher, TransientError
 from spark_jobs.cloud.pubsub_changes import PubSubChanges, watching
 from spark_jobs.contract.changes import Message
-from spark_jobs.store.java import find_java
 from tests.fakes.broker import FakeBroker, running
 from tests.fakes.changes import FakeChanges
-from tests.free_port import free_port
+from tests.pubsub_emulator import running_emulator
 
 TOPIC = "projects/local/topics/changes"
 
@@ -50,12 +47,8 @@ class Topic:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[str]:
-    found = find_emulator()
-    if found is None:
-        pytest.skip("gcloud's Pub/Sub emulator isn't installed here")
-    port = free_port()
-    with ServerProcess(emulator_command(found, find_java().home, port), ready_prefix="INFO: Server started"):
-        yield f"127.0.0.1:{port}"
+    with running_emulator() as address:
+        yield address
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])

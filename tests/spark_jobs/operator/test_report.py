@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tarfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from spark_jobs.cloud.ports import TransientError
 from spark_jobs.operator import report
 from spark_jobs.settings import SettingsError
 from tests.fakes.dependencies import BUCKET
+from tests.released_tables import unpack_tables
 from tests.spark_jobs.operator.conftest import CommandLine, LiveBucket
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,10 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> str:
-    made = tmp_path_factory.mktemp("tables")
-    with tarfile.open(ROOT / "tests" / "data" / "tables_0_1_0.tar.gz") as archive:
-        archive.extractall(made, filter="data")
-    return str(made)
+    return str(unpack_tables(tmp_path_factory.mktemp("tables")))
 
 
 def test_the_page_and_the_json_have_the_same_answers(

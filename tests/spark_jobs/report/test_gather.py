@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from spark_jobs.contract.feeds import CUSTOMER_ORDERS, ORDER_TRACKING
 from spark_jobs.queries.delta_folder import DeltaFolder
 from spark_jobs.questions.catalog import questions_of
 from spark_jobs.report.gather import answer_name, gather
+from tests.released_tables import unpack_tables
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -20,10 +20,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables of order tracking that version 0.1.0 of the job wrote; none of customer orders."""
-    made = tmp_path_factory.mktemp("tables")
-    with tarfile.open(ROOT / "tests" / "data" / "tables_0_1_0.tar.gz") as archive:
-        archive.extractall(made, filter="data")
-    return made
+    return unpack_tables(tmp_path_factory.mktemp("tables"))
 
 
 def test_every_question_is_asked_and_says_if_its_feed_has_no_tables(folder: Path) -> None:

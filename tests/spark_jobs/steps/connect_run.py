@@ -8,22 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spark_jobs.store.java import fetch_jars
-from spark_jobs.store.session import local_settings
+from tests.spark_jobs.connect import connect_session
 from tests.spark_jobs.harness import JobHarness, csv, row
 
 
 def main(folder: Path) -> None:
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.remote("local[2]")
-    for key, value in local_settings(fetch_jars()).items():
-        if key != "spark.master":
-            builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    if "connect" not in type(spark).__module__:
-        raise AssertionError(f"not a Connect session: {type(spark)}")
-    harness = JobHarness(spark, folder)
+    harness = JobHarness(connect_session(), folder)
     plain = [row(f"K{n}", f"2026-01-02 10:{n // 60:02d}:{n % 60:02d}") for n in range(600)]
     harness.day(2, *plain, row("T1", "2026-01-02 10:00:00", "shipped"), "x,T9,,,lost,,2026-01-01 10:00:00")
     harness.ingest(small_batch_bytes=0)  # parsed by Spark; small batches are read on the driver

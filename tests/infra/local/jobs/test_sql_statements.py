@@ -6,7 +6,6 @@ documents.
 
 from __future__ import annotations
 
-import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from databricks.sdk.service.sql import (
 
 from infra.local.services.process import ServerProcess
 from tests.jobs_fixtures import ROOT, RunningJobsServer, StartJobsServer, developers_environment, until
+from tests.released_tables import unpack_tables
 
 pytestmark = pytest.mark.servers
 
@@ -41,8 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folders of tables; the server knows one of them."""
     made = tmp_path_factory.mktemp("o'tables")
     for name in ("tables", "others"):
-        with tarfile.open(ROOT / "tests" / "data" / "tables_0_1_0.tar.gz") as archive:
-            archive.extractall(made / name, filter="data")
+        unpack_tables(made / name)
     (made / "secret.txt").write_text("a secret")
     return made
 

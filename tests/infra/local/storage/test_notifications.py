@@ -6,7 +6,6 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +21,9 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from infra.local.services.process import ServerProcess
-from infra.local.services.pubsub import PROJECT, emulator_command, find_emulator
-from spark_jobs.store.java import find_java
+from infra.local.services.pubsub import PROJECT
 from tests.free_port import free_port
+from tests.pubsub_emulator import running_emulator
 from tests.storage_fixtures import client_for, storage_process
 
 pytestmark = pytest.mark.servers
@@ -69,21 +68,11 @@ class Topic:
         return pubsub_v1.SubscriberClient(transport=SubscriberGrpcTransport(channel=self.channel))
 
 
-@contextmanager
-def running_emulator(port: int) -> Iterator[None]:
-    found = find_emulator()
-    if found is None:
-        pytest.skip("gcloud's Pub/Sub emulator isn't installed here")
-    with ServerProcess(emulator_command(found, find_java().home, port), ready_prefix="INFO: Server started"):
-        yield
-
-
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[str]:
     """Its address."""
-    port = free_port()
-    with running_emulator(port):
-        yield f"127.0.0.1:{port}"
+    with running_emulator() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
